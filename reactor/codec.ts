@@ -1,0 +1,48 @@
+// What the reactor asks of a framing: the interface between connection.ts and the codecs in codecs/.
+// A codec is a stateless description that all connections share; a decoder is one connection's state.
+// Pure: no socket, no timer, no thread, so a test may cut the input at any byte.
+
+import type { BufferPool } from './buffer-pool.js';
+
+/** Receives completed frames, oldest first. */
+export interface FrameSink {
+  /**
+   * One whole frame: its body is `bytes[start, end)`, which the decoder owns and will overwrite after
+   * the call returns. Codecs without message ids pass msgId 0.
+   * Returns false to stop: the decoder keeps what it has not delivered until `resume`.
+   */
+  onFrame(msgId: number, bytes: Buffer, start: number, end: number): boolean;
+}
+
+export interface FrameDecoder {
+  /**
+   * Takes one chunk and hands every frame it completes to `sink`. Keeps a copy of the bytes it could not
+   * deliver, in memory borrowed from the pool; `chunk` itself is not kept.
+   * @throws ReactorError REACTOR_FRAME_TOO_LARGE (judged on the header, before anything is allocated),
+   *   REACTOR_FRAME_MALFORMED, REACTOR_POOL_EXHAUSTED. The stream cannot be resynchronised: close it.
+   */
+  feed(chunk: Buffer, sink: FrameSink): void;
+  /** Delivers what an earlier `onFrame` refused; same contract as `feed`. */
+  resume(sink: FrameSink): void;
+  /** Bytes kept because they are not delivered yet. */
+  readonly bufferedBytes: number;
+  /** Gives borrowed memory back; the decoder is dead afterwards. Idempotent. */
+  release(): void;
+}
+
+export interface FrameCodec {
+  readonly name: string;
+  /** Bytes one body may have, both ways. */
+  readonly frameBytesMax: number;
+  /** Whether frames carry a message id; without one msgId is 0 both ways. */
+  readonly hasMsgId: boolean;
+  createDecoder(pool: BufferPool): FrameDecoder;
+  /**
+   * Bytes the encoded frame takes.
+   * @throws ReactorError REACTOR_BODY_TOO_LARGE; REACTOR_FRAME_MALFORMED when this body cannot be
+   *   expressed (it contains the delimiter, or is not of the fixed size).
+   */
+  encodedBytes(msgId: number, body: Uint8Array): number;
+  /** Writes the frame at `offset`; the caller made room for `encodedBytes`. Returns the offset after it. */
+  encodeInto(target: Buffer, offset: number, msgId: number, body: Uint8Array): number;
+}

@@ -1,0 +1,57 @@
+// Every bound of the reactor with its default, and the relations between them, asserted when loaded.
+// Options let a user move a bound; nothing in the reactor is unbounded.
+
+import assert from 'node:assert/strict';
+import { totalmem } from 'node:os';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+/** Bytes of one frame's body that we accept or send (CONTRACT: 1 MiB). */
+export const FRAME_BYTES_MAX: number = MIB;
+
+/** Output waiting in one connection above which `send` asks the sender to wait, and reading pauses. */
+export const OUTPUT_HIGH_WATER_BYTES: number = 64 * KIB;
+/** Output at which a paused sender may go on. */
+export const OUTPUT_LOW_WATER_BYTES: number = 32 * KIB;
+/** Output waiting in one connection that is never passed: the overflow policy decides what happens. */
+export const OUTPUT_HARD_CAP_BYTES: number = 8 * MIB;
+
+/** One read from the kernel, shared by all connections of a thread (libuv reads 64 KiB at a time too). */
+export const READ_BUFFER_BYTES: number = 64 * KIB;
+
+/** Slab sizes of the buffer pool, smallest first (the design notes' io_buf classes). */
+export const SLAB_BYTES: readonly number[] = [4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 4 * MIB, 8 * MIB];
+
+/** Cap over the pools of all threads: 5 GiB (design notes) or a quarter of the memory we may use. */
+export function poolBytesMaxDefault(): number {
+  return Math.min(5 * GIB, Math.floor(memoryBytesAvailable() / 4));
+}
+
+export const CONNECTIONS_MAX: number = 100_000;
+export const CONNECTIONS_PER_THREAD_MAX: number = 65_536;
+/** One address has at most about 28,000 ephemeral ports towards one of ours: below that, above any honest client. */
+export const CONNECTIONS_PER_ADDRESS_MAX: number = 20_000;
+
+export const FIRST_BYTE_TIMEOUT_MS: number = 60_000;
+export const HANDSHAKE_TIMEOUT_MS: number = 10_000;
+export const WRITE_TIMEOUT_MS: number = 60_000;
+export const DRAIN_TIMEOUT_MS: number = 10_000;
+export const LISTEN_BACKLOG: number = 4096;
+
+/** Granularity of the timer wheel; connection timeouts are late by at most this much. */
+export const TIMER_TICK_MS: number = 20;
+
+assert(OUTPUT_LOW_WATER_BYTES < OUTPUT_HIGH_WATER_BYTES);
+assert(OUTPUT_HIGH_WATER_BYTES < OUTPUT_HARD_CAP_BYTES);
+assert(FRAME_BYTES_MAX < OUTPUT_HARD_CAP_BYTES, 'a largest frame fits an empty output');
+assert(CONNECTIONS_PER_ADDRESS_MAX <= CONNECTIONS_PER_THREAD_MAX);
+assert(CONNECTIONS_PER_THREAD_MAX <= CONNECTIONS_MAX);
+
+/** What the cgroup or a resource limit leaves us, else the machine's memory. */
+function memoryBytesAvailable(): number {
+  const constrained = process.constrainedMemory?.() ?? 0;
+  const total = totalmem();
+  return constrained > 0 && constrained < total ? constrained : total;
+}
