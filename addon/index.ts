@@ -1,0 +1,5 @@
+// The door of the addon layer: re-exports only.
+export type { Addon, BindUdpOptions, BoundSocket, ListenTcpOptions, Waker } from './api.js';
+export type { AddonErrorCode, AddonErrorOptions } from './errors.js';
+export { AddonError } from './errors.js';
+export { addonMissingReason, loadAddon, requireAddon } from './native.js';

@@ -1,0 +1,34 @@
+// Registers the addon in one environment; everything else lies in binding/ (Node) and core/ (system calls).
+#include <dlfcn.h>
+#include <napi.h>
+
+#include "binding/addon_state.h"
+#include "binding/errors.h"
+#include "binding/socket_functions.h"
+#include "binding/waker.h"
+
+namespace {
+
+/**
+ * Keeps this library mapped for good. Node unloads it with the last worker that used it, and a uv callback
+ * that comes later would then run in unmapped memory.
+ */
+void PinLibrary() {
+  Dl_info self;
+  if (dladdr(reinterpret_cast<void*>(&PinLibrary), &self) == 0) return;
+  void* library = dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+  if (library != nullptr) dlclose(library);  // the mark stays, the extra count is not needed
+}
+
+Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
+  PinLibrary();
+  if (reactor_net::AddonState::Install(env) == nullptr) return exports;
+  exports.Set("useErrorClass", Napi::Function::New<reactor_net::UseErrorClass>(env, "useErrorClass"));
+  reactor_net::ExportSocketFunctions(env, exports);
+  reactor_net::Waker::Export(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(reactor_net, Initialize)
