@@ -1,0 +1,174 @@
+/* epoll-echo: the floor that servers are measured against. One thread, level-triggered epoll, one read
+   of up to 64 KiB per event, one write of all the complete TLV frames it holds.
+   Frames lie back to back and are echoed unchanged, so what is complete goes back from where it was read.
+   Prints the ready line of CONTRACT.md; SIGTERM and SIGINT end it. */
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { HEADER_BYTES = 8, BODY_BYTES_MAX = 1 << 20, READ_BYTES = 64 * 1024, EVENTS_MAX = 512 };
+
+struct connection {
+  int fd;
+  char *kept; /* start of a frame that is not complete yet */
+  size_t kept_bytes;
+  char *unsent; /* replies the socket would not take; reading pauses until they are gone */
+  size_t unsent_bytes;
+};
+
+static char buffer[HEADER_BYTES + BODY_BYTES_MAX + READ_BYTES];
+static volatile sig_atomic_t stopping;
+
+static void on_signal(int number) {
+  (void)number;
+  stopping = 1;
+}
+
+static void watch(int epoll, struct connection *connection, int operation, uint32_t events) {
+  struct epoll_event event = {.events = events, .data.ptr = connection};
+  epoll_ctl(epoll, operation, connection->fd, &event);
+}
+
+static void release(struct connection *connection) {
+  close(connection->fd);
+  free(connection->kept);
+  free(connection->unsent);
+  free(connection);
+}
+
+/* Bytes of whole frames at the start of `bytes`, or -1 when a header announces too much. */
+static ssize_t complete_bytes(const char *bytes, size_t length) {
+  size_t offset = 0;
+  while (length - offset >= HEADER_BYTES) {
+    uint32_t body_bytes;
+    memcpy(&body_bytes, bytes + offset + 4, sizeof body_bytes);
+    if (body_bytes > BODY_BYTES_MAX) return -1;
+    if (length - offset < HEADER_BYTES + body_bytes) break;
+    offset += HEADER_BYTES + body_bytes;
+  }
+  return (ssize_t)offset;
+}
+
+static char *replace(char *old, const char *bytes, size_t length) {
+  char *copy = NULL;
+  if (length > 0) {
+    copy = malloc(length);
+    if (copy == NULL) abort();
+    memcpy(copy, bytes, length);
+  }
+  free(old);
+  return copy;
+}
+
+/* The next three return 0 when the connection is over. */
+static int reply(int epoll, struct connection *connection, const char *bytes, size_t length) {
+  ssize_t written = send(connection->fd, bytes, length, MSG_NOSIGNAL);
+  if (written < 0 && errno != EAGAIN && errno != EINTR) return 0;
+  size_t taken = written < 0 ? 0 : (size_t)written;
+  if (taken == length) return 1;
+  connection->unsent = replace(connection->unsent, bytes + taken, length - taken);
+  connection->unsent_bytes = length - taken;
+  watch(epoll, connection, EPOLL_CTL_MOD, EPOLLOUT);
+  return 1;
+}
+
+static int on_readable(int epoll, struct connection *connection) {
+  size_t kept = connection->kept_bytes;
+  if (kept > 0) memcpy(buffer, connection->kept, kept);
+  ssize_t got = recv(connection->fd, buffer + kept, READ_BYTES, 0);
+  if (got < 0) return errno == EAGAIN || errno == EINTR;
+  if (got == 0) return 0;
+  size_t length = kept + (size_t)got;
+  ssize_t complete = complete_bytes(buffer, length);
+  if (complete < 0) return 0;
+  size_t left = length - (size_t)complete;
+  if (left > 0 || kept > 0) {
+    connection->kept = replace(connection->kept, buffer + complete, left);
+    connection->kept_bytes = left;
+  }
+  return complete == 0 || reply(epoll, connection, buffer, (size_t)complete);
+}
+
+static int on_writable(int epoll, struct connection *connection) {
+  ssize_t written = send(connection->fd, connection->unsent, connection->unsent_bytes, MSG_NOSIGNAL);
+  if (written < 0) return errno == EAGAIN || errno == EINTR;
+  connection->unsent_bytes -= (size_t)written;
+  memmove(connection->unsent, connection->unsent + written, connection->unsent_bytes);
+  if (connection->unsent_bytes == 0) watch(epoll, connection, EPOLL_CTL_MOD, EPOLLIN);
+  return 1;
+}
+
+static void accept_all(int epoll, int listener) {
+  for (;;) {
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) return;
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (connection == NULL) abort();
+    connection->fd = fd;
+    watch(epoll, connection, EPOLL_CTL_ADD, EPOLLIN);
+  }
+}
+
+static int listen_loopback(uint16_t *port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(*port)};
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  int on = 1;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      bind(fd, (struct sockaddr *)&address, length) != 0 || listen(fd, 4096) != 0 ||
+      getsockname(fd, (struct sockaddr *)&address, &length) != 0) {
+    perror("epoll-echo");
+    exit(1);
+  }
+  *port = ntohs(address.sin_port);
+  return fd;
+}
+
+int main(int argc, char **argv) {
+  uint16_t port = argc > 1 ? (uint16_t)atoi(argv[1]) : 0;
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  struct sigaction action = {.sa_handler = on_signal};
+  sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGINT, &action, NULL);
+
+  struct connection listener = {.fd = listen_loopback(&port)};
+  int epoll = epoll_create1(EPOLL_CLOEXEC);
+  watch(epoll, &listener, EPOLL_CTL_ADD, EPOLLIN);
+  printf("{\"event\":\"ready\",\"pid\":%d,\"listen\":{\"tcp\":\"127.0.0.1:%u\"}}\n", getpid(), port);
+  fflush(stdout);
+
+  struct epoll_event events[EVENTS_MAX];
+  while (!stopping) {
+    int ready = epoll_wait(epoll, events, EVENTS_MAX, -1);
+    for (int position = 0; position < ready; position += 1) {
+      struct connection *connection = events[position].data.ptr;
+      if (connection == &listener) {
+        accept_all(epoll, listener.fd);
+        continue;
+      }
+      /* Exactly one of the two is watched at a time; errors and hang-ups show in the call that follows. */
+      int alive = connection->unsent_bytes > 0 ? on_writable(epoll, connection) : on_readable(epoll, connection);
+      if (!alive) release(connection);
+    }
+  }
+  return 0;
+}
