@@ -1,0 +1,82 @@
+// The TLV framing, our default and the Lars wire: a message id, a length, and a body of that length.
+// frame-assembler.ts runs it for one connection; connection.ts encodes with it.
+// Wire, little-endian: msgId u32 | bodyBytes u32 | body.
+
+import type { BufferPool } from '../buffer-pool.js';
+import type { FrameCodec, FrameDecoder, FrameSink } from '../codec.js';
+import { FRAME_BYTES_MAX } from '../limits.js';
+import {
+  bodyTooLarge,
+  checkedFrameBytesMax,
+  frameMalformed,
+  frameTooLarge,
+  UINT32_MAX,
+} from './codec-checks.js';
+import { type Delivery, FrameAssembler, type Framing } from './frame-assembler.js';
+
+export interface TlvCodecOptions {
+  /** Bytes one body may have. Default 1 MiB. */
+  frameBytesMax?: number;
+}
+
+/** @throws ReactorError REACTOR_OPTION_INVALID. */
+export function tlvCodec(options: TlvCodecOptions = {}): FrameCodec {
+  return new TlvCodec(checkedFrameBytesMax(options.frameBytesMax ?? FRAME_BYTES_MAX));
+}
+
+const HEADER_BYTES = 8;
+const LENGTH_AT = 4;
+
+class TlvCodec implements FrameCodec, Framing {
+  readonly name = 'tlv';
+  readonly hasMsgId = true;
+  readonly frameBytesMax: number;
+
+  constructor(frameBytesMax: number) {
+    this.frameBytesMax = frameBytesMax;
+  }
+
+  createDecoder(pool: BufferPool): FrameDecoder {
+    return new FrameAssembler(pool, this);
+  }
+
+  deliver(bytes: Buffer, start: number, end: number, sink: FrameSink, delivery: Delivery): number {
+    let frameStart = start;
+    while (end - frameStart >= HEADER_BYTES) {
+      const bodyStart = frameStart + HEADER_BYTES;
+      const bodyEnd = bodyStart + this.#bodyBytes(bytes, frameStart);
+      if (bodyEnd > end) break;
+      const msgId = bytes.readUInt32LE(frameStart);
+      frameStart = bodyEnd;
+      if (!delivery.continues(sink.onFrame(msgId, bytes, bodyStart, bodyEnd))) break;
+    }
+    return frameStart;
+  }
+
+  missingBytes(kept: Buffer, start: number, end: number): number {
+    const keptBytes = end - start;
+    if (keptBytes < HEADER_BYTES) return HEADER_BYTES - keptBytes;
+    return HEADER_BYTES + this.#bodyBytes(kept, start) - keptBytes;
+  }
+
+  encodedBytes(msgId: number, body: Uint8Array): number {
+    if (body.length > this.frameBytesMax) throw bodyTooLarge(body.length, this.frameBytesMax);
+    if (!(msgId >= 0 && msgId <= UINT32_MAX)) {
+      throw frameMalformed(`message id ${msgId} is not an unsigned 32-bit number`);
+    }
+    return HEADER_BYTES + body.length;
+  }
+
+  encodeInto(target: Buffer, offset: number, msgId: number, body: Uint8Array): number {
+    target.writeUInt32LE(msgId, offset);
+    target.writeUInt32LE(body.length, offset + LENGTH_AT);
+    target.set(body, offset + HEADER_BYTES);
+    return offset + HEADER_BYTES + body.length;
+  }
+
+  #bodyBytes(bytes: Buffer, frameStart: number): number {
+    const bodyBytes = bytes.readUInt32LE(frameStart + LENGTH_AT);
+    if (bodyBytes > this.frameBytesMax) throw frameTooLarge(bodyBytes, this.frameBytesMax);
+    return bodyBytes;
+  }
+}
