@@ -5,6 +5,7 @@
 export type ReactorErrorCode =
   | 'REACTOR_FRAME_TOO_LARGE' // the peer announced a frame above frameBytesMax
   | 'REACTOR_FRAME_MALFORMED' // the peer sent bytes the codec cannot read as a frame
+  | 'REACTOR_FRAME_RELEASED' // a handler read a frame after giving its memory back
   | 'REACTOR_BODY_TOO_LARGE' // we tried to send a body above frameBytesMax
   | 'REACTOR_POOL_EXHAUSTED' // the buffer pools of all threads together are at their cap
   | 'REACTOR_OUTPUT_OVERFLOW' // the peer reads too slowly: output reached the hard cap
@@ -71,6 +72,7 @@ export function errorToWire(error: unknown, fallback: ReactorErrorCode): WireErr
 const CODES: Record<ReactorErrorCode, true> = {
   REACTOR_FRAME_TOO_LARGE: true,
   REACTOR_FRAME_MALFORMED: true,
+  REACTOR_FRAME_RELEASED: true,
   REACTOR_BODY_TOO_LARGE: true,
   REACTOR_POOL_EXHAUSTED: true,
   REACTOR_OUTPUT_OVERFLOW: true,

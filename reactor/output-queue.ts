@@ -1,0 +1,99 @@
+// Bytes a connection still has to send: appended frame by frame, taken out slab by slab.
+// connection.ts appends; the transport takes slabs, writes them, and releases them.
+// Small sends share a slab, so that the memory held stays close to the bytes that wait.
+
+import assert from 'node:assert/strict';
+
+import type { BufferPool, PooledBuffer } from './buffer-pool.js';
+import type { FrameCodec } from './codec.js';
+import { SLAB_BYTES } from './limits.js';
+
+/** Small frames are gathered in slabs of up to this size; a larger frame gets a slab of its own. */
+const GATHER_BYTES_MAX = SLAB_BYTES[2]!;
+
+/** Bytes [0, usedBytes) of `slab` are to be written, in order; whoever shifted it releases `slab`. */
+export interface OutputChunk {
+  readonly slab: PooledBuffer;
+  usedBytes: number;
+}
+
+export class OutputQueue {
+  readonly #pool: BufferPool;
+  readonly #full: OutputChunk[] = [];
+  #tail: OutputChunk | null = null;
+  #bytes = 0;
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool;
+  }
+
+  /** Bytes appended and not yet shifted out. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** True when writing now is worth it even though the kernel is behind: a slab is full. */
+  get hasFullChunk(): boolean {
+    return this.#full.length > 0;
+  }
+
+  /**
+   * Encodes one frame at the end of the queue; `body` is copied and may be reused at once. `frameBytes` is
+   * what the codec's `encodedBytes` said of this frame.
+   * @throws ReactorError REACTOR_POOL_EXHAUSTED; nothing is appended then.
+   */
+  appendFrame(codec: FrameCodec, msgId: number, body: Uint8Array, frameBytes: number): void {
+    const chunk = this.#chunkFor(frameBytes);
+    const end = codec.encodeInto(chunk.slab.bytes, chunk.usedBytes, msgId, body);
+    assert(end === chunk.usedBytes + frameBytes); // the codec wrote what it announced
+    chunk.usedBytes = end;
+    this.#bytes += frameBytes;
+  }
+
+  /** Copies raw bytes to the end of the queue. @throws ReactorError REACTOR_POOL_EXHAUSTED. */
+  appendBytes(bytes: Uint8Array): void {
+    const chunk = this.#chunkFor(bytes.length);
+    chunk.slab.bytes.set(bytes, chunk.usedBytes);
+    chunk.usedBytes += bytes.length;
+    this.#bytes += bytes.length;
+  }
+
+  /** Takes the oldest chunk out, full or not; null when nothing waits. */
+  shift(): OutputChunk | null {
+    let chunk = this.#full.shift() ?? null;
+    if (chunk === null) {
+      chunk = this.#tail;
+      this.#tail = null;
+    }
+    if (chunk !== null) this.#bytes -= chunk.usedBytes;
+    return chunk;
+  }
+
+  /** Gives all memory back, unsent. */
+  clear(): void {
+    for (let chunk = this.shift(); chunk !== null; chunk = this.shift()) chunk.slab.release();
+    assert(this.#bytes === 0);
+  }
+
+  /** A chunk with room for `bytes`: the tail, a larger tail, or a new one. */
+  #chunkFor(bytes: number): OutputChunk {
+    const tail = this.#tail;
+    if (tail === null) {
+      this.#tail = { slab: this.#pool.acquire(bytes), usedBytes: 0 };
+      return this.#tail;
+    }
+    const neededBytes = tail.usedBytes + bytes;
+    if (neededBytes <= tail.slab.bytes.length) return tail;
+    if (neededBytes <= GATHER_BYTES_MAX) {
+      const larger = this.#pool.acquire(Math.min(neededBytes * 2, GATHER_BYTES_MAX));
+      larger.bytes.set(tail.slab.bytes.subarray(0, tail.usedBytes));
+      tail.slab.release();
+      this.#tail = { slab: larger, usedBytes: tail.usedBytes };
+      return this.#tail;
+    }
+    const slab = this.#pool.acquire(bytes);
+    this.#full.push(tail);
+    this.#tail = { slab, usedBytes: 0 };
+    return this.#tail;
+  }
+}

@@ -1,0 +1,99 @@
+// Finds the handler of a msgId and calls the user's hooks so that a throw stays where it happened.
+// connection.ts calls it with every frame; one router serves all connections of a service on a thread.
+// reload() swaps the router, so nothing here belongs to a single connection.
+
+import type { Connection } from './connection.js';
+import { ReactorError } from './errors.js';
+import type { CloseReason, Frame, FrameHandler, Handlers } from './handlers.js';
+
+/** Ids below this are looked up in an array, others in a map. */
+const DENSE_IDS = 0x10000;
+const MSG_ID_MAX = 0xffff_ffff;
+
+export class Router {
+  readonly #handlers: Handlers;
+  readonly #dense: (FrameHandler | undefined)[] = [];
+  readonly #sparse = new Map<number, FrameHandler>();
+  readonly #every: FrameHandler | undefined;
+
+  /** @throws ReactorError REACTOR_HANDLERS_INVALID naming the member that is wrong. */
+  constructor(handlers: Handlers) {
+    assertHandlers(handlers);
+    this.#handlers = handlers;
+    const { onFrame } = handlers;
+    this.#every = typeof onFrame === 'function' ? onFrame : undefined;
+    if (onFrame === undefined || typeof onFrame === 'function') return;
+    for (const [key, handler] of Object.entries(onFrame) as [string, FrameHandler][]) {
+      const msgId = Number(key);
+      if (msgId < DENSE_IDS) this.#dense[msgId] = handler;
+      else this.#sparse.set(msgId, handler);
+    }
+  }
+
+  /** The handler for this id, or undefined when it is unknown. */
+  find(msgId: number): FrameHandler | undefined {
+    if (this.#every !== undefined) return this.#every;
+    return msgId < DENSE_IDS ? this.#dense[msgId] : this.#sparse.get(msgId);
+  }
+
+  get handlesUnknown(): boolean {
+    return this.#handlers.onUnknown !== undefined;
+  }
+
+  connected(connection: Connection): unknown {
+    return this.#handlers.onConnect?.(connection);
+  }
+
+  unknown(connection: Connection, frame: Frame): unknown {
+    return this.#handlers.onUnknown?.(connection, frame);
+  }
+
+  drained(connection: Connection): unknown {
+    return this.#handlers.onDrain?.(connection);
+  }
+
+  halfClosed(connection: Connection): unknown {
+    return this.#handlers.onHalfClose?.(connection);
+  }
+
+  closed(connection: Connection, reason: CloseReason): unknown {
+    return this.#handlers.onClose?.(connection, reason);
+  }
+
+  failed(connection: Connection, error: ReactorError): unknown {
+    return this.#handlers.onError?.(connection, error);
+  }
+}
+
+const HOOKS = ['onConnect', 'onClose', 'onUnknown', 'onError', 'onDrain', 'onHalfClose'] as const;
+
+function assertHandlers(handlers: unknown): asserts handlers is Handlers {
+  if (typeof handlers !== 'object' || handlers === null) {
+    throw invalid(`the handler module must return an object of handlers, not ${describe(handlers)}`);
+  }
+  const { onFrame } = handlers as Handlers;
+  if (onFrame !== undefined && typeof onFrame !== 'function') {
+    if (typeof onFrame !== 'object' || onFrame === null) {
+      throw invalid(`onFrame must be a function or an object by msgId, not ${describe(onFrame)}`);
+    }
+    for (const [key, handler] of Object.entries(onFrame)) {
+      const msgId = Number(key);
+      if (!Number.isInteger(msgId) || msgId < 0 || msgId > MSG_ID_MAX) {
+        throw invalid(`onFrame has the key '${key}'; message ids are integers from 0 to ${MSG_ID_MAX}`);
+      }
+      if (typeof handler !== 'function') throw invalid(`onFrame[${key}] must be a function`);
+    }
+  }
+  for (const hook of HOOKS) {
+    const value: unknown = (handlers as Handlers)[hook];
+    if (value !== undefined && typeof value !== 'function') throw invalid(`${hook} must be a function`);
+  }
+}
+
+function invalid(message: string): ReactorError {
+  return new ReactorError('REACTOR_HANDLERS_INVALID', message);
+}
+
+function describe(value: unknown): string {
+  return value === null ? 'null' : typeof value;
+}
