@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Backoff } from '../../reactor/backoff.js';
 
 test('without jitter the delays double up to the cap and start small again after a success', () => {

@@ -16,7 +16,7 @@ function tcp4(tlvs: Uint8Array = Buffer.alloc(0)): Buffer {
 }
 
 function tcp6(source: string, destination: string): Buffer {
-  return header(0x21, 0x21, Buffer.from(`${source}${destination}${'1f90'}${'0050'}`, 'hex'));
+  return header(0x21, 0x21, Buffer.from(`${source}${destination}1f900050`, 'hex'));
 }
 
 /** Feeds the whole wire at once; gives the header and the bytes after it. */
