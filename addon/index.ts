@@ -1,5 +1,14 @@
 // The door of the addon layer: re-exports only.
-export type { Addon, BindUdpOptions, BoundSocket, ListenTcpOptions, Waker } from './api.js';
+export type {
+  Addon,
+  BindUdpOptions,
+  BoundSocket,
+  ListenTcpOptions,
+  SocketOptionName,
+  TcpInfo,
+  TcpState,
+  Waker,
+} from './api.js';
 export type { AddonErrorCode, AddonErrorOptions } from './errors.js';
 export { AddonError } from './errors.js';
 export { addonMissingReason, loadAddon, requireAddon } from './native.js';

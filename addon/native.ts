@@ -20,14 +20,14 @@ let outcome: Outcome | undefined;
 
 /** The addon, or null when there is none; the answer does not change while the thread lives. */
 export function loadAddon(): Addon | null {
-  const { addon } = { addon: null, ...settle() };
-  return addon;
+  const settled = settle();
+  return 'addon' in settled ? settled.addon : null;
 }
 
 /** Why there is no addon, in one line; null when there is one. */
 export function addonMissingReason(): string | null {
-  const { missing } = { missing: null, ...settle() };
-  return missing;
+  const settled = settle();
+  return 'missing' in settled ? settled.missing : null;
 }
 
 /**

@@ -4,7 +4,9 @@
 
 #include "binding/addon_state.h"
 #include "binding/errors.h"
+#include "binding/option_functions.h"
 #include "binding/socket_functions.h"
+#include "binding/thread_functions.h"
 #include "binding/waker.h"
 
 namespace {
@@ -25,6 +27,8 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   if (reactor_net::AddonState::Install(env) == nullptr) return exports;
   exports.Set("useErrorClass", Napi::Function::New<reactor_net::UseErrorClass>(env, "useErrorClass"));
   reactor_net::ExportSocketFunctions(env, exports);
+  reactor_net::ExportOptionFunctions(env, exports);
+  reactor_net::ExportThreadFunctions(env, exports);
   reactor_net::Waker::Export(env, exports);
   return exports;
 }

@@ -71,7 +71,10 @@ void Waker::Open(const Napi::CallbackInfo& info) {
   const int fd = arguments.Descriptor(0);
   if (arguments.failed()) return;
   if (!info[1].IsFunction()) return ThrowInvalidArgument(env, "callback must be a function");
-  if (Failure failure = CheckEventFd(fd)) return ThrowFailure(env, failure, "fd " + std::to_string(fd));
+  const std::string subject = "fd " + std::to_string(fd);
+  Result<bool> is_event_fd = IsEventFd(fd);
+  if (!is_event_fd.ok()) return ThrowFailure(env, is_event_fd.failure(), subject);
+  if (!is_event_fd.value()) return ThrowInvalidArgument(env, "fd must be an eventfd");
   AddonState* state = AddonState::Of(env);
   if (state->closing()) return ThrowCode(env, "ADDON_CLOSED", "this thread is ending");
   const Napi::String name = Napi::String::New(env, "ReactorNetWaker");
@@ -79,7 +82,7 @@ void Waker::Open(const Napi::CallbackInfo& info) {
     return ThrowCode(env, "ADDON_CLOSED", "this thread is ending");
   }
   Result<WakerPoll*> poll = WakerPoll::Start(state, fd, this);
-  if (!poll.ok()) return ThrowFailure(env, poll.failure(), "fd " + std::to_string(fd));
+  if (!poll.ok()) return ThrowFailure(env, poll.failure(), subject);
   poll_ = poll.value();
   callback_ = Napi::Persistent(info[1].As<Napi::Function>());
   Ref();
