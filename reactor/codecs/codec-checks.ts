@@ -3,10 +3,8 @@
 
 import { ReactorError } from '../errors.js';
 
-export const UINT32_MAX: number = 0xffff_ffff;
-
 /** Offsets of a frame's bytes stay small integers for V8, which is what keeps decoding free of garbage. */
-const FRAME_BYTES_LIMIT: number = 2 ** 30;
+export const FRAME_BYTES_LIMIT: number = 2 ** 30;
 
 /** @throws ReactorError REACTOR_OPTION_INVALID, naming the option. */
 export function checkedInteger(name: string, value: unknown, min: number, max: number): number {

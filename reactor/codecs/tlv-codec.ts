@@ -5,14 +5,9 @@
 import type { BufferPool } from '../buffer-pool.js';
 import type { FrameCodec, FrameDecoder, FrameSink } from '../codec.js';
 import { FRAME_BYTES_MAX } from '../limits.js';
-import {
-  bodyTooLarge,
-  checkedFrameBytesMax,
-  frameMalformed,
-  frameTooLarge,
-  UINT32_MAX,
-} from './codec-checks.js';
+import { bodyTooLarge, checkedFrameBytesMax, frameMalformed, frameTooLarge } from './codec-checks.js';
 import { type Delivery, FrameAssembler, type Framing } from './frame-assembler.js';
+import { readUint32Little, writeUint32Little } from './unsigned.js';
 
 export interface TlvCodecOptions {
   /** Bytes one body may have. Default 1 MiB. */
@@ -46,7 +41,7 @@ class TlvCodec implements FrameCodec, Framing {
       const bodyStart = frameStart + HEADER_BYTES;
       const bodyEnd = bodyStart + this.#bodyBytes(bytes, frameStart);
       if (bodyEnd > end) break;
-      const msgId = bytes.readUInt32LE(frameStart);
+      const msgId = readUint32Little(bytes, frameStart);
       frameStart = bodyEnd;
       if (!delivery.continues(sink.onFrame(msgId, bytes, bodyStart, bodyEnd))) break;
     }
@@ -61,21 +56,21 @@ class TlvCodec implements FrameCodec, Framing {
 
   encodedBytes(msgId: number, body: Uint8Array): number {
     if (body.length > this.frameBytesMax) throw bodyTooLarge(body.length, this.frameBytesMax);
-    if (!(msgId >= 0 && msgId <= UINT32_MAX)) {
+    if (msgId >>> 0 !== msgId) {
       throw frameMalformed(`message id ${msgId} is not an unsigned 32-bit number`);
     }
     return HEADER_BYTES + body.length;
   }
 
   encodeInto(target: Buffer, offset: number, msgId: number, body: Uint8Array): number {
-    target.writeUInt32LE(msgId, offset);
-    target.writeUInt32LE(body.length, offset + LENGTH_AT);
+    writeUint32Little(target, offset, msgId);
+    writeUint32Little(target, offset + LENGTH_AT, body.length);
     target.set(body, offset + HEADER_BYTES);
     return offset + HEADER_BYTES + body.length;
   }
 
   #bodyBytes(bytes: Buffer, frameStart: number): number {
-    const bodyBytes = bytes.readUInt32LE(frameStart + LENGTH_AT);
+    const bodyBytes = readUint32Little(bytes, frameStart + LENGTH_AT);
     if (bodyBytes > this.frameBytesMax) throw frameTooLarge(bodyBytes, this.frameBytesMax);
     return bodyBytes;
   }
