@@ -21,6 +21,7 @@ export type ReactorErrorCode =
   | 'REACTOR_TASK_FAILED' // the task ran on the target thread and threw
   | 'REACTOR_UNKNOWN_THREAD' // there is no such thread
   | 'REACTOR_THREAD_LOST' // the thread ended before it answered
+  | 'REACTOR_PROCESS_LOST' // a supervised process ended before it was ready or before it answered
   | 'REACTOR_ABORTED' // the caller cancelled
   | 'REACTOR_CLOSED' // the server, loop or pool is closed
   | 'REACTOR_PORT_IN_USE' // the address is taken
@@ -88,6 +89,7 @@ const CODES: Record<ReactorErrorCode, true> = {
   REACTOR_TASK_FAILED: true,
   REACTOR_UNKNOWN_THREAD: true,
   REACTOR_THREAD_LOST: true,
+  REACTOR_PROCESS_LOST: true,
   REACTOR_ABORTED: true,
   REACTOR_CLOSED: true,
   REACTOR_PORT_IN_USE: true,

@@ -29,6 +29,11 @@ export function poolBytesMaxDefault(): number {
   return Math.min(5 * GIB, Math.floor(memoryBytesAvailable() / 4));
 }
 
+/** Async handlers at work for one connection at a time. */
+export const PENDING_HANDLERS_MAX: number = 1024;
+/** Accepted descriptors that may wait for a busy or restarting sub-reactor. */
+export const HAND_OFFS_WAITING_MAX: number = 4096;
+
 export const CONNECTIONS_MAX: number = 100_000;
 export const CONNECTIONS_PER_THREAD_MAX: number = 65_536;
 /** One address has at most about 28,000 ephemeral ports towards one of ours: below that, above any honest client. */
@@ -38,6 +43,10 @@ export const FIRST_BYTE_TIMEOUT_MS: number = 60_000;
 export const HANDSHAKE_TIMEOUT_MS: number = 10_000;
 export const WRITE_TIMEOUT_MS: number = 60_000;
 export const DRAIN_TIMEOUT_MS: number = 10_000;
+/** From the start of a supervised process to its accepting work. */
+export const PROCESS_READY_TIMEOUT_MS: number = 30_000;
+/** What a process gets beyond its drain deadline before it is killed. */
+export const PROCESS_KILL_GRACE_MS: number = 2_000;
 export const LISTEN_BACKLOG: number = 4096;
 
 /** Granularity of the timer wheel; connection timeouts are late by at most this much. */
