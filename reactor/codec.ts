@@ -9,7 +9,8 @@ export interface FrameSink {
   /**
    * One whole frame: its body is `bytes[start, end)`, which the decoder owns and will overwrite after
    * the call returns. Codecs without message ids pass msgId 0.
-   * Returns false to stop: the decoder keeps what it has not delivered until `resume`.
+   * Returns false to stop after this frame, which counts as delivered: the decoder keeps what follows it,
+   * and what is fed meanwhile, until `resume`. With nothing to keep it has not stopped. Does not throw.
    */
   onFrame(msgId: number, bytes: Buffer, start: number, end: number): boolean;
 }

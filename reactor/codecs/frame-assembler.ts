@@ -30,7 +30,7 @@ export interface Delivery {
   continues(accepted: boolean): boolean;
 }
 
-/** A failed or released decoder takes no more bytes. */
+/** 'stopped' means that bytes are kept because the sink refused; a failed or released decoder takes no more. */
 type State = 'open' | 'delivering' | 'stopped' | 'failed' | 'released';
 
 /**
@@ -165,8 +165,8 @@ export class FrameAssembler implements FrameDecoder, Delivery {
   }
 
   #endDelivery(): void {
-    if (this.#state === 'delivering') this.#state = 'open';
-    else if (this.#state === 'released') this.#dropKept();
+    if (this.#state === 'released') this.#dropKept();
+    else if (this.#state === 'delivering' || this.#slab === null) this.#state = 'open';
   }
 
   #fail(): void {
