@@ -242,7 +242,7 @@ export class MeshSeat {
   }
 
   #receiveControl(control: MessagePort): boolean {
-    const received = receiveMessageOnPort(control) as { message: LinkData } | undefined;
+    const received: { message: LinkData } | undefined = receiveMessageOnPort(control);
     if (received === undefined) return false;
     this.#peerRestarted(received.message);
     this.#receiveControl(control);

@@ -98,7 +98,7 @@ export class PeerLink {
   /** Receives without waiting until the wanted payload is here, or everything is. */
   #receiveUntil(wanted: { readonly lane: Lane; readonly sequence: number } | null): void {
     while (this.#port !== null) {
-      const received = receiveMessageOnPort(this.#port) as { message: LinkMessage } | undefined;
+      const received: { message: LinkMessage } | undefined = receiveMessageOnPort(this.#port);
       if (received === undefined) return;
       const { message } = received;
       if (message === 'wake') continue; // whoever receives is awake

@@ -411,8 +411,7 @@ export class TaskQueue {
 
   #replyError(slot: number, lane: Lane, callId: number, error: unknown): void {
     this.#counts.failed += 1;
-    const { code, message } = errorToWire(error, 'REACTOR_TASK_FAILED');
-    const payload = encodePayload({ code: String(code), message } satisfies WireError);
+    const payload = encodePayload(errorToWire(error, 'REACTOR_TASK_FAILED'));
     this.#reply(slot, lane, KIND.error, callId, payload);
   }
 
