@@ -6,12 +6,18 @@ import type { Server } from 'node:net';
  * Prints the ready line for `127.0.0.1:port`; SIGTERM and SIGINT close the server and end the process.
  * SIGUSR2 collects garbage first (under --expose-gc) and answers with one line of memory figures.
  */
-export function serveUntilSignalled(server: Server | { close(): unknown }, listener: 'tcp' | 'http', port: number): void {
+export function serveUntilSignalled(
+  server: Server | { close(): unknown },
+  listener: 'tcp' | 'http',
+  port: number,
+): void {
   const stop = (): void => {
     server.close();
     process.exit(0);
   };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
-  console.log(JSON.stringify({ event: 'ready', pid: process.pid, listen: { [listener]: `127.0.0.1:${port}` } }));
+  console.log(
+    JSON.stringify({ event: 'ready', pid: process.pid, listen: { [listener]: `127.0.0.1:${port}` } }),
+  );
 }

@@ -1,0 +1,146 @@
+// `npm run bench` and `reactor-net bench`: runs suites one after the other, prints their tables, writes
+// JSON and charts, and exits with 1 when a full run missed a bar.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { renderChart } from './chart.js';
+import { parseOptions, USAGE } from './options.js';
+import type { BenchOptions } from './options.js';
+import { EPOLL_ECHO, ROOT, TLV_LOAD } from './paths.js';
+import { passed } from './report.js';
+import type { Host, SuiteReport } from './report.js';
+import { stopEverything } from './subject.js';
+import { noteUnmeasured } from './suite.js';
+import type { Suite } from './suite.js';
+import { SUITES } from './suites/index.js';
+import { formatReport } from './table.js';
+
+export interface BenchIo {
+  stdout: (text: string) => void;
+  stderr: (text: string) => void;
+}
+
+/** Exit codes: 0 done, 1 a bar was missed or a suite failed, 2 wrong usage. */
+export async function main(argv: readonly string[], io: BenchIo): Promise<number> {
+  let options: BenchOptions | 'help';
+  try {
+    options = parseOptions(
+      argv,
+      SUITES.map((suite) => suite.name),
+    );
+  } catch (error) {
+    io.stderr(`bench: ${(error as Error).message}\n`);
+    return 2;
+  }
+  if (options === 'help') {
+    io.stdout(USAGE);
+    return 0;
+  }
+  buildNative(io);
+  const reports: SuiteReport[] = [];
+  let failed = false;
+  for (const suite of SUITES) {
+    if (!options.suites.includes(suite.name)) continue;
+    const report = emptyReport(suite.name, options);
+    reports.push(report);
+    failed = !(await runSuite(suite, report, options, io)) || failed;
+    io.stdout(`${formatReport(report)}\n`);
+    await writeChart(report, options, io);
+  }
+  if (options.jsonFile !== null) {
+    writeFile(options.jsonFile, `${JSON.stringify(reports.length === 1 ? reports[0] : reports, null, 2)}\n`);
+  }
+  const bad = options.effort.judged && !reports.every(passed);
+  return failed || bad ? 1 : 0;
+}
+
+async function runSuite(
+  suite: Suite,
+  report: SuiteReport,
+  options: BenchOptions,
+  io: BenchIo,
+): Promise<boolean> {
+  try {
+    await suite.run({
+      effort: options.effort,
+      serverCpu: options.pin ? 0 : null,
+      loadCpu: options.pin ? cpus().length - 1 : null,
+      report,
+      progress: (text) => io.stderr(`${suite.name}: ${text}\n`),
+    });
+    return true;
+  } catch (error) {
+    io.stderr(`bench ${suite.name}: ${(error as Error).message}\n`);
+    return false;
+  } finally {
+    noteUnmeasured(report, suite.rules);
+    await stopEverything();
+  }
+}
+
+function emptyReport(suite: string, options: BenchOptions): SuiteReport {
+  return {
+    suite,
+    host: hostFacts(),
+    started: new Date().toISOString(),
+    effort: options.effort.name,
+    results: [],
+    checks: [],
+    missing: [],
+    notes: [],
+  };
+}
+
+function hostFacts(): Host {
+  const list = cpus();
+  return {
+    cpus: list.length,
+    node: process.version,
+    kernel: release(),
+    cpu_model: list[0]?.model.trim() ?? 'unknown',
+  };
+}
+
+/** Builds the native part when it is absent or older than its sources; what fails is named by the suites. */
+function buildNative(io: BenchIo): void {
+  if (isUpToDate(TLV_LOAD) && isUpToDate(EPOLL_ECHO)) return;
+  io.stderr('bench: building the load generator\n');
+  spawnSync(process.execPath, [join(ROOT, 'bench/setup.js'), '--native-only'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+}
+
+function isUpToDate(program: string): boolean {
+  if (!existsSync(program)) return false;
+  const built = statSync(program).mtimeMs;
+  const sources = join(ROOT, 'bench/native');
+  return readdirSync(sources).every((file) => statSync(join(sources, file)).mtimeMs <= built);
+}
+
+async function writeChart(report: SuiteReport, options: BenchOptions, io: BenchIo): Promise<void> {
+  const standard = options.effort.judged ? join(ROOT, `bench/results/${report.suite}.svg`) : null;
+  const file = options.svgFile ?? standard;
+  if (file === null || report.results.length === 0) return;
+  writeFile(file, await renderChart(report));
+  io.stderr(`bench ${report.suite}: chart in ${file}\n`);
+}
+
+function writeFile(file: string, text: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+}
+
+async function runFromCommandLine(): Promise<void> {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+  process.exitCode = await main(process.argv.slice(2), {
+    stdout: (text) => process.stdout.write(text),
+    stderr: (text) => process.stderr.write(text),
+  });
+}
+
+// `reactor-net bench` imports this file and calls main itself.
+const entry = process.argv[1];
+if (entry !== undefined && realpathSync(entry) === fileURLToPath(import.meta.url)) await runFromCommandLine();

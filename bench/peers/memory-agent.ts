@@ -1,0 +1,48 @@
+// Preloaded into a server whose memory is measured (node --expose-gc --import): every thread collects its
+// garbage when the process gets SIGUSR2, and the main thread prints the sum of what is left as one line.
+// It does nothing until then. Threads find each other over a BroadcastChannel.
+
+import { BroadcastChannel, isMainThread } from 'node:worker_threads';
+
+type Message = { kind: 'here' } | { kind: 'collect' } | { kind: 'heap'; bytes: number };
+
+// The DOM's type of the event is not loaded; only `data` is read, and only our own messages arrive.
+const channel = new BroadcastChannel('reactor-net-bench-memory') as BroadcastChannel & { unref(): void };
+channel.unref();
+const send = (message: Message): void => channel.postMessage(message);
+const collect = (globalThis as { gc?: () => void }).gc;
+
+/** Two passes: the first runs finalizers, whose memory only the second sees. */
+function heapBytes(): number {
+  collect?.();
+  collect?.();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+if (isMainThread) {
+  let workers = 0;
+  let answers: number[] = [];
+  channel.onmessage = (event: unknown) => {
+    const message = (event as { data: Message }).data;
+    if (message.kind === 'here') workers += 1;
+    if (message.kind !== 'heap') return;
+    answers.push(message.bytes);
+    if (answers.length === workers) print();
+  };
+  process.on('SIGUSR2', () => {
+    answers = [];
+    send({ kind: 'collect' });
+    if (workers === 0) print();
+  });
+  const print = (): void => {
+    const bytes = answers.reduce((sum, heap) => sum + heap, heapBytes());
+    console.log(JSON.stringify({ event: 'memory', heap_bytes: bytes }));
+  };
+} else {
+  channel.onmessage = (event: unknown) => {
+    const message = (event as { data: Message }).data;
+    if (message.kind === 'collect') send({ kind: 'heap', bytes: heapBytes() });
+  };
+  send({ kind: 'here' });
+}

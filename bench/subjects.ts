@@ -1,0 +1,36 @@
+// The servers that suites start: ours by transport, and the peers they are held against.
+
+import { EPOLL_ECHO, LAUNCHER, peer } from './paths.js';
+import type { SubjectSpec } from './subject.js';
+
+/** Every transport of `serve`; one that this build does not know is reported as missing. */
+export const TRANSPORTS = ['net', 'epoll'] as const;
+export type Transport = (typeof TRANSPORTS)[number];
+
+/** Our server with the one listener given; naming one leaves the others off. */
+export function reactorNet(
+  listener: 'tcp' | 'http',
+  threads: number,
+  transport: Transport = 'net',
+  nodeFlags: readonly string[] = [],
+): SubjectSpec {
+  const flags = [`--${listener}`, '127.0.0.1:0', '--threads', String(threads), '--transport', transport];
+  return {
+    name: `reactor-net/${transport}`,
+    command: process.execPath,
+    args: [...nodeFlags, LAUNCHER, 'serve', ...flags, '--log-level', 'error', '--json'],
+  };
+}
+
+export function nodePeer(
+  name: string,
+  file: string,
+  args: readonly string[] = [],
+  nodeFlags: readonly string[] = [],
+): SubjectSpec {
+  return { name, command: process.execPath, args: [...nodeFlags, peer(file), ...args] };
+}
+
+export const NODE_NET: SubjectSpec = nodePeer('node:net', 'node-net-echo');
+export const NODE_HTTP: SubjectSpec = nodePeer('node:http', 'node-http-hello');
+export const C_EPOLL: SubjectSpec = { name: 'c-epoll', command: EPOLL_ECHO, args: [] };

@@ -1,0 +1,7 @@
+// Every suite, in the order `npm run bench` runs them.
+
+import type { Suite } from '../suite.js';
+import { HTTP } from './http.js';
+import { TCP } from './tcp.js';
+
+export const SUITES: readonly Suite[] = [TCP, HTTP];

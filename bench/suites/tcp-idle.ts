@@ -1,0 +1,168 @@
+// Thousands of connections that do nothing: what each costs in memory beyond plain node:net, whether they
+// are spread evenly over the threads, and whether everything is given back when they go.
+// The connections live in the generator's process; heaps are read after a forced collection.
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { judge } from '../report.js';
+import type { CheckRule } from '../report.js';
+import { peer } from '../paths.js';
+import { descriptorCount, residentBytes } from '../process-usage.js';
+import { nodePeer, reactorNet } from '../subjects.js';
+import { startSubjects } from '../suite.js';
+import type { Bench } from '../suite.js';
+import type { Subject } from '../subject.js';
+import { holdIdle } from '../tlv-load.js';
+
+const THREADS = 2;
+/** Opened and closed before anything is read: compiled code and first pages belong to no connection. */
+const WARMUP_CONNECTIONS = 500;
+const SETTLE_TIMEOUT_MS = 10_000;
+const POLL_MS = 50;
+
+const SPREAD: CheckRule = {
+  id: 'tcp.idle.spread',
+  title: 'idle connections, fullest thread - emptiest thread',
+  unit: 'connections',
+  bar: 1,
+  better: 'lower',
+};
+const RSS: CheckRule = {
+  id: 'tcp.idle.rss_over_node_net_bytes',
+  title: 'RSS per idle connection beyond plain node:net',
+  unit: 'bytes',
+  bar: 2048,
+  better: 'lower',
+};
+const DESCRIPTORS: CheckRule = {
+  id: 'tcp.idle.fds_leaked',
+  title: 'descriptors left after the idle connections closed',
+  unit: 'descriptors',
+  bar: 0,
+  better: 'lower',
+};
+// 1 MiB over 10,000 connections is less than the smallest object each of them could leave behind.
+const HEAP: CheckRule = {
+  id: 'tcp.idle.heap_retained_bytes',
+  title: 'heap of all threads left after the idle connections closed',
+  unit: 'bytes',
+  bar: 1024 * 1024,
+  better: 'lower',
+};
+const REFUSED: CheckRule = {
+  id: 'tcp.idle.not_served',
+  title: 'idle connections that were not accepted and answered',
+  unit: 'connections',
+  bar: 0,
+  better: 'lower',
+};
+export const IDLE_RULES: readonly CheckRule[] = [REFUSED, SPREAD, RSS, DESCRIPTORS, HEAP];
+
+interface IdleFigures {
+  notServed: number;
+  rssPerConnection: number;
+  descriptorsLeft: number;
+  heapRetained: number;
+  /** Null for a server that does not say. */
+  spread: number | null;
+}
+
+export async function runIdle(bench: Bench): Promise<void> {
+  const agent = ['--expose-gc', '--import', peer('memory-agent')];
+  const specs = [reactorNet('tcp', THREADS, 'net', agent), nodePeer('node:net', 'node-net-echo', [], agent)];
+  const figures: IdleFigures[] = [];
+  const over: number[] = [];
+  for (let pair = 0; pair < bench.effort.idlePairs; pair += 1) {
+    bench.progress(`idle: ${bench.effort.idleConnections} connections`);
+    const subjects = await startSubjects(bench, specs);
+    try {
+      const [ours, theirs] = subjects;
+      if (ours === undefined || theirs === undefined) return;
+      const own = await measureIdle(ours, bench.effort.idleConnections, true);
+      const plain = await measureIdle(theirs, bench.effort.idleConnections, false);
+      figures.push(own);
+      over.push(own.rssPerConnection - plain.rssPerConnection);
+      bench.report.notes.push(
+        `idle, RSS per connection: reactor-net/net ${Math.round(own.rssPerConnection)} B, ` +
+          `node:net ${Math.round(plain.rssPerConnection)} B`,
+      );
+    } finally {
+      await Promise.all(subjects.map((subject) => subject.stop()));
+    }
+  }
+  const { checks } = bench.report;
+  checks.push(
+    judge(
+      REFUSED,
+      figures.map((figure) => figure.notServed),
+    ),
+  );
+  checks.push(
+    judge(
+      SPREAD,
+      figures.map((figure) => figure.spread ?? Number.POSITIVE_INFINITY),
+    ),
+  );
+  checks.push(judge(RSS, over));
+  checks.push(
+    judge(
+      DESCRIPTORS,
+      figures.map((figure) => figure.descriptorsLeft),
+    ),
+  );
+  checks.push(
+    judge(
+      HEAP,
+      figures.map((figure) => figure.heapRetained),
+    ),
+  );
+}
+
+async function measureIdle(subject: Subject, connections: number, hasStats: boolean): Promise<IdleFigures> {
+  const warmup = await holdIdle(subject, Math.min(WARMUP_CONNECTIONS, connections));
+  await warmup.close();
+  const descriptorsBefore = await settledDescriptors(subject, null);
+  const heapBefore = await collectGarbage(subject);
+  const rssBefore = residentBytes(subject.pid);
+
+  const idle = await holdIdle(subject, connections);
+  await collectGarbage(subject);
+  const rssPerConnection = (residentBytes(subject.pid) - rssBefore) / connections;
+  const spread = hasStats ? await connectionSpread(subject, idle.connected) : null;
+  await idle.close();
+
+  const descriptorsLeft = (await settledDescriptors(subject, descriptorsBefore)) - descriptorsBefore;
+  const heapRetained = (await collectGarbage(subject)) - heapBefore;
+  return { notServed: connections - idle.connected, rssPerConnection, descriptorsLeft, heapRetained, spread };
+}
+
+/** Descriptors once they are down to `target` (null: once they stop falling), or at the deadline. */
+async function settledDescriptors(subject: Subject, target: number | null): Promise<number> {
+  const deadline = performance.now() + SETTLE_TIMEOUT_MS;
+  let before = Number.POSITIVE_INFINITY;
+  let now = descriptorCount(subject.pid);
+  while (performance.now() < deadline && (target === null ? now < before : now > target)) {
+    before = now;
+    await delay(POLL_MS);
+    now = descriptorCount(subject.pid);
+  }
+  return now;
+}
+
+/** Bytes of all heaps of the process after a full collection (bench/peers/memory-agent.ts). */
+async function collectGarbage(subject: Subject): Promise<number> {
+  const answer = subject.nextLine('memory', SETTLE_TIMEOUT_MS);
+  subject.signal('SIGUSR2');
+  return Number((await answer)['heap_bytes']);
+}
+
+/** From the first stats line that counts all of them. */
+async function connectionSpread(subject: Subject, connections: number): Promise<number> {
+  const deadline = performance.now() + SETTLE_TIMEOUT_MS;
+  for (;;) {
+    const stats = await subject.nextLine('stats', SETTLE_TIMEOUT_MS);
+    const threads = stats['threads'] as { connections: number }[]; // printed by `serve --json`
+    const counts = threads.map((thread) => thread.connections);
+    const sum = counts.reduce((total, count) => total + count, 0);
+    if (sum === connections || performance.now() > deadline) return Math.max(...counts) - Math.min(...counts);
+  }
+}
