@@ -78,6 +78,7 @@ const PAUSED_BY_USER = 1;
 const PAUSED_BY_OUTPUT = 2;
 const PAUSED_BY_HANDLERS = 4;
 const PAUSED_BY_BUDGET = 8;
+const PAUSED_BY_DRAIN = 16;
 
 export abstract class Connection extends TimerNode implements FrameSink {
   /** Never used twice on its thread; see ConnectionTable. */
@@ -88,13 +89,15 @@ export abstract class Connection extends TimerNode implements FrameSink {
   protected readonly host: ConnectionHost;
   readonly #decoder: FrameDecoder;
   readonly #output: OutputQueue;
-  #state: ConnectionState;
+  #state: ConnectionState = 'connecting';
   #closeReason: CloseReason | null = null;
   /** onConnect was called, so onClose is owed. */
   #announced = false;
   #peerEnded = false;
   #halfCloseTold = false;
   #writeShutDown = false;
+  /** drain() was called: the last handler to finish ends the connection. */
+  #isDraining = false;
 
   #pauses = 0;
   /** The decoder keeps frames that a pause held back. */
@@ -116,11 +119,10 @@ export abstract class Connection extends TimerNode implements FrameSink {
   #lastReadMs: number;
   #lastWriteMs: number;
 
-  constructor(host: ConnectionHost, id: number, state: 'connecting' | 'open') {
+  constructor(host: ConnectionHost, id: number) {
     super();
     this.host = host;
     this.id = id;
-    this.#state = state;
     this.#decoder = host.codec.createDecoder(host.loop.pool);
     this.#output = new OutputQueue(host.loop.pool);
     this.#stateSinceMs = host.loop.nowMs;
@@ -247,7 +249,18 @@ export abstract class Connection extends TimerNode implements FrameSink {
     this.close('reset', true);
   }
 
-  /** `end` with another reason: the server drains. @internal */
+  /** The server closes: takes no more frames, waits for handlers at work, then ends. @internal */
+  drain(): void {
+    if (this.#state === 'connecting') {
+      this.close('shutdown');
+      return;
+    }
+    this.#isDraining = true;
+    this.#pause(PAUSED_BY_DRAIN);
+    if (this.#pendingHandlers === 0) this.endFor('shutdown');
+  }
+
+  /** `end` with another reason. @internal */
   endFor(reason: CloseReason): void {
     if (this.#state === 'closed' || this.#state === 'draining') return;
     if (this.#state === 'connecting') {
@@ -264,7 +277,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
   /** Every other way to end: immediate, for `reason`. @internal */
   close(reason: CloseReason, reset: boolean = false): void {
     if (this.#state === 'closed') return;
-    if (!this.#isDelivered) this.#closeReason = reason;
+    if (!this.isDelivered) this.#closeReason = reason;
     this.#state = 'closed';
     this.loop.timers.cancel(this);
     this.closeTransport(reset);
@@ -278,6 +291,11 @@ export abstract class Connection extends TimerNode implements FrameSink {
     } catch (hookError) {
       this.host.hookFailed(hookError);
     }
+  }
+
+  /** Everything accepted was taken by the kernel and FIN sent: however the rest goes, `end` succeeded. @internal */
+  get isDelivered(): boolean {
+    return this.#state === 'draining' && this.#writeShutDown && this.outputBytes === 0;
   }
 
   // What the transport tells.
@@ -336,7 +354,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
   /** The socket is gone: gives everything back, then calls `onClose`. */
   protected transportClosed(reason: CloseReason): void {
     const closeReason =
-      this.#closeReason !== null && (this.#state === 'closed' || this.#isDelivered) ? this.#closeReason : reason;
+      this.#closeReason !== null && (this.#state === 'closed' || this.isDelivered) ? this.#closeReason : reason;
     this.#state = 'closed';
     this.loop.timers.cancel(this);
     this.#decoder.release();
@@ -356,6 +374,11 @@ export abstract class Connection extends TimerNode implements FrameSink {
   protected yieldTurn(): void {
     this.#pause(PAUSED_BY_BUDGET);
     this.loop.queueInLoop(() => this.#unpause(PAUSED_BY_BUDGET));
+  }
+
+  /** Starts the clock on the current state; a transport calls it while it is still connecting. */
+  protected watchDeadlines(): void {
+    this.#armTimer();
   }
 
   protected get isReadingWanted(): boolean {
@@ -390,7 +413,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
       return;
     }
     const [reason] = due;
-    if (this.#isDelivered) {
+    if (this.isDelivered) {
       this.close(reason); // only the peer's FIN is missing: nothing was lost
       return;
     }
@@ -500,6 +523,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
   #handlerDone(): void {
     this.#pendingHandlers -= 1;
     this.#unpause(PAUSED_BY_HANDLERS);
+    if (this.#isDraining && this.#pendingHandlers === 0) this.endFor('shutdown');
     this.#endAfterPeer();
   }
 
@@ -591,11 +615,6 @@ export abstract class Connection extends TimerNode implements FrameSink {
     } catch (error) {
       this.#handlerFailed(error);
     }
-  }
-
-  /** Everything accepted was taken by the kernel and FIN sent: however the rest goes, `end` succeeded. */
-  get #isDelivered(): boolean {
-    return this.#state === 'draining' && this.#writeShutDown && this.outputBytes === 0;
   }
 
   // Deadlines.

@@ -4,6 +4,8 @@
 // Asleep it costs nothing: no timer ticks and nobody is polled.
 
 import type { BufferPool } from './buffer-pool.js';
+import { ConnectionTable } from './connection-table.js';
+import type { Connection } from './connection.js';
 import { ReactorError } from './errors.js';
 import { type Clock, LoopTimers, systemClock } from './loop-timers.js';
 import type { MeshSeat, ThreadIndex } from './mesh-seat.js';
@@ -54,6 +56,8 @@ const LOCAL_DEFAULTS: LocalOptions = {
 export class EventLoop {
   /** Where the thread's buffers come from. */
   readonly pool: BufferPool;
+  /** Every connection this thread owns, by its id; an id whose connection has ended finds nothing. */
+  readonly connections: ConnectionTable<Connection> = new ConnectionTable();
   /** For owners of many timers, connections above all: one TimerNode each, no handle. */
   readonly timers: LoopTimers;
   readonly #seat: MeshSeat;

@@ -1,0 +1,211 @@
+// Gives accepted connections from the main reactor to the sub-reactors, by descriptor number.
+// The acceptor's sink on the main thread calls `give`; sub-reactor.ts adopts and counts what it adopted.
+// A number on its way belongs to us until the adoption is counted: when a thread dies first, its
+// descriptors go to another thread, and are recognised by their inode so that a number which the dying
+// thread had taken over already, and which may be somebody else's by now, is never touched.
+
+import type { Addon } from '../addon/index.js';
+import type { DispatchFunction, PeerAddress, ThreadLoad } from './dispatch.js';
+import { ReactorError } from './errors.js';
+import type { EventLoop } from './event-loop.js';
+import { HAND_OFFS_WAITING_MAX } from './limits.js';
+import type { OccupancyLimits, SharedOccupancy } from './shared-occupancy.js';
+
+/** Name of the task that carries one descriptor; sub-reactor.ts registers it. */
+export const ADOPT_TASK = 'reactor.adopt';
+
+export interface HandOffRecord {
+  readonly serviceId: number;
+  readonly fd: number;
+  /** Incarnation of the thread it was sent to; a successor ignores records of its predecessor. */
+  readonly incarnation: number;
+  readonly address: string;
+}
+
+interface OnItsWay {
+  readonly serviceId: number;
+  readonly fd: number;
+  readonly inode: number;
+  readonly peer: PeerAddress;
+  readonly limits: OccupancyLimits;
+}
+
+interface Lane {
+  incarnation: number;
+  isUp: boolean;
+  /** Sent and not known to be adopted, oldest first. */
+  sent: OnItsWay[];
+  adoptedSeen: number;
+}
+
+const RECORD_BYTES = 12;
+const RETRY_MS = 5;
+
+export class HandOff {
+  readonly #addon: Addon;
+  readonly #loop: EventLoop;
+  readonly #occupancy: SharedOccupancy;
+  readonly #dispatch: DispatchFunction;
+  readonly #onRefused: (error: ReactorError) => void;
+  readonly #lanes: Lane[];
+  /** One word per thread: descriptors its current incarnation has adopted. Written by that thread. */
+  readonly #adopted: Int32Array;
+  /** Accepted while no queue had room or no thread was up. */
+  #waiting: OnItsWay[] = [];
+  #isRetryDue = false;
+
+  constructor(
+    addon: Addon,
+    loop: EventLoop,
+    occupancy: SharedOccupancy,
+    adopted: Int32Array,
+    dispatch: DispatchFunction,
+    onRefused: (error: ReactorError) => void,
+  ) {
+    this.#addon = addon;
+    this.#loop = loop;
+    this.#occupancy = occupancy;
+    this.#adopted = adopted;
+    this.#dispatch = dispatch;
+    this.#onRefused = onRefused;
+    this.#lanes = Array.from(adopted, () => ({ incarnation: 0, isUp: false, sent: [], adoptedSeen: 0 }));
+  }
+
+  /** Takes `fd` over: it is adopted by a sub-reactor, or closed. */
+  give(serviceId: number, fd: number, peer: PeerAddress, limits: OccupancyLimits): void {
+    const item = { serviceId, fd, inode: this.#addon.socketInode(fd), peer, limits };
+    if (this.#waiting.length > 0 || !this.#send(item)) this.#wait(item);
+  }
+
+  /** The thread's worker has started; returns the incarnation it must tell apart. */
+  threadUp(thread: number): number {
+    const lane = this.#lanes[thread]!;
+    lane.incarnation += 1;
+    lane.isUp = true;
+    lane.adoptedSeen = 0;
+    Atomics.store(this.#adopted, thread, 0);
+    this.#retryLater();
+    return lane.incarnation;
+  }
+
+  /** The thread's worker has ended: what it had not adopted goes to others. */
+  threadDown(thread: number): void {
+    const lane = this.#lanes[thread]!;
+    if (!lane.isUp) return;
+    this.#prune(thread);
+    const orphans = lane.sent.filter((item) => this.#isStill(item));
+    lane.sent = [];
+    lane.isUp = false;
+    this.#occupancy.forget(thread);
+    for (const item of orphans) if (!this.#send(item)) this.#wait(item);
+  }
+
+  /** Closes what was accepted and never sent or adopted. */
+  close(): void {
+    for (const item of this.#waiting) this.#addon.closeFd(item.fd);
+    this.#waiting = [];
+    for (const lane of this.#lanes) {
+      for (const item of lane.sent) this.#addon.closeSocketIf(item.fd, item.inode);
+      lane.sent = [];
+    }
+  }
+
+  /** False when nobody can take it now; a refused connection is closed and counts as dealt with. */
+  #send(item: OnItsWay): boolean {
+    const candidates = this.#candidates();
+    if (candidates.length === 0) return false;
+    const position = this.#dispatch(candidates, item.peer);
+    const { thread } = candidates[modulo(position, candidates.length)]!;
+    const refusal = this.#occupancy.admit(thread, item.peer.address, item.limits);
+    if (refusal !== null) {
+      this.#addon.closeFd(item.fd);
+      this.#onRefused(refusal);
+      return true;
+    }
+    const lane = this.#lanes[thread]!;
+    const { serviceId, fd, peer } = item;
+    const record = { serviceId, fd, incarnation: lane.incarnation, address: peer.address ?? '' };
+    try {
+      this.#loop.post(thread, ADOPT_TASK, encodeHandOff(record), { priority: 'urgent' });
+    } catch (error) {
+      this.#occupancy.leave(thread, peer.address);
+      if (error instanceof ReactorError && error.code === 'REACTOR_QUEUE_FULL') return false;
+      throw error;
+    }
+    this.#prune(thread);
+    lane.sent.push(item);
+    return true;
+  }
+
+  #wait(item: OnItsWay): void {
+    if (this.#waiting.length >= HAND_OFFS_WAITING_MAX) {
+      this.#addon.closeFd(item.fd);
+      const message = `${HAND_OFFS_WAITING_MAX} accepted connections already wait for a thread`;
+      this.#onRefused(new ReactorError('REACTOR_QUEUE_FULL', message));
+      return;
+    }
+    this.#waiting.push(item);
+    this.#retryLater();
+  }
+
+  #retryLater(): void {
+    if (this.#isRetryDue || this.#waiting.length === 0) return;
+    this.#isRetryDue = true;
+    this.#loop.runAfter(RETRY_MS, () => {
+      this.#isRetryDue = false;
+      const waiting = this.#waiting;
+      const sent = waiting.findIndex((item) => !this.#send(item));
+      this.#waiting = sent === -1 ? [] : waiting.slice(sent);
+      this.#retryLater();
+    });
+  }
+
+  #candidates(): ThreadLoad[] {
+    const candidates: ThreadLoad[] = [];
+    for (const [thread, lane] of this.#lanes.entries()) {
+      if (lane.isUp) candidates.push({ thread, connections: this.#occupancy.openOn(thread) });
+    }
+    return candidates;
+  }
+
+  /** Forgets what the thread has adopted by now; records are adopted in the order they were sent. */
+  #prune(thread: number): void {
+    const lane = this.#lanes[thread]!;
+    const adopted = Atomics.load(this.#adopted, thread);
+    const fresh = adopted - lane.adoptedSeen;
+    if (fresh <= 0) return;
+    lane.adoptedSeen = adopted;
+    lane.sent.splice(0, fresh);
+  }
+
+  #isStill(item: OnItsWay): boolean {
+    try {
+      return this.#addon.socketInode(item.fd) === item.inode;
+    } catch {
+      return false; // the number is free or no socket: the thread had adopted it, and its end closed it
+    }
+  }
+}
+
+export function encodeHandOff(record: HandOffRecord): Uint8Array {
+  const bytes = Buffer.allocUnsafe(RECORD_BYTES + record.address.length); // addresses are ASCII
+  bytes.writeUInt32LE(record.serviceId, 0);
+  bytes.writeInt32LE(record.fd, 4);
+  bytes.writeUInt32LE(record.incarnation, 8);
+  bytes.write(record.address, RECORD_BYTES, 'latin1');
+  return bytes;
+}
+
+export function decodeHandOff(payload: Uint8Array): HandOffRecord {
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  return {
+    serviceId: bytes.readUInt32LE(0),
+    fd: bytes.readInt32LE(4),
+    incarnation: bytes.readUInt32LE(8),
+    address: bytes.toString('latin1', RECORD_BYTES),
+  };
+}
+
+function modulo(value: number, length: number): number {
+  return ((Math.trunc(value) % length) + length) % length;
+}

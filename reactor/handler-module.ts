@@ -1,0 +1,42 @@
+// Imports a user's handler module on this thread and runs its default export.
+// A reload imports it under a new version, because Node never forgets a module: the query makes it new.
+// Modules that it imports itself stay cached; put what changes into the handler module, or restart.
+
+import { ReactorError } from './errors.js';
+import type { EventLoop } from './event-loop.js';
+
+/**
+ * Returns what the default export returned for this loop.
+ * @throws ReactorError REACTOR_HANDLERS_INVALID
+ */
+export async function loadHandlers(
+  loop: EventLoop,
+  source: { readonly handlersUrl: string; readonly version: number },
+): Promise<unknown> {
+  const { handlersUrl, version } = source;
+  const url = new URL(handlersUrl);
+  if (version > 0) url.searchParams.set('reload', String(version));
+  const module = await importModule(url.href);
+  if (typeof module.default !== 'function') {
+    throw new ReactorError('REACTOR_HANDLERS_INVALID', `${handlersUrl} has no default export that is a function`);
+  }
+  try {
+    return await module.default(loop);
+  } catch (cause) {
+    if (cause instanceof ReactorError) throw cause;
+    throw invalid(handlersUrl, 'its default export failed', cause);
+  }
+}
+
+async function importModule(href: string): Promise<{ default?: unknown }> {
+  try {
+    return (await import(href)) as { default?: unknown };
+  } catch (cause) {
+    throw invalid(href, 'it cannot be imported', cause);
+  }
+}
+
+function invalid(href: string, what: string, cause: unknown): ReactorError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new ReactorError('REACTOR_HANDLERS_INVALID', `handler module ${href}: ${what}: ${reason}`, { cause });
+}

@@ -1,0 +1,264 @@
+// A connection over a node:net socket (or a node:tls one): the portable transport.
+// tcp-service.ts and tcp-client.ts make the sockets; connection.ts decides what happens on them.
+// Plain sockets read into one static buffer per thread (`onread`), so an idle connection holds no memory
+// and a read allocates nothing; TLS and adopted streams deliver chunks of their own.
+
+import net from 'node:net';
+import type tls from 'node:tls';
+
+import { Connection, type ConnectionHost } from './connection.js';
+import { ReactorError, type ReactorErrorCode } from './errors.js';
+import type { CloseReason } from './handlers.js';
+import { READ_BUFFER_BYTES } from './limits.js';
+import type { OutputChunk, OutputQueue } from './output-queue.js';
+import { ProxyHeaderParser } from './proxy-protocol.js';
+
+/** Reads that filled the whole buffer in a row after which a connection lets others have their turn. */
+const FULL_READS_MAX = 4;
+const NO_BYTES = Buffer.alloc(0);
+const CONNECTION: unique symbol = Symbol('reactor-net connection');
+
+type ConnectionSocket = net.Socket & { [CONNECTION]?: NetConnection };
+
+/** Node's shape for reading into one buffer; the same object serves every socket of a thread. */
+export interface ReadInto {
+  readonly buffer: Buffer;
+  readonly callback: (this: net.Socket, bytes: number, buffer: Uint8Array) => boolean;
+}
+
+/** Makes the static read buffer of a thread. Pass it as `onread` to the sockets made for NetConnections. */
+export function createReadInto(): ReadInto {
+  const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+  return { buffer, callback: onReadInto };
+}
+
+/**
+ * Adopts a connected descriptor; the socket owns it from here on and does not read yet.
+ * @throws ReactorError REACTOR_UNSUPPORTED when the descriptor is no TCP or Unix stream socket.
+ */
+export function adoptStream(fd: number, readInto: ReadInto | null): net.Socket {
+  try {
+    return new net.Socket({
+      fd,
+      allowHalfOpen: true,
+      readable: true,
+      writable: true,
+      pauseOnCreate: true,
+      ...(readInto === null ? {} : { onread: readInto }),
+    } as net.SocketConstructorOpts);
+  } catch (cause) {
+    throw new ReactorError('REACTOR_UNSUPPORTED', `descriptor ${fd} is not a stream socket`, { cause });
+  }
+}
+
+export interface NetConnectionOptions {
+  /**
+   * 'buffer': the socket was made with `onread: createReadInto()`. 'stream': it emits 'data' (TLS, or a
+   * socket that node:net accepted itself).
+   */
+  readonly input: 'buffer' | 'stream';
+  /** A bare TCP socket: the only kind Node can close by RST. */
+  readonly canReset: boolean;
+  /** A PROXY protocol v2 header comes first and names the client. */
+  readonly expectsProxyHeader?: boolean;
+  /** Code of a failure before the connection is open. Default REACTOR_CONNECT_FAILED. */
+  readonly handshakeFailure?: ReactorErrorCode;
+  /** What a PROXY header read earlier said of the client. */
+  readonly peer?: { readonly address: string; readonly port: number };
+}
+
+export class NetConnection extends Connection {
+  readonly #socket: ConnectionSocket;
+  readonly #canReset: boolean;
+  readonly #handshakeFailure: ReactorErrorCode;
+  #proxyHeader: ProxyHeaderParser | null;
+  #remoteAddress: string | undefined;
+  #remotePort: number | undefined;
+  /** The chunk the kernel did not take at once; null when it keeps up. */
+  #inFlight: OutputChunk | null = null;
+  #fullReads = 0;
+  #closeReason: CloseReason = 'peer-ended';
+
+  /**
+   * `socket` is connected (state 'open'), or still connecting or shaking hands ('connecting'), does not
+   * read yet, allows half-open, and belongs to this connection from here on. Call `start` next.
+   */
+  constructor(
+    host: ConnectionHost,
+    id: number,
+    socket: net.Socket | tls.TLSSocket,
+    options: NetConnectionOptions,
+  ) {
+    super(host, id);
+    this.#socket = socket;
+    this.#socket[CONNECTION] = this;
+    this.#canReset = options.canReset;
+    this.#handshakeFailure = options.handshakeFailure ?? 'REACTOR_CONNECT_FAILED';
+    this.#proxyHeader = options.expectsProxyHeader === true ? new ProxyHeaderParser() : null;
+    this.#remoteAddress = options.peer?.address;
+    this.#remotePort = options.peer?.port;
+    if (options.input === 'stream') socket.on('data', onData);
+    socket.on('end', onEnd);
+    socket.on('error', onError);
+    socket.on('close', onClose);
+    if (options.input === 'stream') socket.pause();
+  }
+
+  /** The socket is connected: open the connection, or read the PROXY header first. */
+  start(): void {
+    if (this.state !== 'connecting') return;
+    if (this.#proxyHeader === null) {
+      this.opened();
+    } else {
+      this.watchDeadlines();
+      this.startReading();
+    }
+  }
+
+  /** Still connecting (tcp-client.ts): arms the handshake timeout. */
+  awaitOpen(): void {
+    this.watchDeadlines();
+  }
+
+  get remoteAddress(): string | undefined {
+    this.#remoteAddress ??= this.#socket.remoteAddress;
+    return this.#remoteAddress;
+  }
+
+  get remotePort(): number | undefined {
+    this.#remotePort ??= this.#socket.remotePort;
+    return this.#remotePort;
+  }
+
+  protected get inFlightBytes(): number {
+    return this.#inFlight === null ? 0 : this.#inFlight.usedBytes;
+  }
+
+  protected startReading(): void {
+    this.#socket.resume();
+  }
+
+  protected stopReading(): void {
+    this.#socket.pause();
+  }
+
+  protected transmit(output: OutputQueue): void {
+    while (this.#inFlight === null && this.state !== 'closed') {
+      const chunk = output.shift();
+      if (chunk === null) return;
+      this.#write(chunk);
+    }
+  }
+
+  protected shutdownWrite(): void {
+    this.#socket.end();
+  }
+
+  protected closeTransport(reset: boolean): void {
+    if (reset && this.#canReset) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
+  }
+
+  /** Called by the socket for every read into the thread's buffer; false stops the reading. @internal */
+  readInto(bytes: number, buffer: Buffer): boolean {
+    if (bytes === buffer.length) {
+      this.#take(buffer);
+      this.#fullReads += 1;
+      if (this.#fullReads >= FULL_READS_MAX && this.isReadingWanted) {
+        this.#fullReads = 0;
+        this.yieldTurn();
+      }
+    } else {
+      this.#fullReads = 0;
+      this.#take(buffer.subarray(0, bytes));
+    }
+    return true; // pausing went through stopReading already
+  }
+
+  /** @internal */
+  readChunk(chunk: Buffer): void {
+    this.#take(chunk);
+  }
+
+  /** @internal */
+  socketEnded(): void {
+    if (this.state === 'connecting') this.close('peer-ended');
+    else this.peerEnded();
+  }
+
+  /** @internal */
+  socketFailed(error: NodeJS.ErrnoException): void {
+    this.#closeReason = 'peer-reset';
+    if (this.state !== 'connecting') return;
+    this.report(new ReactorError(this.#handshakeFailure, error.message, { cause: error }));
+  }
+
+  /** @internal */
+  socketClosed(): void {
+    this.#inFlight?.slab.release(); // libuv has let go of it: the handle is closed
+    this.#inFlight = null;
+    this.transportClosed(this.#closeReason);
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#proxyHeader === null) {
+      this.receive(chunk);
+      return;
+    }
+    try {
+      const headerBytes = this.#proxyHeader.feed(chunk);
+      const { header } = this.#proxyHeader;
+      if (header === null) return;
+      this.#proxyHeader = null;
+      if (header.command === 'proxy' && header.sourceAddress !== '') {
+        this.#remoteAddress = header.sourceAddress;
+        this.#remotePort = header.sourcePort;
+      }
+      this.opened();
+      if (headerBytes < chunk.length && this.state === 'open') this.receive(chunk.subarray(headerBytes));
+    } catch (error) {
+      if (!(error instanceof ReactorError)) throw error;
+      this.report(error);
+      this.close('frame-error');
+    }
+  }
+
+  #write(chunk: OutputChunk): void {
+    const bytes = chunk.usedBytes;
+    this.#socket.write(chunk.slab.bytes.subarray(0, bytes));
+    // libuv tries at once: an empty queue afterwards means that the kernel has copied every byte.
+    if (this.#socket.writableLength === 0) {
+      chunk.slab.release();
+      this.written(bytes);
+      return;
+    }
+    this.#inFlight = chunk;
+    // Completion is asked for only here, where it is rare, by a write of nothing that queues behind.
+    this.#socket.write(NO_BYTES, (error) => {
+      if (error != null || this.#inFlight !== chunk) return; // 'close' follows and releases the slab
+      this.#inFlight = null;
+      chunk.slab.release();
+      this.writtenLater(bytes);
+    });
+  }
+}
+
+function onReadInto(this: ConnectionSocket, bytes: number, buffer: Uint8Array): boolean {
+  return this[CONNECTION]!.readInto(bytes, buffer as Buffer);
+}
+
+function onData(this: ConnectionSocket, chunk: Buffer): void {
+  this[CONNECTION]!.readChunk(chunk);
+}
+
+function onEnd(this: ConnectionSocket): void {
+  this[CONNECTION]!.socketEnded();
+}
+
+function onError(this: ConnectionSocket, error: Error): void {
+  this[CONNECTION]!.socketFailed(error);
+}
+
+function onClose(this: ConnectionSocket): void {
+  this[CONNECTION]!.socketClosed();
+}

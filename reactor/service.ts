@@ -1,0 +1,53 @@
+// What a sub-reactor asks of a service (TCP or HTTP) on its thread, and the plain data that describes one.
+// reactor.ts keeps the descriptions and sends them to every thread; sub-reactor.ts builds the services.
+
+import type net from 'node:net';
+
+import type { CodecOptions } from './codecs/create-codec.js';
+import type { ConnectionLimits } from './connection.js';
+import type { TlsServerOptions } from './tls-options.js';
+
+interface ServiceSpecBase {
+  readonly id: number;
+  /** Module to import on every thread; its default export gets the loop. */
+  readonly handlersUrl: string;
+  /** Counts reloads; modules are imported anew for every version. */
+  readonly version: number;
+  readonly tls: TlsServerOptions | null;
+  /** Unix sockets have no addresses and cannot be reset. */
+  readonly isUnix: boolean;
+  readonly proxyProtocol: boolean;
+}
+
+export interface TcpServiceSpec extends ServiceSpecBase {
+  readonly kind: 'tcp';
+  readonly codec: CodecOptions;
+  readonly limits: ConnectionLimits;
+}
+
+export interface HttpServiceSpec extends ServiceSpecBase {
+  readonly kind: 'http';
+  readonly handshakeTimeoutMs: number;
+  readonly http: {
+    readonly headersTimeoutMs?: number;
+    readonly requestTimeoutMs?: number;
+    readonly keepAliveTimeoutMs?: number;
+  };
+}
+
+/** Crosses to the sub-reactors, so plain data only. */
+export type ServiceSpec = TcpServiceSpec | HttpServiceSpec;
+
+/** One service on one thread. */
+export interface Service {
+  readonly connections: number;
+  /**
+   * Takes a connected socket that does not read yet: a descriptor to adopt, or a socket of this thread.
+   * `onGone` is called once, when the connection has ended. When this throws the source is still the caller's.
+   */
+  adopt(source: number | net.Socket, onGone: () => void): void;
+  /** Replaces the user's code; connections stay. @throws ReactorError REACTOR_HANDLERS_INVALID: the old code stays. */
+  reload(application: unknown): Promise<void>;
+  /** Lets work in progress finish, delivers output and closes. Resolves to how many connections were cut off. */
+  drain(deadlineMs: number): Promise<number>;
+}

@@ -1,0 +1,254 @@
+// One thread's share of the reactor: its services, the connections they own, and the tasks that steer them.
+// Runs in a worker (sub-reactor.worker.ts) or, with threads: 0, on the calling thread (reactor.ts).
+// The main reactor talks to it by named tasks only, so both cases are one.
+
+import net from 'node:net';
+import { performance } from 'node:perf_hooks';
+import v8 from 'node:v8';
+
+import { type Addon, loadAddon } from '../addon/index.js';
+import { Acceptor, type AcceptorSource, descriptorOf } from './acceptor.js';
+import { errorToWire, ReactorError } from './errors.js';
+import type { EventLoop } from './event-loop.js';
+import { loadHandlers } from './handler-module.js';
+import { ADOPT_TASK, decodeHandOff } from './hand-off.js';
+import { HttpHost } from './http-host.js';
+import type { ListenTarget } from './listening-socket.js';
+import { createReadInto, type ReadInto } from './net-connection.js';
+import { RequestSampler } from './request-sample.js';
+import type { Service, ServiceSpec } from './service.js';
+import {
+  CONNECTIONS_REFUSED,
+  type CounterRow,
+  HEAP_USED_BYTES,
+  LOOP_TURNS,
+  LOOP_UTILIZATION,
+  POOL_LENT_BYTES,
+  POOL_OWNED_BYTES,
+  QUEUE_DEPTH,
+  QUEUE_EXECUTED,
+  QUEUE_POSTED,
+  QUEUE_REFUSED,
+  TASKS_FAILED,
+  WAKEUPS,
+} from './shared-counters.js';
+import type { OccupancyLimits, SharedOccupancy } from './shared-occupancy.js';
+import { TcpService } from './tcp-service.js';
+
+/** What a sub-reactor shares with the main reactor; made by reactor.ts. */
+export interface SubReactorContext {
+  readonly thread: number;
+  readonly counters: CounterRow;
+  readonly occupancy: SharedOccupancy;
+  /** See HandOff. */
+  readonly adopted: Int32Array;
+  readonly incarnation: number;
+}
+
+/** Argument of the task that makes a sub-reactor accept by itself. */
+export interface ListenOrder {
+  readonly serviceId: number;
+  /** A listening descriptor that becomes this thread's, or where to listen without an addon. */
+  readonly source: { readonly fd: number } | { readonly target: ListenTarget };
+  readonly limits: OccupancyLimits;
+}
+
+/** An error that nobody asked for and somebody should read; goes to the main thread's log. */
+export interface TroubleReport {
+  readonly thread: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+export const TASKS = {
+  addService: 'reactor.service.add',
+  removeService: 'reactor.service.remove',
+  reloadService: 'reactor.service.reload',
+  listen: 'reactor.listen',
+  stopListening: 'reactor.listen.stop',
+  refresh: 'reactor.refresh',
+  sample: 'reactor.sample',
+  stop: 'reactor.stop',
+  trouble: 'reactor.trouble',
+} as const;
+
+const TROUBLE_TEXT_MAX = 2000;
+
+export class SubReactor {
+  readonly #loop: EventLoop;
+  readonly #context: SubReactorContext;
+  readonly #addon: Addon | null = loadAddon();
+  readonly #readInto: ReadInto = createReadInto();
+  readonly #services = new Map<number, Service>();
+  readonly #acceptors = new Map<number, Acceptor>();
+  readonly #sampler: RequestSampler = new RequestSampler(Math.random);
+  #utilization = performance.eventLoopUtilization();
+
+  constructor(loop: EventLoop, context: SubReactorContext) {
+    this.#loop = loop;
+    this.#context = context;
+    loop.register(ADOPT_TASK, (payload) => this.#adoptHandedOff(payload as Uint8Array));
+    loop.register(TASKS.addService, (spec) => this.addService(spec as ServiceSpec));
+    loop.register(TASKS.reloadService, (spec) => this.reloadService(spec as ServiceSpec));
+    loop.register(TASKS.listen, (order) => this.listen(order as ListenOrder));
+    loop.register(TASKS.stopListening, (serviceId) => this.stopListening(serviceId as number));
+    loop.register(TASKS.removeService, (order) => {
+      const { serviceId, deadlineMs } = order as { serviceId: number; deadlineMs: number };
+      return this.removeService(serviceId, deadlineMs);
+    });
+    loop.register(TASKS.refresh, () => this.refreshGauges());
+    loop.register(TASKS.sample, () => this.#sampler.snapshot());
+  }
+
+  get connections(): number {
+    let sum = 0;
+    for (const service of this.#services.values()) sum += service.connections;
+    return sum;
+  }
+
+  /** Loads the user's code and gets ready to adopt. `application` is given instead when threads is 0. */
+  async addService(spec: ServiceSpec, application?: unknown): Promise<void> {
+    const loaded = application ?? (await loadHandlers(this.#loop, spec));
+    const service =
+      spec.kind === 'tcp'
+        ? new TcpService(this.#loop, this.#context.counters, this.#sampler, this.#readInto, this.#trouble, spec, loaded)
+        : await HttpHost.create(this.#loop, this.#context.counters, this.#sampler, this.#trouble, spec, loaded);
+    this.#services.set(spec.id, service);
+  }
+
+  /** Imports the user's code anew; when that fails the old code stays. */
+  async reloadService(spec: ServiceSpec): Promise<void> {
+    await this.#service(spec.id).reload(await loadHandlers(this.#loop, spec));
+  }
+
+  /** Accepts on this thread. With a descriptor it owns it, also when this fails. */
+  async listen(order: ListenOrder): Promise<unknown> {
+    const { serviceId, source, limits } = order;
+    const service = this.#service(serviceId);
+    const acceptor = new Acceptor(this.#loop, this.#context.counters, this.#acceptorSource(source), {
+      accepted: (socket) => this.#acceptHere(service, socket, limits),
+      troubled: (error) => this.#trouble(error),
+    });
+    this.#acceptors.set(serviceId, acceptor);
+    try {
+      return await acceptor.start();
+    } catch (error) {
+      this.#acceptors.delete(serviceId);
+      await acceptor.close();
+      throw error;
+    }
+  }
+
+  async stopListening(serviceId: number): Promise<void> {
+    const acceptor = this.#acceptors.get(serviceId);
+    this.#acceptors.delete(serviceId);
+    await acceptor?.close();
+  }
+
+  /** Drains the service's connections; resolves to how many were cut off at the deadline. */
+  async removeService(serviceId: number, deadlineMs: number): Promise<number> {
+    await this.stopListening(serviceId);
+    const cut = (await this.#services.get(serviceId)?.drain(deadlineMs)) ?? 0;
+    this.#services.delete(serviceId);
+    return cut;
+  }
+
+  /** Brings the gauges of this thread's row up to date: called when somebody looks, never by a timer. */
+  refreshGauges(): void {
+    const { values } = this.#context.counters;
+    const { pool, stats } = this.#loop;
+    const { ownedBytes, lentBytes } = pool.stats();
+    const now = performance.eventLoopUtilization();
+    values[LOOP_UTILIZATION] = performance.eventLoopUtilization(now, this.#utilization).utilization;
+    this.#utilization = now;
+    values[POOL_OWNED_BYTES] = ownedBytes;
+    values[POOL_LENT_BYTES] = lentBytes;
+    values[HEAP_USED_BYTES] = v8.getHeapStatistics().used_heap_size;
+    values[LOOP_TURNS] = stats.turns;
+    values[QUEUE_POSTED] = stats.posted;
+    values[QUEUE_EXECUTED] = stats.executed;
+    values[QUEUE_REFUSED] = stats.refused;
+    values[QUEUE_DEPTH] = stats.tasksWaiting;
+    values[TASKS_FAILED] = stats.failed;
+    values[WAKEUPS] = stats.wakesReceived;
+  }
+
+  #adoptHandedOff(payload: Uint8Array): void {
+    const { serviceId, fd, incarnation, address } = decodeHandOff(payload);
+    if (incarnation !== this.#context.incarnation) return; // meant for a predecessor; main gave it to another
+    const service = this.#services.get(serviceId);
+    const peer = address === '' ? undefined : address;
+    if (service === undefined) {
+      this.#addon?.closeFd(fd);
+      this.#leave(peer);
+    } else {
+      this.#adopt(service, fd, peer);
+    }
+    Atomics.add(this.#context.adopted, this.#context.thread, 1);
+  }
+
+  /** A connection accepted on this thread: judged, then adopted like one that was handed over. */
+  #acceptHere(service: Service, socket: net.Socket, limits: OccupancyLimits): void {
+    const address = socket.remoteAddress;
+    const refusal = this.#context.occupancy.admit(this.#context.thread, address, limits);
+    if (refusal !== null) {
+      this.#context.counters.values[CONNECTIONS_REFUSED]! += 1;
+      this.#context.counters.countError(refusal.code);
+      socket.destroy();
+      return;
+    }
+    if (this.#addon === null) {
+      this.#adopt(service, socket, address);
+      return;
+    }
+    try {
+      // A socket made by us reads into the thread's buffer; node:net's own would allocate for every read.
+      const fd = this.#addon.dupFd(descriptorOf(socket));
+      socket.destroy();
+      this.#adopt(service, fd, address);
+    } catch (error) {
+      this.#leave(address);
+      throw error;
+    }
+  }
+
+  #adopt(service: Service, source: number | net.Socket, address: string | undefined): void {
+    try {
+      service.adopt(source, () => this.#leave(address));
+    } catch (error) {
+      if (typeof source === 'number') this.#addon?.closeFd(source);
+      else source.destroy();
+      this.#leave(address);
+      this.#trouble(error);
+    }
+  }
+
+  #leave(address: string | undefined): void {
+    this.#context.occupancy.leave(this.#context.thread, address);
+  }
+
+  #acceptorSource(source: ListenOrder['source']): AcceptorSource {
+    if ('target' in source) return { kind: 'node', target: source.target };
+    if (this.#addon === null) throw new ReactorError('REACTOR_ADDON_MISSING', 'a listening descriptor needs the addon');
+    return { kind: 'descriptor', addon: this.#addon, fd: source.fd };
+  }
+
+  #service(serviceId: number): Service {
+    const service = this.#services.get(serviceId);
+    if (service === undefined) throw new ReactorError('REACTOR_CLOSED', `service ${serviceId} is not running here`);
+    return service;
+  }
+
+  /** Counts an error and sends it to whoever keeps the log. */
+  readonly #trouble = (error: unknown): void => {
+    const { code, message } = errorToWire(error, 'REACTOR_HANDLER_FAILED');
+    if (error instanceof ReactorError) this.#context.counters.countError(error.code);
+    const report = { thread: this.#context.thread, code, message: message.slice(0, TROUBLE_TEXT_MAX) };
+    try {
+      this.#loop.post('main', TASKS.trouble, report satisfies TroubleReport);
+    } catch {
+      // The main thread is behind by a whole queue: the counter has the error, its text is lost.
+    }
+  };
+}
+

@@ -1,0 +1,161 @@
+// The framed connections of one server on one thread.
+// sub-reactor.ts hands it sockets; it makes NetConnections of them and is the host they share.
+
+import type net from 'node:net';
+
+import type { FrameCodec } from './codec.js';
+import { createCodec } from './codecs/create-codec.js';
+import type { Connection, ConnectionHost, ConnectionLimits } from './connection.js';
+import { ReactorError } from './errors.js';
+import type { EventLoop } from './event-loop.js';
+import type { Handlers } from './handlers.js';
+import { adoptStream, NetConnection, type NetConnectionOptions, type ReadInto } from './net-connection.js';
+import { readProxyHeader } from './proxy-preface.js';
+import { Router } from './router.js';
+import type { Service, TcpServiceSpec } from './service.js';
+import { CONNECTIONS_CLOSED, CONNECTIONS_OPEN, CONNECTIONS_OPENED, type CounterRow } from './shared-counters.js';
+import { TlsHandshaker } from './tls-handshaker.js';
+import { toTlsServerOptions } from './tls-options.js';
+
+/** How long a closing server waits for the FIN of a peer that has got everything. */
+const LINGER_MS = 1000;
+
+export class TcpService implements Service, ConnectionHost {
+  readonly loop: EventLoop;
+  readonly codec: FrameCodec;
+  readonly limits: ConnectionLimits;
+  readonly counters: CounterRow;
+  router: Router;
+  readonly #spec: TcpServiceSpec;
+  readonly #readInto: ReadInto;
+  readonly #handshaker: TlsHandshaker | null;
+  readonly #logError: (error: unknown) => void;
+  /** What to call when a connection of ours has ended, by its id. */
+  readonly #gone = new Map<number, () => void>();
+  #dirty: Connection[] = [];
+  #isFlushDue = false;
+  #whenEmpty: (() => void) | null = null;
+
+  /** @throws ReactorError REACTOR_HANDLERS_INVALID, REACTOR_OPTION_INVALID */
+  constructor(
+    loop: EventLoop,
+    counters: CounterRow,
+    readInto: ReadInto,
+    logError: (error: unknown) => void,
+    spec: TcpServiceSpec,
+    application: unknown,
+  ) {
+    this.loop = loop;
+    this.counters = counters;
+    this.#readInto = readInto;
+    this.#logError = logError;
+    this.#spec = spec;
+    this.codec = createCodec(spec.codec);
+    this.limits = spec.limits;
+    this.router = new Router(application as Handlers); // the router checks the shape
+    this.#handshaker =
+      spec.tls === null ? null : new TlsHandshaker(toTlsServerOptions(spec.tls), spec.limits.handshakeTimeoutMs);
+  }
+
+  get connections(): number {
+    return this.#gone.size;
+  }
+
+  adopt(source: number | net.Socket, onGone: () => void): void {
+    const { isUnix, proxyProtocol } = this.#spec;
+    if (this.#handshaker === null) {
+      const socket = typeof source === 'number' ? adoptStream(source, this.#readInto) : source;
+      const input = typeof source === 'number' ? 'buffer' : 'stream';
+      this.#open(socket, onGone, { input, canReset: !isUnix, expectsProxyHeader: proxyProtocol });
+      return;
+    }
+    const socket = typeof source === 'number' ? adoptStream(source, null) : source;
+    this.#secure(socket, this.#handshaker, onGone).catch((error: unknown) => {
+      onGone();
+      if (error instanceof ReactorError) this.counters.countError(error.code);
+      else this.#logError(error);
+    });
+  }
+
+  async reload(application: unknown): Promise<void> {
+    this.router = new Router(application as Handlers);
+  }
+
+  async drain(deadlineMs: number): Promise<number> {
+    const own = this.#own();
+    for (const connection of own) connection.drain();
+    await this.#emptyWithin(deadlineMs);
+    const left = this.#own();
+    const cut = left.filter((connection) => !connection.isDelivered).length;
+    for (const connection of left) connection.close('shutdown');
+    await this.#emptyWithin(LINGER_MS);
+    return cut;
+  }
+
+  scheduleFlush(connection: Connection): void {
+    this.#dirty.push(connection);
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    setImmediate(() => this.#flushDirty());
+  }
+
+  released(connection: Connection): void {
+    this.loop.connections.remove(connection.id);
+    const onGone = this.#gone.get(connection.id);
+    this.#gone.delete(connection.id);
+    this.counters.values[CONNECTIONS_CLOSED]! += 1;
+    this.counters.values[CONNECTIONS_OPEN]! -= 1;
+    onGone?.();
+    if (this.#gone.size === 0) this.#whenEmpty?.();
+  }
+
+  hookFailed(error: unknown): void {
+    this.#logError(error);
+  }
+
+  #open(socket: net.Socket, onGone: () => void, options: NetConnectionOptions): void {
+    const connection = this.loop.connections.add((id) => new NetConnection(this, id, socket, options));
+    this.#gone.set(connection.id, onGone);
+    this.counters.values[CONNECTIONS_OPENED]! += 1;
+    this.counters.values[CONNECTIONS_OPEN]! += 1;
+    connection.start();
+  }
+
+  /** A PROXY header, where expected, comes in the clear before the handshake. */
+  async #secure(socket: net.Socket, handshaker: TlsHandshaker, onGone: () => void): Promise<void> {
+    const proxy = this.#spec.proxyProtocol
+      ? await readProxyHeader(this.loop, socket, this.limits.handshakeTimeoutMs)
+      : null;
+    const secure = await handshaker.handshake(socket);
+    const isRelayed = proxy?.command === 'proxy' && proxy.sourceAddress !== '';
+    const peer = isRelayed ? { peer: { address: proxy.sourceAddress, port: proxy.sourcePort } } : {};
+    this.#open(secure, onGone, { input: 'stream', canReset: false, ...peer });
+  }
+
+  #own(): Connection[] {
+    return [...this.#gone.keys()]
+      .map((id) => this.loop.connections.get(id))
+      .filter((connection) => connection !== undefined);
+  }
+
+  #flushDirty(): void {
+    this.#isFlushDue = false;
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const connection of dirty) connection.flush();
+  }
+
+  /** Resolves when the last connection is gone or the deadline has passed. */
+  #emptyWithin(deadlineMs: number): Promise<void> {
+    if (this.#gone.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const deadline = this.loop.runAfter(deadlineMs, done);
+      const loop = this.loop;
+      this.#whenEmpty = done;
+      function done(): void {
+        loop.cancel(deadline);
+        resolve();
+      }
+    });
+  }
+}
