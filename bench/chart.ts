@@ -5,7 +5,10 @@ import type { BenchResult, SuiteReport } from './report.js';
 
 const WIDTH = 1200;
 const POINT_HEIGHT = 24;
-const MARGIN_HEIGHT = 130;
+const MARGIN_HEIGHT = 150;
+const LABEL_WIDTH = 360;
+/** The series of figures that others published for the same points. */
+const PUBLISHED = 'published (design notes)';
 
 export async function renderChart(report: SuiteReport): Promise<string> {
   const echarts = await import('echarts');
@@ -14,23 +17,30 @@ export async function renderChart(report: SuiteReport): Promise<string> {
   const height = MARGIN_HEIGHT + points.length * subjects.length * POINT_HEIGHT;
   const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
   const yAxis = { type: 'category' as const, inverse: true, data: points };
-  const bars = (panelIndex: number, pick: (result: BenchResult) => number): object[] =>
-    subjects.map((subject) => ({
-      name: subject,
-      type: 'bar',
-      xAxisIndex: panelIndex,
-      yAxisIndex: panelIndex,
-      label: { show: true, position: 'right', fontSize: 10 },
-      data: points.map((point) => valueAt(report.results, point, subject, pick)),
-    }));
+  const ofEach = (panelIndex: number, pick: (result: BenchResult) => number): object[] =>
+    subjects.map((subject) => {
+      const own = report.results.filter((result) => result.subject === subject);
+      return barSeries(panelIndex, subject, valuesAt(points, own, pick));
+    });
+  const published = report.results.filter((result) => result.published_ops_per_s !== undefined);
+  const others =
+    published.length === 0
+      ? []
+      : [
+          barSeries(
+            1,
+            PUBLISHED,
+            valuesAt(points, published, (result) => thousands(result.published_ops_per_s ?? 0)),
+          ),
+        ];
   chart.setOption({
     animation: false,
     title: {
       text: `${report.suite}: server CPU per operation, and throughput`,
       subtext: `${report.host.cpus} CPUs, Linux ${report.host.kernel}, Node ${report.host.node}, ${report.started}`,
     },
-    legend: { top: 50, data: subjects },
-    grid: [panel('1%', '42%'), panel('60%', '6%')],
+    legend: { top: 66, itemGap: 30, data: published.length === 0 ? subjects : [...subjects, PUBLISHED] },
+    grid: [panel(LABEL_WIDTH, 480), panel(760, 60)],
     xAxis: [
       { type: 'value', gridIndex: 0, name: 'µs per operation', nameLocation: 'middle', nameGap: 26 },
       {
@@ -46,8 +56,9 @@ export async function renderChart(report: SuiteReport): Promise<string> {
       { ...yAxis, gridIndex: 1, axisLabel: { show: false } },
     ],
     series: [
-      ...bars(0, (result) => Number(result.cpu_us_per_op.toFixed(2))),
-      ...bars(1, (result) => Number((result.ops_per_s / 1000).toFixed(1))),
+      ...ofEach(0, (result) => Number(result.cpu_us_per_op.toFixed(2))),
+      ...ofEach(1, (result) => thousands(result.ops_per_s)),
+      ...others,
     ],
   });
   const svg = chart.renderToSVGString();
@@ -55,8 +66,14 @@ export async function renderChart(report: SuiteReport): Promise<string> {
   return svg;
 }
 
-function panel(left: string, right: string): object {
-  return { left, right, top: 80, bottom: 50, containLabel: true };
+// Without a screen the library can only guess how wide the labels are, so they get a fixed margin.
+function panel(left: number, right: number): object {
+  return { left, right, top: 100, bottom: 50 };
+}
+
+function barSeries(panelIndex: number, name: string, data: (number | null)[]): object {
+  const label = { show: true, position: 'right', fontSize: 10 };
+  return { name, type: 'bar', xAxisIndex: panelIndex, yAxisIndex: panelIndex, label, data };
 }
 
 function pointLabel(result: BenchResult): string {
@@ -65,14 +82,19 @@ function pointLabel(result: BenchResult): string {
 }
 
 // Null leaves the bar out: not every subject runs at every point.
-function valueAt(
+function valuesAt(
+  points: readonly string[],
   results: readonly BenchResult[],
-  point: string,
-  subject: string,
   pick: (result: BenchResult) => number,
-): number | null {
-  const found = results.find((result) => pointLabel(result) === point && result.subject === subject);
-  return found === undefined ? null : pick(found);
+): (number | null)[] {
+  return points.map((point) => {
+    const found = results.find((result) => pointLabel(result) === point);
+    return found === undefined ? null : pick(found);
+  });
+}
+
+function thousands(value: number): number {
+  return Number((value / 1000).toFixed(1));
 }
 
 function unique(names: readonly string[]): string[] {

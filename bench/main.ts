@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { renderChart } from './chart.js';
 import { parseOptions, USAGE } from './options.js';
 import type { BenchOptions } from './options.js';
-import { EPOLL_ECHO, ROOT, TLV_LOAD } from './paths.js';
+import { NATIVE_SOURCES, NATIVE_STAMP, ROOT, TLV_LOAD } from './paths.js';
 import { passed } from './report.js';
 import type { Host, SuiteReport } from './report.js';
 import { stopEverything } from './subject.js';
@@ -19,12 +19,17 @@ import { SUITES } from './suites/index.js';
 import { formatReport } from './table.js';
 
 export interface BenchIo {
-  stdout: (text: string) => void;
-  stderr: (text: string) => void;
+  stdout: (text: string) => unknown;
+  stderr: (text: string) => unknown;
 }
 
+const PROCESS_IO: BenchIo = {
+  stdout: (text) => process.stdout.write(text),
+  stderr: (text) => process.stderr.write(text),
+};
+
 /** Exit codes: 0 done, 1 a bar was missed or a suite failed, 2 wrong usage. */
-export async function main(argv: readonly string[], io: BenchIo): Promise<number> {
+export async function main(argv: readonly string[], io: BenchIo = PROCESS_IO): Promise<number> {
   let options: BenchOptions | 'help';
   try {
     options = parseOptions(
@@ -106,18 +111,17 @@ function hostFacts(): Host {
 
 /** Builds the native part when it is absent or older than its sources; what fails is named by the suites. */
 function buildNative(io: BenchIo): void {
-  if (isUpToDate(TLV_LOAD) && isUpToDate(EPOLL_ECHO)) return;
+  if (isNativeUpToDate()) return;
   io.stderr('bench: building the load generator\n');
   spawnSync(process.execPath, [join(ROOT, 'bench/setup.js'), '--native-only'], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
 }
 
-function isUpToDate(program: string): boolean {
-  if (!existsSync(program)) return false;
-  const built = statSync(program).mtimeMs;
-  const sources = join(ROOT, 'bench/native');
-  return readdirSync(sources).every((file) => statSync(join(sources, file)).mtimeMs <= built);
+function isNativeUpToDate(): boolean {
+  if (!existsSync(NATIVE_STAMP) || !existsSync(TLV_LOAD)) return false;
+  const built = statSync(NATIVE_STAMP).mtimeMs;
+  return readdirSync(NATIVE_SOURCES).every((file) => statSync(join(NATIVE_SOURCES, file)).mtimeMs <= built);
 }
 
 async function writeChart(report: SuiteReport, options: BenchOptions, io: BenchIo): Promise<void> {
@@ -135,10 +139,7 @@ function writeFile(file: string, text: string): void {
 
 async function runFromCommandLine(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
-  process.exitCode = await main(process.argv.slice(2), {
-    stdout: (text) => process.stdout.write(text),
-    stderr: (text) => process.stderr.write(text),
-  });
+  process.exitCode = await main(process.argv.slice(2));
 }
 
 // `reactor-net bench` imports this file and calls main itself.

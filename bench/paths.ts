@@ -7,7 +7,10 @@ import { fileURLToPath } from 'node:url';
 /** The directory of package.json, whichever directory this file was compiled to. */
 export const ROOT: string = findRoot(dirname(fileURLToPath(import.meta.url)));
 export const LAUNCHER: string = join(ROOT, 'bin/reactor-net.js');
-export const NATIVE_BUILD: string = join(ROOT, 'build-bench');
+const NATIVE_BUILD: string = join(ROOT, 'build-bench');
+/** Written after each build. */
+export const NATIVE_STAMP: string = join(NATIVE_BUILD, 'built');
+export const NATIVE_SOURCES: string = join(ROOT, 'bench/native');
 export const TLV_LOAD: string = join(NATIVE_BUILD, 'tlv-load');
 export const EPOLL_ECHO: string = join(NATIVE_BUILD, 'epoll-echo');
 export const WRK_REPORT: string = join(ROOT, 'bench/wrk-report.lua');

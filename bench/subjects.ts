@@ -13,12 +13,13 @@ export function reactorNet(
   threads: number,
   transport: Transport = 'net',
   nodeFlags: readonly string[] = [],
+  serveFlags: readonly string[] = [],
 ): SubjectSpec {
   const flags = [`--${listener}`, '127.0.0.1:0', '--threads', String(threads), '--transport', transport];
   return {
     name: `reactor-net/${transport}`,
     command: process.execPath,
-    args: [...nodeFlags, LAUNCHER, 'serve', ...flags, '--log-level', 'error', '--json'],
+    args: [...nodeFlags, LAUNCHER, 'serve', ...flags, '--log-level', 'error', '--json', ...serveFlags],
   };
 }
 
@@ -33,4 +34,4 @@ export function nodePeer(
 
 export const NODE_NET: SubjectSpec = nodePeer('node:net', 'node-net-echo');
 export const NODE_HTTP: SubjectSpec = nodePeer('node:http', 'node-http-hello');
-export const C_EPOLL: SubjectSpec = { name: 'c-epoll', command: EPOLL_ECHO, args: [] };
+export const C_EPOLL: SubjectSpec = { name: 'C epoll', command: EPOLL_ECHO, args: [] };

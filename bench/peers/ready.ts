@@ -4,7 +4,6 @@ import type { Server } from 'node:net';
 
 /**
  * Prints the ready line for `127.0.0.1:port`; SIGTERM and SIGINT close the server and end the process.
- * SIGUSR2 collects garbage first (under --expose-gc) and answers with one line of memory figures.
  */
 export function serveUntilSignalled(
   server: Server | { close(): unknown },

@@ -62,14 +62,16 @@ interface IdleFigures {
   rssPerConnection: number;
   descriptorsLeft: number;
   heapRetained: number;
-  /** Null for a server that does not say. */
-  spread: number | null;
 }
 
 export async function runIdle(bench: Bench): Promise<void> {
   const agent = ['--expose-gc', '--import', peer('memory-agent')];
-  const specs = [reactorNet('tcp', THREADS, 'net', agent), nodePeer('node:net', 'node-net-echo', [], agent)];
+  const specs = [
+    reactorNet('tcp', THREADS, 'net', agent, ['--stats-interval', '250ms']),
+    nodePeer('node:net', 'node-net-echo', [], agent),
+  ];
   const figures: IdleFigures[] = [];
+  const spreads: number[] = [];
   const over: number[] = [];
   for (let pair = 0; pair < bench.effort.idlePairs; pair += 1) {
     bench.progress(`idle: ${bench.effort.idleConnections} connections`);
@@ -77,8 +79,10 @@ export async function runIdle(bench: Bench): Promise<void> {
     try {
       const [ours, theirs] = subjects;
       if (ours === undefined || theirs === undefined) return;
-      const own = await measureIdle(ours, bench.effort.idleConnections, true);
-      const plain = await measureIdle(theirs, bench.effort.idleConnections, false);
+      const own = await measureIdle(ours, bench.effort.idleConnections, async (connected) => {
+        spreads.push(await connectionSpread(ours, connected));
+      });
+      const plain = await measureIdle(theirs, bench.effort.idleConnections, async () => {});
       figures.push(own);
       over.push(own.rssPerConnection - plain.rssPerConnection);
       bench.report.notes.push(
@@ -96,12 +100,7 @@ export async function runIdle(bench: Bench): Promise<void> {
       figures.map((figure) => figure.notServed),
     ),
   );
-  checks.push(
-    judge(
-      SPREAD,
-      figures.map((figure) => figure.spread ?? Number.POSITIVE_INFINITY),
-    ),
-  );
+  checks.push(judge(SPREAD, spreads));
   checks.push(judge(RSS, over));
   checks.push(
     judge(
@@ -117,7 +116,11 @@ export async function runIdle(bench: Bench): Promise<void> {
   );
 }
 
-async function measureIdle(subject: Subject, connections: number, hasStats: boolean): Promise<IdleFigures> {
+async function measureIdle(
+  subject: Subject,
+  connections: number,
+  whileIdle: (connected: number) => Promise<void>,
+): Promise<IdleFigures> {
   const warmup = await holdIdle(subject, Math.min(WARMUP_CONNECTIONS, connections));
   await warmup.close();
   const descriptorsBefore = await settledDescriptors(subject, null);
@@ -127,12 +130,12 @@ async function measureIdle(subject: Subject, connections: number, hasStats: bool
   const idle = await holdIdle(subject, connections);
   await collectGarbage(subject);
   const rssPerConnection = (residentBytes(subject.pid) - rssBefore) / connections;
-  const spread = hasStats ? await connectionSpread(subject, idle.connected) : null;
+  await whileIdle(idle.connected);
   await idle.close();
 
   const descriptorsLeft = (await settledDescriptors(subject, descriptorsBefore)) - descriptorsBefore;
   const heapRetained = (await collectGarbage(subject)) - heapBefore;
-  return { notServed: connections - idle.connected, rssPerConnection, descriptorsLeft, heapRetained, spread };
+  return { notServed: connections - idle.connected, rssPerConnection, descriptorsLeft, heapRetained };
 }
 
 /** Descriptors once they are down to `target` (null: once they stop falling), or at the deadline. */
@@ -160,8 +163,8 @@ async function connectionSpread(subject: Subject, connections: number): Promise<
   const deadline = performance.now() + SETTLE_TIMEOUT_MS;
   for (;;) {
     const stats = await subject.nextLine('stats', SETTLE_TIMEOUT_MS);
-    const threads = stats['threads'] as { connections: number }[]; // printed by `serve --json`
-    const counts = threads.map((thread) => thread.connections);
+    const threads = stats['threads'] as { thread: number | 'main'; connections: number }[]; // from `serve --json`
+    const counts = threads.filter(({ thread }) => thread !== 'main').map(({ connections }) => connections);
     const sum = counts.reduce((total, count) => total + count, 0);
     if (sum === connections || performance.now() > deadline) return Math.max(...counts) - Math.min(...counts);
   }
