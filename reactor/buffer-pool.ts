@@ -123,7 +123,7 @@ export class BufferPool {
   acquire(bytes: number): PooledBuffer {
     if (this.#closed) throw new ReactorError('REACTOR_CLOSED', 'the buffer pool is closed');
     const slabClass = this.#classFor(bytes);
-    const slab = slabClass?.idle.pop() ?? this.#newSlab(slabClass?.slabBytes ?? bytes, slabClass);
+    const slab = slabClass?.idle.pop() ?? this.#reservedSlab(slabClass?.slabBytes ?? bytes);
     if (slabClass === undefined) {
       this.#unpooledLent += 1;
       this.#unpooledBytes += bytes;
@@ -186,7 +186,7 @@ export class BufferPool {
     this.#closed = true;
     for (const slabClass of this.#classes) while (slabClass.idle.length > 0) this.#dropIdle(slabClass);
     const lent = this.#classes.reduce((sum, slabClass) => sum + slabClass.lent, this.#unpooledLent);
-    assert.equal(lent, 0, `buffers still lent when the pool closed: ${lent}`);
+    assert(lent === 0, `buffers still lent when the pool closed: ${lent}`);
   }
 
   #classFor(bytes: number): SlabClass | undefined {
@@ -196,32 +196,35 @@ export class BufferPool {
   }
 
   #preallocate(slabClass: SlabClass): void {
-    while (slabClass.idle.length < slabClass.ownedMin) {
-      slabClass.idle.push(this.#newSlab(slabClass.slabBytes, slabClass));
+    const { slabBytes, ownedMin, idle } = slabClass;
+    while (idle.length < ownedMin) {
+      if (!this.#budget.reserve(this.#thread, slabBytes)) throw this.#refusal(slabBytes);
+      idle.push(this.#newSlab(slabBytes));
     }
   }
 
-  #newSlab(bytes: number, wanted: SlabClass | undefined): Slab {
-    if (!this.#reserve(bytes, wanted)) {
-      this.#exhausted += 1;
-      throw new ReactorError(
-        'REACTOR_POOL_EXHAUSTED',
-        `${bytes} more bytes would pass the cap of ${this.#budget.bytesMax} for all buffer pools`,
-      );
-    }
-    return new Slab(this.#giveBack, this.#leaks, Buffer.allocUnsafeSlow(bytes));
-  }
-
-  /** Reserves, at the cap by dropping idle slabs of the other classes, largest first. */
-  #reserve(bytes: number, wanted: SlabClass | undefined): boolean {
-    if (this.#budget.reserve(this.#thread, bytes)) return true;
+  /** For a class that has nothing idle; at the cap it drops idle slabs of the others, largest first. */
+  #reservedSlab(bytes: number): Slab {
+    if (this.#budget.reserve(this.#thread, bytes)) return this.#newSlab(bytes);
     for (const slabClass of this.#classes.toReversed()) {
-      while (slabClass !== wanted && slabClass.idle.length > 0) {
+      while (slabClass.idle.length > 0) {
         this.#dropIdle(slabClass);
-        if (this.#budget.reserve(this.#thread, bytes)) return true;
+        if (this.#budget.reserve(this.#thread, bytes)) return this.#newSlab(bytes);
       }
     }
-    return false;
+    throw this.#refusal(bytes);
+  }
+
+  #refusal(bytes: number): ReactorError {
+    this.#exhausted += 1;
+    return new ReactorError(
+      'REACTOR_POOL_EXHAUSTED',
+      `${bytes} more bytes would pass the cap of ${this.#budget.bytesMax} for all buffer pools`,
+    );
+  }
+
+  #newSlab(bytes: number): Slab {
+    return new Slab(this.#giveBack, this.#leaks, Buffer.allocUnsafeSlow(bytes));
   }
 
   #dropIdle(slabClass: SlabClass): void {

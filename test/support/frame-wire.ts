@@ -76,7 +76,7 @@ export function poolOfTest(bytesMax: number = 64 * 1024 * 1024): BufferPool {
 export function encode(codec: FrameCodec, frames: readonly Frame[]): Buffer {
   return Buffer.concat(
     frames.map(({ msgId, body }) => {
-      const bytes = Buffer.from(body);
+      const bytes = Buffer.from(body, 'latin1');
       const wire = Buffer.alloc(codec.encodedBytes(msgId, bytes), 0xee);
       assert.equal(codec.encodeInto(wire, 0, msgId, bytes), wire.length);
       return wire;
