@@ -89,9 +89,9 @@ export class BufferPool {
    * @throws ReactorError REACTOR_OPTION_INVALID; REACTOR_POOL_EXHAUSTED: `preallocate` passes the cap.
    */
   constructor(
-    budget: SharedBudget,
+    options: BufferPoolOptions,
     thread: number,
-    options: BufferPoolOptions = {},
+    budget: SharedBudget,
     onLeak: (leak: LeakReport) => void = () => {},
   ) {
     const { preallocate, leakDetection, leakSampleEvery } = checked({ ...DEFAULTS, ...options });

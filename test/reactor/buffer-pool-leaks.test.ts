@@ -25,7 +25,7 @@ async function runInChild(
     import { tlvCodec } from '${REACTOR}codecs/tlv-codec.js';
     const budget = SharedBudget.create(64 * 1024 * 1024, 1);
     const leaks = [];
-    const pool = new BufferPool(budget, 0, ${JSON.stringify(options)}, (leak) => leaks.push(leak));
+    const pool = new BufferPool(${JSON.stringify(options)}, 0, budget, (leak) => leaks.push(leak));
     const findings = () => JSON.stringify({ leaks, ...pool.stats(), usedBytes: budget.usedBytes() });
     const collectUntil = async (isDone, roundsMax = 1000) => {
       for (let round = 0; round < roundsMax && !isDone(); round += 1) {

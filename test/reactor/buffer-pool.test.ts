@@ -7,9 +7,12 @@ import { SharedBudget } from '../../reactor/shared-budget.js';
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-function poolOf(bytesMax: number, options?: BufferPoolOptions): { pool: BufferPool; budget: SharedBudget } {
+function poolOf(
+  bytesMax: number,
+  options: BufferPoolOptions = {},
+): { pool: BufferPool; budget: SharedBudget } {
   const budget = SharedBudget.create(bytesMax, 2);
-  return { pool: new BufferPool(budget, 0, options), budget };
+  return { pool: new BufferPool(options, 0, budget), budget };
 }
 
 test('a buffer comes from the smallest class that holds it', () => {
@@ -137,7 +140,7 @@ test('preallocated slabs are there at once and survive trimming', () => {
 
 test('preallocating beyond the cap fails with a code and reserves nothing', () => {
   const budget = SharedBudget.create(64 * KIB, 1);
-  assert.throws(() => new BufferPool(budget, 0, { preallocate: { 4096: 17 } }), {
+  assert.throws(() => new BufferPool({ preallocate: { 4096: 17 } }, 0, budget), {
     code: 'REACTOR_POOL_EXHAUSTED',
   });
   assert.equal(budget.usedBytes(), 0);
@@ -165,8 +168,8 @@ test("paranoid: a handle kept after release cannot return the next borrower's sl
 
 test('a buffer returns to the pool it came from, whoever releases it', () => {
   const budget = SharedBudget.create(MIB, 2);
-  const first = new BufferPool(budget, 0);
-  const second = new BufferPool(budget, 1);
+  const first = new BufferPool({}, 0, budget);
+  const second = new BufferPool({}, 1, budget);
   const foreign = second.acquire(1);
   first.acquire(1).release();
   foreign.release();

@@ -70,7 +70,7 @@ export const CODEC_SAMPLES: readonly CodecSample[] = [
 
 /** A pool whose every loan is watched. Ends the test that forgot to give something back. */
 export function poolOfTest(bytesMax: number = 64 * 1024 * 1024): BufferPool {
-  return new BufferPool(SharedBudget.create(bytesMax, 1), 0, { leakDetection: 'paranoid' });
+  return new BufferPool({ leakDetection: 'paranoid' }, 0, SharedBudget.create(bytesMax, 1));
 }
 
 export function encode(codec: FrameCodec, frames: readonly Frame[]): Buffer {
