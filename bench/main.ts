@@ -2,14 +2,14 @@
 // JSON and charts, and exits with 1 when a full run missed a bar.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { renderChart } from './chart.js';
 import { parseOptions, USAGE } from './options.js';
 import type { BenchOptions } from './options.js';
-import { NATIVE_SOURCES, NATIVE_STAMP, ROOT, TLV_LOAD } from './paths.js';
+import { EPOLL_ECHO, NATIVE_SOURCES, ROOT, TLV_LOAD } from './paths.js';
 import { passed } from './report.js';
 import type { Host, SuiteReport } from './report.js';
 import { stopEverything } from './subject.js';
@@ -119,9 +119,11 @@ function buildNative(io: BenchIo): void {
 }
 
 function isNativeUpToDate(): boolean {
-  if (!existsSync(NATIVE_STAMP) || !existsSync(TLV_LOAD)) return false;
-  const built = statSync(NATIVE_STAMP).mtimeMs;
-  return readdirSync(NATIVE_SOURCES).every((file) => statSync(join(NATIVE_SOURCES, file)).mtimeMs <= built);
+  const sources = readdirSync(NATIVE_SOURCES).map((file) => statSync(join(NATIVE_SOURCES, file)).mtimeMs);
+  const programs = [TLV_LOAD, EPOLL_ECHO].map(
+    (file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0,
+  );
+  return Math.max(...sources) <= Math.min(...programs);
 }
 
 async function writeChart(report: SuiteReport, options: BenchOptions, io: BenchIo): Promise<void> {

@@ -8,8 +8,6 @@ import { fileURLToPath } from 'node:url';
 export const ROOT: string = findRoot(dirname(fileURLToPath(import.meta.url)));
 export const LAUNCHER: string = join(ROOT, 'bin/reactor-net.js');
 const NATIVE_BUILD: string = join(ROOT, 'build-bench');
-/** Written after each build. */
-export const NATIVE_STAMP: string = join(NATIVE_BUILD, 'built');
 export const NATIVE_SOURCES: string = join(ROOT, 'bench/native');
 export const TLV_LOAD: string = join(NATIVE_BUILD, 'tlv-load');
 export const EPOLL_ECHO: string = join(NATIVE_BUILD, 'epoll-echo');
