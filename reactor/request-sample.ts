@@ -1,7 +1,8 @@
-// A uniform sample of recent requests in fixed memory: reservoir sampling over two windows.
+// A uniform sample of recent requests in fixed memory: reservoir sampling over the last two windows.
+// A window is a number of requests, so that nothing has to be turned by a clock.
 // The thread that serves asks `begin` per request, which costs a subtraction, and times only the sampled ones.
 // `mergeSamples` joins the samples of several threads (or windows), each weighted by the requests it stands for.
-// Pure: the random source is passed in and the caller turns the window, so a test replays both.
+// Pure: the random source is passed in.
 // Algorithm L (Li, "Reservoir-Sampling Algorithms of Time Complexity O(n(1+log(N/n)))", 1994).
 
 import assert from 'node:assert/strict';
@@ -31,27 +32,39 @@ export const NOT_SAMPLED: number = -1;
 
 const NAME_CHARACTERS_MAX = 80;
 
+export interface RequestSamplerOptions {
+  /** Requests kept of each window; two windows are kept. Default 64. */
+  capacity?: number;
+  /** Requests of one window. Default 65,536: the sample speaks of the last 65,536 to 131,072. */
+  windowRequests?: number;
+}
+
+const DEFAULTS: Required<RequestSamplerOptions> = { capacity: 64, windowRequests: 65_536 };
+
 export class RequestSampler {
   readonly #random: () => number;
-  readonly #capacity: number;
+  readonly #options: Required<RequestSamplerOptions>;
   #current: Reservoir;
   #previous: Reservoir;
   #ticketsIssued = 0;
 
-  /** @param random uniform in [0, 1)  @param capacity requests kept per window; two windows are kept */
-  constructor(random: () => number, capacity: number = 64) {
-    assert(Number.isInteger(capacity) && capacity > 0);
+  /** @param random uniform in [0, 1) */
+  constructor(random: () => number, options: RequestSamplerOptions = {}) {
     this.#random = random;
-    this.#capacity = capacity;
+    this.#options = { ...DEFAULTS, ...options };
+    const { capacity, windowRequests } = this.#options;
+    assert(Number.isInteger(capacity) && capacity > 0);
+    assert(windowRequests >= capacity, 'a window fills its reservoir');
     this.#current = new Reservoir(random, capacity);
     this.#previous = new Reservoir(random, capacity);
   }
 
   /** Counts one request. A ticket other than NOT_SAMPLED must be given to `finish` when it is answered. */
   begin(): number {
+    if (this.#current.seen >= this.#options.windowRequests) this.#turnWindow();
     const slot = this.#current.take();
     if (slot === NOT_SAMPLED) return NOT_SAMPLED;
-    const ticket = this.#ticketsIssued * this.#capacity + slot;
+    const ticket = this.#ticketsIssued * this.#options.capacity + slot;
     this.#ticketsIssued += 1;
     this.#current.reserve(slot, ticket);
     return ticket;
@@ -59,18 +72,12 @@ export class RequestSampler {
 
   /** Keeps a sampled request. One whose slot was given away, or whose window has passed, is left out. */
   finish(ticket: number, request: SampledRequest): void {
-    const slot = ticket % this.#capacity;
+    const slot = ticket % this.#options.capacity;
     const kept =
       request.name.length <= NAME_CHARACTERS_MAX
         ? request
         : { ...request, name: request.name.slice(0, NAME_CHARACTERS_MAX) };
     if (!this.#current.fill(slot, ticket, kept)) this.#previous.fill(slot, ticket, kept);
-  }
-
-  /** Starts a new window and forgets the one before the last. */
-  turnWindow(): void {
-    this.#previous = this.#current;
-    this.#current = new Reservoir(this.#random, this.#capacity);
   }
 
   /** The last two windows as one sample of at most `capacity` requests. */
@@ -86,7 +93,7 @@ export class RequestSampler {
 export function mergeSamples(
   random: () => number,
   samples: readonly RequestSample[],
-  capacity: number,
+  capacity: number = DEFAULTS.capacity,
 ): RequestSample {
   const sources = samples.map(({ seen, requests }) => ({ left: seen, requests: [...requests] }));
   const merged: SampledRequest[] = [];
@@ -108,7 +115,8 @@ class Reservoir {
   readonly #random: () => number;
   readonly #tickets: number[];
   readonly #requests: (SampledRequest | null)[];
-  #seen = 0;
+  /** Requests that began in this window. */
+  seen = 0;
   /** Requests to let pass before the next one is drawn. */
   #skip = 0;
   /** Algorithm L's W: the largest key in the reservoir. */
@@ -122,8 +130,8 @@ class Reservoir {
 
   /** The slot for this request, or NOT_SAMPLED. */
   take(): number {
-    const position = this.#seen;
-    this.#seen += 1;
+    const position = this.seen;
+    this.seen += 1;
     const capacity = this.#tickets.length;
     if (position < capacity) {
       if (position === capacity - 1) this.#drawSkip();
@@ -151,8 +159,8 @@ class Reservoir {
   /** Requests still under way have no timing yet and are left out, with their share of `seen`. */
   snapshot(): RequestSample {
     const requests = this.#requests.filter((request) => request !== null);
-    const reserved = Math.min(this.#seen, this.#tickets.length);
-    const seen = reserved === 0 ? 0 : Math.round((this.#seen * requests.length) / reserved);
+    const reserved = Math.min(this.seen, this.#tickets.length);
+    const seen = reserved === 0 ? 0 : Math.round((this.seen * requests.length) / reserved);
     return { seen, requests };
   }
 
