@@ -82,7 +82,13 @@ export class RequestSampler {
 
   /** The last two windows as one sample of at most `capacity` requests. */
   snapshot(): RequestSample {
-    return mergeSamples(this.#random, [this.#previous.snapshot(), this.#current.snapshot()], this.#capacity);
+    const windows = [this.#previous.snapshot(), this.#current.snapshot()];
+    return mergeSamples(this.#random, windows, this.#options.capacity);
+  }
+
+  #turnWindow(): void {
+    this.#previous = this.#current;
+    this.#current = new Reservoir(this.#random, this.#options.capacity);
   }
 }
 
