@@ -1,0 +1,75 @@
+// The program: reads the command line, runs one command, answers its exit code.
+// bin/reactor-net.js calls `runCommandLine`; each command is a file of its own, imported when it runs.
+// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 could not reach the other side, 130 interrupted.
+
+import { readFileSync } from 'node:fs';
+import { parseArgs } from './args.js';
+import { UsageError } from './flags.js';
+
+/** A command's surroundings, so that a test may provide its own. */
+export interface Io {
+  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly stderr: NodeJS.WritableStream;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+export const EXIT_FAILED = 1;
+export const EXIT_USAGE = 2;
+
+const COLUMNS_DEFAULT = 100;
+
+/** @returns the exit code, once the command has ended */
+export function runCommandLine(args: readonly string[]): Promise<number> {
+  return main(args, { stdout: process.stdout, stderr: process.stderr, environment: process.env });
+}
+
+export async function main(args: readonly string[], io: Io): Promise<number> {
+  try {
+    const command = await parseArgs(args, {
+      environment: io.environment,
+      version: packageVersion(),
+      columns: io.stdout.columns ?? COLUMNS_DEFAULT,
+      readFile: (path) => readFileSync(path, 'utf8'),
+    });
+    switch (command.kind) {
+      case 'print':
+        io.stdout.write(`${command.text}\n`);
+        return 0;
+      case 'serve': {
+        const { serve } = await import('./serve.js');
+        return await serve(command.options, io);
+      }
+      case 'bench':
+        return await runBench(command.args);
+      default:
+        return command satisfies never;
+    }
+  } catch (error) {
+    io.stderr.write(`reactor-net: ${oneLine(error)}\n`);
+    return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED;
+  }
+}
+
+/** The benches are compiled in a checkout; an installed package comes without them. */
+async function runBench(args: readonly string[]): Promise<number> {
+  // Not a literal: the package's declarations must not depend on files it does not have.
+  const program = new URL('../bench/main.js', import.meta.url);
+  let bench: { main(args: readonly string[]): Promise<number> };
+  try {
+    bench = await import(program.href);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    throw new UsageError('bench: the benches are part of a checkout, not of the installed package');
+  }
+  return bench.main(args);
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  // Our own package.json, which npm does not accept without a version.
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function oneLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? '';
+}

@@ -1,0 +1,33 @@
+// The one line that says: work is accepted now, and where. Programs read the JSON form, people the other. Pure.
+
+/** Where each kind of listener really listens; the keys that apply. */
+export interface ListenMap {
+  readonly tcp?: string;
+  readonly http?: string;
+  readonly udp?: string;
+  readonly unix?: string;
+  readonly metrics?: string;
+}
+
+export function readyJson(pid: number, listen: ListenMap): string {
+  return JSON.stringify({ event: 'ready', pid, listen });
+}
+
+/** For people: a line for each listener, with what to type. */
+export function readyText(pid: number, listen: ListenMap, isTls: boolean): string {
+  const scheme = isTls ? 'https' : 'http';
+  const lines = [
+    listen.http === undefined ? null : `  HTTP     ${scheme}://${reachable(listen.http)}/`,
+    listen.tcp === undefined ? null : `  TCP      ${listen.tcp}  (TLV frames${isTls ? ' over TLS' : ''})`,
+    listen.unix === undefined ? null : `  Unix     ${listen.unix}  (TLV frames)`,
+    listen.udp === undefined ? null : `  UDP      ${listen.udp}  (TLV datagrams)`,
+    listen.metrics === undefined ? null : `  metrics  http://${reachable(listen.metrics)}/metrics`,
+  ];
+  const shown = lines.filter((line) => line !== null);
+  return [`reactor-net serves (process ${pid}); Ctrl-C drains and stops`, ...shown].join('\n');
+}
+
+/** An address a browser can open: the wildcard addresses mean this machine too. */
+function reachable(address: string): string {
+  return address.replace(/^(0\.0\.0\.0|\[::\])(?=:\d+$)/, 'localhost');
+}
