@@ -26,6 +26,8 @@ export type SendResult = 'sent' | 'full' | 'lost';
 
 interface WaitingReply {
   readonly lane: Lane;
+  /** The caller's incarnation. */
+  readonly generation: number | null;
   readonly task: OutgoingTask;
 }
 
@@ -70,7 +72,7 @@ export class TaskOutbox {
   reply(slot: number, lane: Lane, task: OutgoingTask): void {
     const waiting = this.#waiting[slot]!;
     if (waiting.length === 0 && this.send(slot, lane, task) !== 'full') return;
-    waiting.push({ lane, task: ownedCopy(task) });
+    waiting.push({ lane, generation: this.#seat.generationOf(slot), task: ownedCopy(task) });
     this.#waitingCount += 1;
     if (waiting.length > this.#repliesWaitingMax) {
       waiting.shift();
@@ -95,10 +97,12 @@ export class TaskOutbox {
     });
   }
 
-  /** Forgets the answers to a thread that is gone. */
-  forget(slot: number): void {
-    this.#waitingCount -= this.#waiting[slot]!.length;
-    this.#waiting[slot] = [];
+  /** Forgets the answers to every incarnation of `slot` but the one that lives, null for none. */
+  forgetLost(slot: number, generation: number | null): void {
+    const waiting = this.#waiting[slot]!;
+    const kept = waiting.filter((reply) => reply.generation === generation && generation !== null);
+    this.#waitingCount -= waiting.length - kept.length;
+    this.#waiting[slot] = kept;
   }
 
   #flushTo(slot: number): void {
@@ -109,6 +113,7 @@ export class TaskOutbox {
       const { lane, task } = waiting[sent]!;
       if (this.send(slot, lane, task) !== 'full') {
         sent += 1;
+        asked = false; // what was asked for may have been answered with the room just taken
         continue;
       }
       if (asked) break;

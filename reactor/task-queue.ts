@@ -92,8 +92,6 @@ export class TaskQueue {
   readonly #pending: PendingCalls;
   readonly #tasks: Map<string, TaskFunction> = new Map();
   readonly #encodedNames: Map<string, Uint8Array> = new Map();
-  /** Incarnation of each peer that this queue last knew. */
-  readonly #generations: (number | null)[];
   /** Scratch of a turn: records still to take, by producer. */
   readonly #waitingNow: Int32Array;
   readonly #counts = { posted: 0, executed: 0, refused: 0, failed: 0, stale: 0, wakesReceived: 0 };
@@ -114,7 +112,6 @@ export class TaskQueue {
     }
     this.#outbox = new TaskOutbox(seat, () => host.requestTurn(), bigBytesMax, repliesWaitingMax);
     this.#pending = new PendingCalls(timers);
-    this.#generations = seat.incoming.map((_, slot) => seat.generationOf(slot));
     this.#waitingNow = new Int32Array(seat.slotCount);
   }
 
@@ -270,11 +267,9 @@ export class TaskQueue {
   }
 
   #noticePeers(): void {
-    for (let slot = 0; slot < this.#generations.length; slot += 1) {
+    for (let slot = 0; slot < this.#seat.slotCount; slot += 1) {
       const generation = this.#seat.generationOf(slot);
-      if (generation === this.#generations[slot]) continue;
-      this.#generations[slot] = generation;
-      this.#outbox.forget(slot);
+      this.#outbox.forgetLost(slot, generation);
       this.#pending.rejectLost(slot, generation);
     }
   }

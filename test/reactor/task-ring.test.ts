@@ -1,10 +1,9 @@
 // The ring alone: order, bounds, wrap-around, and producers that are killed while they push.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { test } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { RING_HEADER_BYTES, type TaskRecord, TaskRing } from '../../reactor/task-ring.js';
+import { until } from '../support/loop-threads.js';
 
 const CAPACITY = 16 * 1024;
 
@@ -113,19 +112,17 @@ test('a producer killed at any moment leaves only whole records, in order', { ti
       workerData: { memory, capacityBytes: CAPACITY, first: expected },
       execArgv: [],
     });
-    const ended = once(worker, 'exit');
     const enough = expected + 1 + (((seed + round) * 7919) % 5000);
-    while (expected < enough) {
+    await until(() => {
       ring.drain(64, check);
-      await nextTurn();
-    }
-    void worker.terminate();
+      return expected >= enough;
+    });
     let hasEnded = false;
-    void ended.then(() => (hasEnded = true));
-    while (!hasEnded) {
+    void worker.terminate().then(() => (hasEnded = true));
+    await until(() => {
       ring.drain(64, check);
-      await nextTurn();
-    }
+      return hasEnded;
+    });
     ring.drain(Infinity, check);
     assert.equal(ring.depth, 0);
   }
