@@ -144,6 +144,23 @@ test('a stream that is stopped for good and released gives its memory back', () 
   pool.close();
 });
 
+test('a sink that stays some frames behind for ever is served from one slab', () => {
+  const pool = poolOfTest();
+  const decoder = codec.createDecoder(pool);
+  const sink = new CollectingSink(() => false);
+  const sent = Array.from({ length: 3000 }, (_, index) => ({ msgId: index, body: `frame ${index}` }));
+  decoder.feed(encode(codec, sent.slice(0, 20)), sink);
+  for (const frame of sent.slice(20)) {
+    decoder.feed(encode(codec, [frame]), sink);
+    decoder.resume(sink);
+  }
+  while (decoder.bufferedBytes > 0) decoder.resume(sink);
+  assert.deepEqual(sink.frames, sent);
+  assert.equal(pool.stats().acquisitions, 1);
+  decoder.release();
+  pool.close();
+});
+
 test('a pool without memory fails the delivery with its code, after the frames that were whole', () => {
   const pool = poolOfTest(4096);
   const decoder = codec.createDecoder(pool);
