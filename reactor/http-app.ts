@@ -14,7 +14,7 @@ export interface HttpHandlers {
   onRequest: HttpRequestHandler;
   /** Takes over the socket of an `Upgrade` or `CONNECT` request; without it an upgrade is answered as a request. */
   onUpgrade?: (request: http.IncomingMessage, socket: Duplex, head: Buffer) => void;
-  /** Draining began: close what would not end by itself, such as upgraded sockets. */
+  /** Draining began, or a reload replaced this code: end what does not end by itself, such as upgraded sockets. */
   onClose?: () => void | Promise<void>;
 }
 
@@ -30,8 +30,11 @@ export type HttpApplication = HttpRequestHandler | HttpHandlers | FastifyLike | 
 
 export interface HttpApp {
   readonly server: http.Server | https.Server;
-  /** Lets the application clean up; `drained` resolves when its last connection has ended. */
-  close(drained: Promise<unknown>): Promise<void>;
+  /**
+   * Lets the application clean up, at the end or because a reload replaced it; called once. `answered`
+   * resolves when it has no request left. The server's own close() is not for the application any more.
+   */
+  close(answered: Promise<unknown>): Promise<void>;
 }
 
 /**
@@ -109,12 +112,11 @@ async function fastifyApp(fastify: FastifyLike): Promise<HttpApp> {
   const app = ownServer(server);
   return {
     server: app.server,
-    close: async (drained) => {
+    close: async (answered) => {
       // Fastify runs its onClose hooks when server.close() calls back, which is at once for a server that
-      // never listened: wait for our connections instead, so that no hook pulls a database from under a request.
-      const closeServer = server.close.bind(server);
+      // never listened: wait for our requests instead, so that no hook pulls a database from under one.
       server.close = (callback) => {
-        void drained.then(() => closeServer(callback));
+        void answered.then(() => callback?.());
         return server;
       };
       await fastify.close();

@@ -1,14 +1,21 @@
 // Serves HTTP on sockets that were accepted elsewhere: one service per sub-reactor, over the thread's application.
 // A sub-reactor adopts the socket and calls adopt(); node:http parses, answers, keeps alive and upgrades.
-// Requests are counted through node:http's own diagnostics channels, so no request pays for a wrapper.
-// Leaves accepting, connection limits and the choice of thread to others.
+// Leaves accepting, connection limits and the choice of thread to others; http-channels.ts counts requests.
 
-import diagnostics from 'node:diagnostics_channel';
 import type http from 'node:http';
 import type net from 'node:net';
 import tls from 'node:tls';
+
 import { ReactorError } from './errors.js';
 import { type HttpApp, toHttpApp } from './http-app.js';
+import {
+  abandonRequests,
+  listenToRequests,
+  type PublishedRequest,
+  type RequestOwner,
+  type RequestRecord,
+  watchRequests,
+} from './http-channels.js';
 import { DRAIN_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS } from './limits.js';
 
 export interface HttpServiceOptions {
@@ -24,7 +31,7 @@ export interface HttpServiceOptions {
   timeoutCheckIntervalMs?: number;
   /** Called after every whole answer; `durationMs` runs from the parsed headers to the last byte handed to the kernel. */
   onRequestDone?: (request: http.IncomingMessage, response: http.ServerResponse, durationMs: number) => void;
-  /** A plain handler threw or rejected (REACTOR_HANDLER_FAILED) or a handshake failed (REACTOR_TLS_FAILED). */
+  /** User code failed (REACTOR_HANDLER_FAILED) or a TLS handshake did (REACTOR_TLS_FAILED). */
   onError?: (error: ReactorError) => void;
 }
 
@@ -39,27 +46,22 @@ export interface HttpServiceStats {
   readonly requestsAborted: number;
 }
 
-/** Not in Node's typings: both are in Node 20, 22 and 24. */
+/** Not in Node's typings, but in Node 20, 22 and 24. */
 type TunableServer = http.Server & { connectionsCheckingInterval: number };
 
-const RECORD: unique symbol = Symbol('reactor-net http connection');
 const STARTED_MS: unique symbol = Symbol('reactor-net http request start');
-
-interface ConnectionRecord {
-  readonly service: HttpService;
-  /** Requests that were parsed and are not answered yet; more than one when the client pipelines. */
-  active: number;
-  /** The answer that goes out last. */
-  latest: http.ServerResponse | null;
-}
-type CountedSocket = net.Socket & { [RECORD]?: ConnectionRecord };
 type TimedResponse = http.ServerResponse & { [STARTED_MS]?: number };
 
-/** What both channels publish. */
-interface ChannelMessage {
-  readonly request: http.IncomingMessage;
-  readonly response: TimedResponse;
-  readonly socket: CountedSocket;
+/** How node:http hands work to an application; everything else stays with the server that owns the socket. */
+const APPLICATION_EVENTS = ['request', 'checkContinue', 'checkExpectation', 'upgrade', 'connect'] as const;
+
+/** One application on this thread and the node:http server that parses for it. */
+interface Backend {
+  readonly app: HttpApp;
+  /** The server's own close(): ends its watch over timeouts. */
+  readonly closeServer: () => void;
+  /** Open connections that this server parses. */
+  connections: number;
 }
 
 /**
@@ -74,11 +76,14 @@ export async function createHttpService(
   return new HttpService(app, options);
 }
 
-export class HttpService {
-  readonly #app: HttpApp;
-  readonly #tlsServer: tls.Server | null;
+export class HttpService implements RequestOwner {
   readonly #options: HttpServiceOptions;
-  readonly #open = new Set<CountedSocket>();
+  readonly #tlsServer: tls.Server | null;
+  readonly #stopListening: () => void;
+  readonly #open = new Map<net.Socket, RequestRecord>();
+  #backend: Backend;
+  /** Replaced applications whose server still parses for connections it was given. */
+  readonly #retired = new Set<Backend>();
   #state: 'open' | 'draining' | 'closed' = 'open';
   #closing: Promise<number> | null = null;
   #onDrained: (() => void) | null = null;
@@ -89,14 +94,10 @@ export class HttpService {
 
   /** Use `createHttpService`. */
   constructor(app: HttpApp, options: HttpServiceOptions) {
-    this.#app = app;
     this.#options = options;
-    applyTimeouts(app.server, options);
+    this.#backend = startBackend(app, options);
     this.#tlsServer = options.tls === undefined ? null : this.#createTlsServer(options.tls);
-    // node:http starts to watch headersTimeout and requestTimeout, and to know its idle connections, when it
-    // hears that it listens. Ours never does, so it is told; without this a slow client is never cut.
-    app.server.emit('listening');
-    subscribe();
+    this.#stopListening = listenToRequests();
   }
 
   get connections(): number {
@@ -119,8 +120,9 @@ export class HttpService {
   }
 
   /**
-   * Takes a connected socket for life. It must be fresh (nothing read, no `data` listener, no `onread`), flowing
-   * or not, and made with `allowHalfOpen: true`; TCP_NODELAY is the caller's. A closed service destroys it.
+   * Takes a connected socket for life. Nobody has listened for its data (bytes put back by `unshift` are
+   * fine), it was made without `onread` and with `allowHalfOpen: true`; whether it is paused does not
+   * matter, and TCP_NODELAY is the caller's. A closed service destroys it.
    */
   adopt(socket: net.Socket): void {
     if (this.#state === 'closed') {
@@ -128,9 +130,31 @@ export class HttpService {
       return;
     }
     this.#adopted += 1;
-    this.#track(socket);
-    if (this.#tlsServer === null) this.#app.server.emit('connection', socket);
-    else this.#tlsServer.emit('connection', socket);
+    if (this.#tlsServer === null) {
+      this.#serve(socket);
+      return;
+    }
+    this.#track(socket, null);
+    this.#tlsServer.emit('connection', socket);
+  }
+
+  /**
+   * Puts new code in place. Every connection stays: those of the old code bring their next requests to the
+   * new. The old application is closed once the requests it works on are answered.
+   * @throws ReactorError REACTOR_HANDLERS_INVALID, REACTOR_OPTION_INVALID: the old application goes on.
+   */
+  async replaceApplication(application: unknown): Promise<void> {
+    const app = await toHttpApp(application, (error) => this.#options.onError?.(error));
+    if (app.server === this.#backend.app.server) return;
+    const old = this.#backend;
+    this.#backend = startBackend(app, this.#options);
+    this.#retired.add(old);
+    for (const { app: retired } of this.#retired) forward(retired.server, app.server);
+    const answered = [...this.#open.values()].flatMap(({ latest }) =>
+      latest === null ? [] : [closed(latest)],
+    );
+    old.app.close(Promise.all(answered)).catch((cause: unknown) => this.#closeFailed(cause));
+    this.#endIfUnused(old);
   }
 
   /**
@@ -143,76 +167,67 @@ export class HttpService {
     return this.#closing;
   }
 
-  /** One request's headers are parsed; called for this service's connections only. */
-  requestStarted(record: ConnectionRecord, response: TimedResponse): void {
+  requestStarted(_record: RequestRecord, response: TimedResponse): void {
     this.#started += 1;
-    record.active += 1;
-    record.latest = response;
     if (this.#options.onRequestDone !== undefined) response[STARTED_MS] = performance.now();
     if (this.#state !== 'open') response.shouldKeepAlive = false;
   }
 
-  /** One answer was handed to the kernel whole. */
-  requestDone(record: ConnectionRecord, { request, response, socket }: ChannelMessage): void {
-    if (record.active === 0) return; // its connection had ended and it was counted as aborted
+  requestDone(record: RequestRecord, { request, response, socket }: PublishedRequest): void {
     this.#done += 1;
-    record.active -= 1;
-    if (record.active === 0) {
-      record.latest = null;
-      // Its headers may have promised keep-alive before draining began.
-      if (this.#state !== 'open') setImmediate(closeIfIdle, socket, record);
-    }
+    // Its headers may have promised keep-alive before draining began.
+    if (this.#state !== 'open' && record.active === 0) setImmediate(closeIfIdle, socket, record);
     const { onRequestDone } = this.#options;
-    if (onRequestDone !== undefined) {
-      const nowMs = performance.now();
-      onRequestDone(request, response, nowMs - (response[STARTED_MS] ?? nowMs));
-    }
+    if (onRequestDone === undefined) return;
+    const nowMs = performance.now();
+    onRequestDone(request, response, nowMs - ((response as TimedResponse)[STARTED_MS] ?? nowMs));
   }
 
-  #track(socket: CountedSocket): void {
-    const record: ConnectionRecord = { service: this, active: 0, latest: null };
-    socket[RECORD] = record;
-    this.#open.add(socket);
+  #serve(socket: net.Socket): void {
+    const backend = this.#backend;
+    this.#track(socket, backend);
+    backend.app.server.emit('connection', socket);
+    socket.resume(); // one that was adopted paused has not begun to read
+  }
+
+  /** `backend` is null during a TLS handshake. */
+  #track(socket: net.Socket, backend: Backend | null): void {
+    const record = watchRequests(socket, this);
+    this.#open.set(socket, record);
+    if (backend !== null) backend.connections += 1;
     socket.on('close', () => {
-      this.#aborted += record.active;
-      record.active = 0;
-      record.latest = null;
+      this.#aborted += abandonRequests(record);
       this.#open.delete(socket);
+      if (backend !== null) {
+        backend.connections -= 1;
+        this.#endIfUnused(backend);
+      }
       if (this.#open.size === 0) this.#onDrained?.();
     });
   }
 
   #createTlsServer(options: tls.TlsOptions): tls.Server {
-    if (this.#app.server instanceof tls.Server) {
-      throw new ReactorError(
-        'REACTOR_OPTION_INVALID',
-        'option tls is not for an application that is an https.Server',
-      );
-    }
     const server = tls.createServer({
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       ALPNProtocols: ['http/1.1'],
       ...options,
     });
     server.on('secureConnection', (socket) => {
-      this.#track(socket);
+      this.#serve(socket);
       this.#open.delete(rawSocketOf(socket)); // from here on the secure socket stands for the connection
-      this.#app.server.emit('connection', socket);
     });
-    server.on('tlsClientError', (error, socket) => {
+    server.on('tlsClientError', (cause, socket) => {
       socket.destroy();
-      this.#options.onError?.(new ReactorError('REACTOR_TLS_FAILED', error.message, { cause: error }));
+      this.#options.onError?.(new ReactorError('REACTOR_TLS_FAILED', cause.message, { cause }));
     });
     return server;
   }
 
   async #close(deadlineMs: number): Promise<number> {
     this.#state = 'draining';
-    for (const socket of this.#open) {
-      const response = socket[RECORD]?.latest;
-      if (response != null && !response.headersSent) response.shouldKeepAlive = false;
-    }
-    // Give the kernel's side one turn: a request that has arrived already is still served.
+    for (const { latest } of this.#open.values())
+      if (latest?.headersSent === false) latest.shouldKeepAlive = false;
+    // One turn of the loop for the kernel's side: a request that has arrived already is still served.
     await new Promise((resolve) => setImmediate(resolve));
     this.#closeIdle();
     let destroyed = 0;
@@ -220,25 +235,49 @@ export class HttpService {
       this.#onDrained = resolve;
       if (this.#open.size === 0) resolve();
     });
-    const deadline = setTimeout(() => {
-      destroyed = this.#open.size;
-      for (const socket of this.#open) socket.destroy();
-    }, deadlineMs);
-    await Promise.all([drained, this.#app.close(drained)]);
-    clearTimeout(deadline);
+    const appClosed = this.#backend.app.close(drained).catch((cause: unknown) => this.#closeFailed(cause));
+    await new Promise<void>((resolve) => {
+      const deadline = setTimeout(() => {
+        destroyed = this.#open.size;
+        for (const socket of this.#open.keys()) socket.destroy();
+        resolve(); // whatever the application still does
+      }, deadlineMs);
+      void Promise.all([drained, appClosed]).then(() => {
+        clearTimeout(deadline);
+        resolve();
+      });
+    });
+    await drained;
     this.#state = 'closed';
-    unsubscribe();
-    this.#app.server.close(); // stops the timeout check; that it did not listen is no news
+    this.#stopListening();
+    this.#backend.closeServer();
     return destroyed;
   }
 
   #closeIdle(): void {
-    this.#app.server.closeIdleConnections();
-    for (const socket of this.#open) if (socket.bytesRead === 0) socket.destroy(); // never asked for anything
+    for (const { app } of [this.#backend, ...this.#retired]) app.server.closeIdleConnections();
+    for (const socket of this.#open.keys()) if (socket.bytesRead === 0) socket.destroy(); // never asked for anything
+  }
+
+  #endIfUnused(backend: Backend): void {
+    if (backend.connections === 0 && this.#retired.delete(backend)) backend.closeServer();
+  }
+
+  #closeFailed(cause: unknown): void {
+    this.#options.onError?.(
+      new ReactorError('REACTOR_HANDLER_FAILED', 'the HTTP application failed to close', { cause }),
+    );
   }
 }
 
-function applyTimeouts(server: http.Server, options: HttpServiceOptions): void {
+function startBackend(app: HttpApp, options: HttpServiceOptions): Backend {
+  const { server } = app;
+  if (options.tls !== undefined && server instanceof tls.Server) {
+    throw new ReactorError(
+      'REACTOR_OPTION_INVALID',
+      'option tls is not for an application that is an https.Server',
+    );
+  }
   const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs, timeoutCheckIntervalMs } = options;
   if (headersTimeoutMs !== undefined) server.headersTimeout = headersTimeoutMs;
   if (requestTimeoutMs !== undefined) server.requestTimeout = requestTimeoutMs;
@@ -246,6 +285,25 @@ function applyTimeouts(server: http.Server, options: HttpServiceOptions): void {
   if (timeoutCheckIntervalMs !== undefined) {
     (server as TunableServer).connectionsCheckingInterval = timeoutCheckIntervalMs;
   }
+  const closeServer = server.close.bind(server);
+  // node:http starts to watch headersTimeout and requestTimeout, and to know its idle connections, when it
+  // hears that it listens. Ours never does, so it is told; without this a slow client is never cut.
+  server.emit('listening');
+  return { app, closeServer: () => void closeServer(), connections: 0 };
+}
+
+/** Everything that `from` still parses is from now on answered by `to`. */
+function forward(from: http.Server, to: http.Server): void {
+  for (const event of APPLICATION_EVENTS) {
+    from.removeAllListeners(event);
+    // Node asks whether there is a listener, so there is one only where the new application has one.
+    if (to.listenerCount(event) > 0) from.on(event, (...values: unknown[]) => void to.emit(event, ...values));
+  }
+}
+
+/** Resolves when this answer is out or its connection has ended. */
+function closed(response: http.ServerResponse): Promise<void> {
+  return new Promise((resolve) => response.once('close', () => resolve()));
 }
 
 /** The socket a TLSSocket was made over; Node has no public name for it. */
@@ -253,35 +311,6 @@ function rawSocketOf(socket: tls.TLSSocket): net.Socket {
   return (socket as unknown as { readonly _parent: net.Socket })._parent;
 }
 
-function closeIfIdle(socket: net.Socket, record: ConnectionRecord): void {
+function closeIfIdle(socket: net.Socket, record: RequestRecord): void {
   if (record.active === 0) socket.destroySoon();
-}
-
-/** Services of this thread; the channels are heard only while there is one. */
-let services = 0;
-
-function subscribe(): void {
-  services += 1;
-  if (services > 1) return;
-  diagnostics.subscribe('http.server.request.start', onRequestStart);
-  diagnostics.subscribe('http.server.response.finish', onResponseFinish);
-}
-
-function unsubscribe(): void {
-  services -= 1;
-  if (services > 0) return;
-  diagnostics.unsubscribe('http.server.request.start', onRequestStart);
-  diagnostics.unsubscribe('http.server.response.finish', onResponseFinish);
-}
-
-function onRequestStart(message: unknown): void {
-  const { socket, response } = message as ChannelMessage; // documented shape of both channels
-  const record = socket[RECORD];
-  if (record !== undefined) record.service.requestStarted(record, response);
-}
-
-function onResponseFinish(message: unknown): void {
-  const published = message as ChannelMessage;
-  const record = published.socket[RECORD];
-  if (record !== undefined) record.service.requestDone(record, published);
 }
