@@ -53,8 +53,9 @@ class ChurnRun {
         if (now < measure_until) start(index, now);
       }
       // A slot whose connection failed starts again, at most once a turn.
-      for (size_t index = 0; now < measure_until && under_way_ < visits_.size() && index < visits_.size(); index += 1) {
-        if (!visits_[index].fd && tally.errors() < kErrorsMax) start(index, now);
+      const bool refill = now < measure_until && under_way_ < visits_.size() && tally.errors() < kErrorsMax;
+      for (size_t index = 0; refill && index < visits_.size(); index += 1) {
+        if (!visits_[index].fd) start(index, now);
       }
       if (now >= last_reply + stall) {
         tally.stalled = true;
@@ -72,7 +73,8 @@ class ChurnRun {
     Visit& visit = visits_[index];
     visit = Visit();
     visit.started_at = now;
-    visit.fd = start_connect(address_);
+    visits_begun_ += 1;
+    visit.fd = start_connect(address_, visits_begun_);
     if (!visit.fd || !epoll_.add(visit.fd.get(), EPOLLOUT, static_cast<uint32_t>(index))) {
       visit.fd.reset();
       tally_->connect_errors += 1;
@@ -99,7 +101,8 @@ class ChurnRun {
     }
     if (!visit.output.empty()) {
       if (visit.output.flush(visit.fd.get()) != 0) return fail(index, tally_->io_errors);
-      epoll_.modify(visit.fd.get(), visit.output.empty() ? EPOLLIN : EPOLLIN | EPOLLOUT, static_cast<uint32_t>(index));
+      const uint32_t awaited = visit.output.empty() ? EPOLLIN : EPOLLIN | EPOLLOUT;
+      epoll_.modify(visit.fd.get(), awaited, static_cast<uint32_t>(index));
     }
     if (!(events & (EPOLLIN | EPOLLERR | EPOLLHUP))) return false;
     const ssize_t length = recv(visit.fd.get(), read_.data(), read_.size(), 0);
@@ -107,8 +110,9 @@ class ChurnRun {
     if (length < 0) return fail(index, tally_->io_errors);
     if (length == 0) return fail(index, tally_->closed_early);
     int replies = 0;
-    const bool matches = visit.reply.feed(pattern_, options_.msg_id, read_.data(), static_cast<size_t>(length),
-                                          [&] { replies += 1; });
+    const size_t got = static_cast<size_t>(length);
+    const bool matches =
+        visit.reply.feed(pattern_, options_.msg_id, read_.data(), got, [&] { replies += 1; });
     if (!matches || replies > 1) return fail(index, tally_->mismatches);
     return replies == 1;
   }
@@ -126,6 +130,7 @@ class ChurnRun {
   std::array<char, 64 * 1024> read_{};
   std::vector<Visit> visits_;
   Tally* tally_ = nullptr;
+  uint64_t visits_begun_ = 0;
   size_t under_way_ = 0;
 };
 

@@ -99,7 +99,8 @@ class EchoRun {
     last_reply_ = now_;
     const bool measured = now_ >= measure_from_ && now_ < measure_until_;
     bool expected = true;
-    const bool matches = flow.replies.feed(pattern_, options_.msg_id, read_.data(), static_cast<size_t>(length), [&] {
+    const size_t got = static_cast<size_t>(length);
+    const bool matches = flow.replies.feed(pattern_, options_.msg_id, read_.data(), got, [&] {
       if (flow.answered == flow.sent) {
         expected = false;
         return;

@@ -166,7 +166,8 @@ int main(int argc, char **argv) {
         continue;
       }
       /* Exactly one of the two is watched at a time; errors and hang-ups show in the call that follows. */
-      int alive = connection->unsent_bytes > 0 ? on_writable(epoll, connection) : on_readable(epoll, connection);
+      int alive =
+          connection->unsent_bytes > 0 ? on_writable(epoll, connection) : on_readable(epoll, connection);
       if (!alive) release(connection);
     }
   }

@@ -26,7 +26,8 @@ inline uint32_t load_u32(const char* source) {
 /** The bodies of one payload size; shared by all connections of a thread, never changed. */
 class BodyPattern {
  public:
-  explicit BodyPattern(uint32_t payload_bytes) : payload_bytes_(payload_bytes), pattern_(payload_bytes + 256) {
+  explicit BodyPattern(uint32_t payload_bytes)
+      : payload_bytes_(payload_bytes), pattern_(payload_bytes + 256) {
     for (size_t index = 0; index < pattern_.size(); index += 1) {
       pattern_[index] = static_cast<char>((index * 31 + (index >> 8)) & 0xff);
     }

@@ -12,7 +12,11 @@ namespace {
 class IdleRun {
  public:
   IdleRun(const Options& options, const std::vector<Fd>& fds)
-      : options_(options), fds_(fds), pattern_(options.payload_bytes), replies_(fds.size()), read_(64 * 1024) {
+      : options_(options),
+        fds_(fds),
+        pattern_(options.payload_bytes),
+        replies_(fds.size()),
+        read_(64 * 1024) {
     for (size_t index = 0; index < fds.size(); index += 1) {
       epoll_.add(fds[index].get(), EPOLLIN, static_cast<uint32_t>(index));
     }
@@ -63,7 +67,8 @@ class IdleRun {
     const ssize_t length = recv(fds_[index].get(), read_.data(), read_.size(), 0);
     if (length < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (length <= 0) return fail(index, length == 0 ? tally.closed_early : tally.io_errors);
-    const bool matches = replies_[index].feed(pattern_, options_.msg_id, read_.data(), static_cast<size_t>(length),
+    const size_t got = static_cast<size_t>(length);
+    const bool matches = replies_[index].feed(pattern_, options_.msg_id, read_.data(), got,
                                               [&] { tally.replies_total += 1; });
     if (!matches) fail(index, tally.mismatches);
   }

@@ -28,6 +28,40 @@ bool parse_number(const char* text, double low, double high, double& value) {
   return true;
 }
 
+struct NumberFlag {
+  const char* name;
+  double low;
+  double high;
+  void (*set)(Options& options, double value);
+};
+
+const NumberFlag kNumberFlags[] = {
+    {"--port", 1, 65535, [](Options& o, double v) { o.port = static_cast<uint16_t>(v); }},
+    {"--connections", 1, 60000, [](Options& o, double v) { o.connections = static_cast<int>(v); }},
+    {"--depth", 1, 4096, [](Options& o, double v) { o.depth = static_cast<int>(v); }},
+    {"--payload", 0, 16 << 20, [](Options& o, double v) { o.payload_bytes = static_cast<uint32_t>(v); }},
+    {"--msg-id", 0, UINT32_MAX, [](Options& o, double v) { o.msg_id = static_cast<uint32_t>(v); }},
+    {"--threads", 1, 64, [](Options& o, double v) { o.threads = static_cast<int>(v); }},
+    {"--rate", 0.1, 1e8, [](Options& o, double v) { o.rate = v; }},
+    {"--warmup", 0, 600, [](Options& o, double v) { o.warmup_s = v; }},
+    {"--duration", 0.01, 3600, [](Options& o, double v) { o.duration_s = v; }},
+    {"--connect-timeout", 0.1, 600, [](Options& o, double v) { o.connect_timeout_s = v; }},
+    {"--stall-timeout", 0.1, 600, [](Options& o, double v) { o.stall_timeout_s = v; }},
+    {"--hold-timeout", 0.1, 3600, [](Options& o, double v) { o.hold_timeout_s = v; }},
+};
+
+// Returns false when there is no such flag; `ok` tells whether its value was in range.
+bool set_number(const std::string& flag, const char* text, Options& options, bool& ok) {
+  for (const NumberFlag& known : kNumberFlags) {
+    if (flag != known.name) continue;
+    double value = 0;
+    ok = parse_number(text, known.low, known.high, value);
+    if (ok) known.set(options, value);
+    return true;
+  }
+  return false;
+}
+
 bool parse_mode(const char* text, Mode& mode) {
   for (const Mode candidate : {Mode::kClosed, Mode::kRate, Mode::kChurn, Mode::kIdle}) {
     if (strcmp(text, mode_name(candidate)) == 0) {
@@ -67,24 +101,10 @@ bool parse_options(int argc, char** argv, Options& options, std::string& problem
       return false;
     }
     const char* text = argv[index += 1];
-    double value = 0;
     bool ok = true;
-    const auto number = [&](double low, double high) { return ok = parse_number(text, low, high, value); };
     if (flag == "--host") options.host = text;
     else if (flag == "--mode") ok = parse_mode(text, options.mode);
-    else if (flag == "--port") { if (number(1, 65535)) options.port = static_cast<uint16_t>(value); }
-    else if (flag == "--connections") { if (number(1, 60000)) options.connections = static_cast<int>(value); }
-    else if (flag == "--depth") { if (number(1, 4096)) options.depth = static_cast<int>(value); }
-    else if (flag == "--payload") { if (number(0, 16 << 20)) options.payload_bytes = static_cast<uint32_t>(value); }
-    else if (flag == "--msg-id") { if (number(0, 4294967295.0)) options.msg_id = static_cast<uint32_t>(value); }
-    else if (flag == "--threads") { if (number(1, 64)) options.threads = static_cast<int>(value); }
-    else if (flag == "--rate") { if (number(0.1, 1e8)) options.rate = value; }
-    else if (flag == "--warmup") { if (number(0, 600)) options.warmup_s = value; }
-    else if (flag == "--duration") { if (number(0.01, 3600)) options.duration_s = value; }
-    else if (flag == "--connect-timeout") { if (number(0.1, 600)) options.connect_timeout_s = value; }
-    else if (flag == "--stall-timeout") { if (number(0.1, 600)) options.stall_timeout_s = value; }
-    else if (flag == "--hold-timeout") { if (number(0.1, 3600)) options.hold_timeout_s = value; }
-    else {
+    else if (!set_number(flag, text, options, ok)) {
       problem = flag + ": unknown flag";
       return false;
     }

@@ -55,22 +55,37 @@ void print_result(const Options& options, const Tally& tally) {
   const double seconds = tally.measured_s > 0 ? tally.measured_s : 1;
   const double frame_bytes = static_cast<double>(options.payload_bytes) + 8;
   const double per_second = static_cast<double>(tally.replies_measured) / seconds;
-  printf("{\"event\":\"result\",\"mode\":\"%s\",\"connections\":%d,\"depth\":%d,\"payload\":%u,\"threads\":%d",
-         mode_name(options.mode), options.connections, options.depth, options.payload_bytes, options.threads);
-  if (options.mode == Mode::kRate) printf(",\"rate\":%.1f", options.rate);
-  printf(",\"connected\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"replies_total\":%" PRIu64
-         ",\"replies\":%" PRIu64 ",\"unsent\":%" PRIu64,
-         tally.connected, tally.sent, tally.replies_total, tally.replies_measured, tally.unsent);
-  printf(",\"errors\":{\"connect\":%" PRIu64 ",\"io\":%" PRIu64 ",\"closed\":%" PRIu64 ",\"mismatch\":%" PRIu64 "}",
-         tally.connect_errors, tally.io_errors, tally.closed_early, tally.mismatches);
-  printf(",\"stalled\":%s,\"elapsed_s\":%.6f,\"total_s\":%.6f", tally.stalled ? "true" : "false", tally.measured_s,
-         tally.total_s);
-  printf(",\"ops_per_s\":%.1f,\"bytes_per_s\":%.1f", per_second, per_second * frame_bytes);
-  const auto us = [&](double fraction) { return tally.latency.quantile(fraction) / 1000; };
-  printf(",\"mean_us\":%.2f,\"p50_us\":%.2f,\"p90_us\":%.2f,\"p99_us\":%.2f,\"p999_us\":%.2f,\"max_us\":%.2f",
-         tally.latency.mean_ns() / 1000, us(0.5), us(0.9), us(0.99), us(0.999),
-         static_cast<double>(tally.latency.max_ns()) / 1000);
-  printf(",\"cpu_user_us\":%" PRId64 ",\"cpu_system_us\":%" PRId64, tally.cpu_user_us, tally.cpu_system_us);
+  const auto integer = [](const char* name, uint64_t value) { printf(",\"%s\":%" PRIu64, name, value); };
+  const auto number = [](const char* name, double value) { printf(",\"%s\":%.3f", name, value); };
+  const auto quantile_us = [&](double fraction) { return tally.latency.quantile(fraction) / 1000; };
+  printf("{\"event\":\"result\",\"mode\":\"%s\"", mode_name(options.mode));
+  integer("connections", static_cast<uint64_t>(options.connections));
+  integer("depth", static_cast<uint64_t>(options.depth));
+  integer("payload", options.payload_bytes);
+  integer("threads", static_cast<uint64_t>(options.threads));
+  if (options.mode == Mode::kRate) number("rate", options.rate);
+  integer("connected", tally.connected);
+  integer("sent", tally.sent);
+  integer("replies_total", tally.replies_total);
+  integer("replies", tally.replies_measured);
+  integer("unsent", tally.unsent);
+  printf(",\"errors\":{\"connect\":%" PRIu64, tally.connect_errors);
+  integer("io", tally.io_errors);
+  integer("closed", tally.closed_early);
+  integer("mismatch", tally.mismatches);
+  printf("},\"stalled\":%s", tally.stalled ? "true" : "false");
+  number("elapsed_s", tally.measured_s);
+  number("total_s", tally.total_s);
+  number("ops_per_s", per_second);
+  number("bytes_per_s", per_second * frame_bytes);
+  number("mean_us", tally.latency.mean_ns() / 1000);
+  number("p50_us", quantile_us(0.5));
+  number("p90_us", quantile_us(0.9));
+  number("p99_us", quantile_us(0.99));
+  number("p999_us", quantile_us(0.999));
+  number("max_us", static_cast<double>(tally.latency.max_ns()) / 1000);
+  integer("cpu_user_us", static_cast<uint64_t>(tally.cpu_user_us));
+  integer("cpu_system_us", static_cast<uint64_t>(tally.cpu_system_us));
   printf(",\"histogram\":{\"unit\":\"ns\",\"sub_bits\":%d,\"counts\":[", Histogram::kSubBits);
   const char* comma = "";
   for (size_t index = 0; index < tally.latency.slot_count(); index += 1) {

@@ -13,6 +13,25 @@
 
 #include "clock.h"
 
+namespace {
+
+bool is_loopback_v4(const Address& address) {
+  const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address.storage);
+  return v4->sin_family == AF_INET && ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+}
+
+// Should it fail, the connection comes from the usual address.
+void bind_source(int fd, uint64_t visit) {
+  const int on = 1;
+  sockaddr_in source{};
+  source.sin_family = AF_INET;
+  source.sin_addr.s_addr = htonl(0x7f000002u + static_cast<uint32_t>(visit % 250));
+  setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+  bind(fd, reinterpret_cast<const sockaddr*>(&source), sizeof source);
+}
+
+}  // namespace
+
 Fd& Fd::operator=(Fd&& other) noexcept {
   if (this != &other) {
     reset();
@@ -44,11 +63,12 @@ bool parse_address(const Options& options, Address& address) {
   return false;
 }
 
-Fd start_connect(const Address& address) {
+Fd start_connect(const Address& address, uint64_t visit) {
   Fd fd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return fd;
   const int on = 1;
   setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (visit > 0 && is_loopback_v4(address)) bind_source(fd.get(), visit);
   const int status = connect(fd.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.length);
   if (status != 0 && errno != EINPROGRESS) return Fd();
   return fd;
@@ -81,7 +101,8 @@ void Epoll::remove(int fd) { epoll_ctl(fd_.get(), EPOLL_CTL_DEL, fd, nullptr); }
 
 int Epoll::wait(int64_t deadline_ns) {
   const int64_t left = std::max<int64_t>(0, deadline_ns - now_ns());
-  const timespec timeout{static_cast<time_t>(left / 1'000'000'000), static_cast<long>(left % 1'000'000'000)};
+  const timespec timeout{static_cast<time_t>(left / 1'000'000'000),
+                         static_cast<long>(left % 1'000'000'000)};
   int count = epoll_pwait2(fd_.get(), events_.data(), static_cast<int>(events_.size()), &timeout, nullptr);
   // Kernels before 5.11 know milliseconds only.
   if (count < 0 && errno == ENOSYS) {
@@ -108,7 +129,8 @@ int Output::flush(int fd) {
   return 0;
 }
 
-std::vector<Fd> open_connections(const Options& options, const Address& address, int count, uint64_t& errors) {
+std::vector<Fd> open_connections(const Options& options, const Address& address, int count,
+                                 uint64_t& errors) {
   constexpr int kUnderWayMax = 128;
   const int64_t deadline = now_ns() + seconds_ns(options.connect_timeout_s);
   Epoll epoll;
@@ -121,7 +143,8 @@ std::vector<Fd> open_connections(const Options& options, const Address& address,
       const size_t slot = static_cast<size_t>(started);
       started += 1;
       pending[slot] = start_connect(address);
-      if (pending[slot] && epoll.add(pending[slot].get(), EPOLLOUT, static_cast<uint32_t>(slot))) under_way += 1;
+      const bool begun = pending[slot] && epoll.add(pending[slot].get(), EPOLLOUT, started - 1u);
+      if (begun) under_way += 1;
       else errors += 1;
     }
     const int ready = epoll.wait(deadline);

@@ -38,8 +38,12 @@ struct Address {
 /** Numeric host only; returns false when it is not one. */
 bool parse_address(const Options& options, Address& address);
 
-/** A non-blocking socket whose connection is under way, TCP_NODELAY set; empty on failure (errno). */
-Fd start_connect(const Address& address);
+/**
+ * A non-blocking socket whose connection is under way, TCP_NODELAY set; empty on failure (errno).
+ * To a server on 127.0.0.0/8 a `visit` above 0 comes from one of 250 addresses there, in turn: connections
+ * that come and go by the thousand would use up the ports of a single one.
+ */
+Fd start_connect(const Address& address, uint64_t visit = 0);
 
 /** The outcome of a connection that became writable: 0 or an errno. */
 int connect_result(int fd);
@@ -77,4 +81,5 @@ class Output {
  * Opens `count` connections, at most 128 at a time so that no listen queue overflows.
  * Those that fail or miss the deadline are left out of the answer and counted in `errors`.
  */
-std::vector<Fd> open_connections(const Options& options, const Address& address, int count, uint64_t& errors);
+std::vector<Fd> open_connections(const Options& options, const Address& address, int count,
+                                 uint64_t& errors);
