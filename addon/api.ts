@@ -102,9 +102,16 @@ export interface Waker {
   close(): void;
 }
 
+/** Where a socket is bound: a path (a leading '\0': abstract; '' for an unnamed socket), or host and port. */
+export type LocalAddress = { readonly path: string } | { readonly host: string; readonly port: number };
+
 export interface Addon {
   /** A listening socket, non-blocking and closed on exec. */
   listenTcp(options: ListenTcpOptions): BoundSocket;
+  /** A listening Unix stream socket, non-blocking and closed on exec; EADDRINUSE when the path exists. */
+  listenUnix(options: { path: string; backlog: number }): number;
+  /** Where a socket is bound. */
+  localAddress(fd: number): LocalAddress;
   /** A bound UDP socket, non-blocking and closed on exec. */
   bindUdp(options: BindUdpOptions): BoundSocket;
   /** A second number for the same open file, closed on exec. */
@@ -140,5 +147,8 @@ export interface Addon {
    * Keeps itself and the loop alive until `close`. Close it before the eventfd.
    * What `callback` throws becomes an uncaught exception of the thread.
    */
-  Waker: new (fd: number, callback: () => void) => Waker;
+  Waker: new (
+    fd: number,
+    callback: () => void,
+  ) => Waker;
 }

@@ -4,6 +4,7 @@ export type {
   BindUdpOptions,
   BoundSocket,
   ListenTcpOptions,
+  LocalAddress,
   SocketOptionName,
   TcpInfo,
   TcpState,

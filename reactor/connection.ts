@@ -9,6 +9,7 @@ import { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
 import { BorrowedFrame, type CloseReason } from './handlers.js';
 import { OutputQueue } from './output-queue.js';
+import { NOT_SAMPLED, type RequestSampler } from './request-sample.js';
 import type { Router } from './router.js';
 import {
   BYTES_READ,
@@ -63,6 +64,7 @@ export interface ConnectionHost {
   readonly codec: FrameCodec;
   readonly limits: ConnectionLimits;
   readonly counters: CounterRow;
+  readonly sampler: RequestSampler;
   /** Replaced by a reload. */
   readonly router: Router;
   /** Calls `connection.flush()` once, at the end of this turn. */
@@ -354,7 +356,9 @@ export abstract class Connection extends TimerNode implements FrameSink {
   /** The socket is gone: gives everything back, then calls `onClose`. */
   protected transportClosed(reason: CloseReason): void {
     const closeReason =
-      this.#closeReason !== null && (this.#state === 'closed' || this.isDelivered) ? this.#closeReason : reason;
+      this.#closeReason !== null && (this.#state === 'closed' || this.isDelivered)
+        ? this.#closeReason
+        : reason;
     this.#state = 'closed';
     this.loop.timers.cancel(this);
     this.#decoder.release();
@@ -392,10 +396,14 @@ export abstract class Connection extends TimerNode implements FrameSink {
     const { router } = this.host;
     const handler = router.find(msgId);
     const frame = new BorrowedFrame(msgId, bytes, start, end);
+    const ticket = this.host.sampler.begin();
+    const sampled = ticket === NOT_SAMPLED ? null : this.#startSample(ticket, frame);
     try {
       const result = handler === undefined ? this.#unknownFrame(frame) : handler(this, frame);
-      if (result !== undefined) this.#track(result);
+      if (result !== undefined && isThenable(result)) this.#track(result, sampled);
+      else sampled?.('ok');
     } catch (error) {
+      sampled?.('REACTOR_HANDLER_FAILED');
       this.#handlerFailed(error);
       return false;
     } finally {
@@ -506,14 +514,17 @@ export abstract class Connection extends TimerNode implements FrameSink {
   }
 
   /** Counts an async handler as at work until its promise settles, and holds input while too many are. */
-  #track(result: unknown): void {
-    if (!isThenable(result)) return;
+  #track(result: PromiseLike<unknown>, sampled: ((outcome: string) => void) | null): void {
     this.#pendingHandlers += 1;
     const { sequential, pendingHandlersMax } = this.host.limits;
     if (this.#pendingHandlers >= (sequential ? 1 : pendingHandlersMax)) this.#pause(PAUSED_BY_HANDLERS);
     result.then(
-      () => this.#handlerDone(),
+      () => {
+        sampled?.('ok');
+        this.#handlerDone();
+      },
       (error: unknown) => {
+        sampled?.('REACTOR_HANDLER_FAILED');
         this.#handlerFailed(error);
         this.#handlerDone();
       },
@@ -525,6 +536,30 @@ export abstract class Connection extends TimerNode implements FrameSink {
     this.#unpause(PAUSED_BY_HANDLERS);
     if (this.#isDraining && this.#pendingHandlers === 0) this.endFor('shutdown');
     this.#endAfterPeer();
+  }
+
+  /** Times one of the few frames that are sampled; call what it returns when the frame is dealt with. */
+  #startSample(ticket: number, frame: BorrowedFrame): (outcome: string) => void {
+    const { loop, sampler } = this.host;
+    const startedMs = Date.now();
+    const beganMs = loop.nowMs;
+    const sentBefore = this.#bytesAccepted;
+    return (outcome) => {
+      sampler.finish(ticket, {
+        name: `frame ${frame.msgId}`,
+        thread: loop.threadIndex === 'main' ? 0 : loop.threadIndex,
+        startedMs,
+        durationUs: Math.round((loop.nowMs - beganMs) * 1000),
+        bytesIn: frame.bodyBytes,
+        bytesOut: this.#bytesAccepted - sentBefore,
+        outcome,
+      });
+    };
+  }
+
+  /** Bytes of output ever accepted. */
+  get #bytesAccepted(): number {
+    return this.#bytesWritten + this.outputBytes;
   }
 
   /** A hook that is not about a frame may be async too; only its failure matters. */
@@ -646,5 +681,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  );
 }

@@ -77,15 +77,19 @@ export class HandOff {
     if (this.#waiting.length > 0 || !this.#send(item)) this.#wait(item);
   }
 
-  /** The thread's worker has started; returns the incarnation it must tell apart. */
-  threadUp(thread: number): number {
+  /** A new worker is about to start for the thread; returns the number of its incarnation. */
+  threadStarting(thread: number): number {
     const lane = this.#lanes[thread]!;
     lane.incarnation += 1;
-    lane.isUp = true;
     lane.adoptedSeen = 0;
     Atomics.store(this.#adopted, thread, 0);
-    this.#retryLater();
     return lane.incarnation;
+  }
+
+  /** The thread has its services and can adopt. */
+  threadUp(thread: number): void {
+    this.#lanes[thread]!.isUp = true;
+    this.#retryLater();
   }
 
   /** The thread's worker has ended: what it had not adopted goes to others. */

@@ -18,7 +18,10 @@ export async function loadHandlers(
   if (version > 0) url.searchParams.set('reload', String(version));
   const module = await importModule(url.href);
   if (typeof module.default !== 'function') {
-    throw new ReactorError('REACTOR_HANDLERS_INVALID', `${handlersUrl} has no default export that is a function`);
+    throw new ReactorError(
+      'REACTOR_HANDLERS_INVALID',
+      `${handlersUrl} has no default export that is a function`,
+    );
   }
   try {
     return await module.default(loop);
@@ -38,5 +41,7 @@ async function importModule(href: string): Promise<{ default?: unknown }> {
 
 function invalid(href: string, what: string, cause: unknown): ReactorError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new ReactorError('REACTOR_HANDLERS_INVALID', `handler module ${href}: ${what}: ${reason}`, { cause });
+  return new ReactorError('REACTOR_HANDLERS_INVALID', `handler module ${href}: ${what}: ${reason}`, {
+    cause,
+  });
 }

@@ -23,7 +23,14 @@ export interface ListenTarget {
   readonly fd?: number | undefined;
   readonly backlog: number;
   readonly ipv6Only?: boolean | undefined;
+  /** Node's own SO_REUSEPORT, for threads without the addon; see NODE_HAS_REUSE_PORT. */
+  readonly reusePort?: boolean | undefined;
 }
+
+const [NODE_MAJOR = 0, NODE_MINOR = 0] = process.versions.node.split('.').map(Number);
+/** Whether node:net can let threads share a port: from 22.12 and 23.1 on. */
+export const NODE_HAS_REUSE_PORT: boolean =
+  NODE_MAJOR > 23 || (NODE_MAJOR === 23 && NODE_MINOR >= 1) || (NODE_MAJOR === 22 && NODE_MINOR >= 12);
 
 /** Where a server can be reached. */
 export interface ListenAddress {
@@ -74,15 +81,15 @@ export async function openDescriptors(
  * Listens with node:net, where there is no addon. A socket file nobody listens on any more is removed first.
  * @throws ReactorError REACTOR_PORT_IN_USE, REACTOR_LISTEN_FAILED
  */
-export async function listenWithNode(
-  server: net.Server,
-  target: ListenTarget,
-): Promise<ListenAddress> {
+export async function listenWithNode(server: net.Server, target: ListenTarget): Promise<ListenAddress> {
   if (target.path !== undefined) await removeStaleSocket(target.path);
-  const { host, port, path, fd, backlog } = target;
+  const { host, port = 0, path, fd, backlog, ipv6Only = false, reusePort = false } = target;
   if (fd !== undefined) server.listen({ fd }, backlog);
   else if (path !== undefined) server.listen({ path, backlog });
-  else server.listen({ ...(host === undefined ? {} : { host }), port: port ?? 0, backlog, exclusive: true });
+  else {
+    const options = { port, backlog, ipv6Only, reusePort, exclusive: true }; // reusePort: typed from Node 22 on
+    server.listen(host === undefined ? options : { ...options, host });
+  }
   try {
     await once(server, 'listening');
   } catch (cause) {

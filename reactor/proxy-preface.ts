@@ -12,7 +12,11 @@ import { type ProxyHeader, ProxyHeaderParser } from './proxy-protocol.js';
  * @throws ReactorError REACTOR_PROXY_HEADER_INVALID, REACTOR_TIMEOUT, REACTOR_CONNECTION_CLOSED; the socket
  *   is destroyed then.
  */
-export function readProxyHeader(loop: EventLoop, socket: net.Socket, timeoutMs: number): Promise<ProxyHeader> {
+export function readProxyHeader(
+  loop: EventLoop,
+  socket: net.Socket,
+  timeoutMs: number,
+): Promise<ProxyHeader> {
   const parser = new ProxyHeaderParser();
   return new Promise((resolve, reject) => {
     const deadline = loop.runAfter(timeoutMs, () => {

@@ -111,8 +111,23 @@ export class SubReactor {
     const loaded = application ?? (await loadHandlers(this.#loop, spec));
     const service =
       spec.kind === 'tcp'
-        ? new TcpService(this.#loop, this.#context.counters, this.#sampler, this.#readInto, this.#trouble, spec, loaded)
-        : await HttpHost.create(this.#loop, this.#context.counters, this.#sampler, this.#trouble, spec, loaded);
+        ? new TcpService(
+            this.#loop,
+            this.#context.counters,
+            this.#sampler,
+            this.#readInto,
+            this.#trouble,
+            spec,
+            loaded,
+          )
+        : await HttpHost.create(
+            this.#loop,
+            this.#context.counters,
+            this.#sampler,
+            this.#trouble,
+            spec,
+            loaded,
+          );
     this.#services.set(spec.id, service);
   }
 
@@ -229,13 +244,15 @@ export class SubReactor {
 
   #acceptorSource(source: ListenOrder['source']): AcceptorSource {
     if ('target' in source) return { kind: 'node', target: source.target };
-    if (this.#addon === null) throw new ReactorError('REACTOR_ADDON_MISSING', 'a listening descriptor needs the addon');
+    if (this.#addon === null)
+      throw new ReactorError('REACTOR_ADDON_MISSING', 'a listening descriptor needs the addon');
     return { kind: 'descriptor', addon: this.#addon, fd: source.fd };
   }
 
   #service(serviceId: number): Service {
     const service = this.#services.get(serviceId);
-    if (service === undefined) throw new ReactorError('REACTOR_CLOSED', `service ${serviceId} is not running here`);
+    if (service === undefined)
+      throw new ReactorError('REACTOR_CLOSED', `service ${serviceId} is not running here`);
     return service;
   }
 
@@ -251,4 +268,3 @@ export class SubReactor {
     }
   };
 }
-

@@ -87,10 +87,14 @@ export function resolveConnectionLimits(options: ConnectionOptions): ConnectionL
   }
   if (limits.pendingHandlersMax < 1) throw invalid('pendingHandlersMax must be at least 1');
   if (limits.lowWaterBytes >= limits.highWaterBytes) {
-    throw invalid(`lowWaterBytes (${limits.lowWaterBytes}) must be below highWaterBytes (${limits.highWaterBytes})`);
+    throw invalid(
+      `lowWaterBytes (${limits.lowWaterBytes}) must be below highWaterBytes (${limits.highWaterBytes})`,
+    );
   }
   if (limits.highWaterBytes > limits.hardCapBytes) {
-    throw invalid(`highWaterBytes (${limits.highWaterBytes}) must not pass hardCapBytes (${limits.hardCapBytes})`);
+    throw invalid(
+      `highWaterBytes (${limits.highWaterBytes}) must not pass hardCapBytes (${limits.hardCapBytes})`,
+    );
   }
   return limits;
 }

@@ -11,9 +11,15 @@ import type { EventLoop } from './event-loop.js';
 import type { Handlers } from './handlers.js';
 import { adoptStream, NetConnection, type NetConnectionOptions, type ReadInto } from './net-connection.js';
 import { readProxyHeader } from './proxy-preface.js';
+import type { RequestSampler } from './request-sample.js';
 import { Router } from './router.js';
 import type { Service, TcpServiceSpec } from './service.js';
-import { CONNECTIONS_CLOSED, CONNECTIONS_OPEN, CONNECTIONS_OPENED, type CounterRow } from './shared-counters.js';
+import {
+  CONNECTIONS_CLOSED,
+  CONNECTIONS_OPEN,
+  CONNECTIONS_OPENED,
+  type CounterRow,
+} from './shared-counters.js';
 import { TlsHandshaker } from './tls-handshaker.js';
 import { toTlsServerOptions } from './tls-options.js';
 
@@ -25,6 +31,7 @@ export class TcpService implements Service, ConnectionHost {
   readonly codec: FrameCodec;
   readonly limits: ConnectionLimits;
   readonly counters: CounterRow;
+  readonly sampler: RequestSampler;
   router: Router;
   readonly #spec: TcpServiceSpec;
   readonly #readInto: ReadInto;
@@ -40,6 +47,7 @@ export class TcpService implements Service, ConnectionHost {
   constructor(
     loop: EventLoop,
     counters: CounterRow,
+    sampler: RequestSampler,
     readInto: ReadInto,
     logError: (error: unknown) => void,
     spec: TcpServiceSpec,
@@ -47,6 +55,7 @@ export class TcpService implements Service, ConnectionHost {
   ) {
     this.loop = loop;
     this.counters = counters;
+    this.sampler = sampler;
     this.#readInto = readInto;
     this.#logError = logError;
     this.#spec = spec;
@@ -54,7 +63,9 @@ export class TcpService implements Service, ConnectionHost {
     this.limits = spec.limits;
     this.router = new Router(application as Handlers); // the router checks the shape
     this.#handshaker =
-      spec.tls === null ? null : new TlsHandshaker(toTlsServerOptions(spec.tls), spec.limits.handshakeTimeoutMs);
+      spec.tls === null
+        ? null
+        : new TlsHandshaker(toTlsServerOptions(spec.tls), spec.limits.handshakeTimeoutMs);
   }
 
   get connections(): number {

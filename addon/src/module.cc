@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include "binding/addon_state.h"
+#include "binding/address_functions.h"
 #include "binding/errors.h"
 #include "binding/option_functions.h"
 #include "binding/socket_functions.h"
@@ -27,6 +28,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   if (reactor_net::AddonState::Install(env) == nullptr) return exports;
   exports.Set("useErrorClass", Napi::Function::New<reactor_net::UseErrorClass>(env, "useErrorClass"));
   reactor_net::ExportSocketFunctions(env, exports);
+  reactor_net::ExportAddressFunctions(env, exports);
   reactor_net::ExportOptionFunctions(env, exports);
   reactor_net::ExportThreadFunctions(env, exports);
   reactor_net::Waker::Export(env, exports);

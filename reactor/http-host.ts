@@ -1,0 +1,105 @@
+// The HTTP connections of one server on one thread: joins http-service.ts to the sub-reactor's bookkeeping.
+
+import type net from 'node:net';
+
+import type { EventLoop } from './event-loop.js';
+import { createHttpService, type HttpService } from './http-service.js';
+import { adoptStream } from './net-connection.js';
+import { readProxyHeader } from './proxy-preface.js';
+import { NOT_SAMPLED, type RequestSampler } from './request-sample.js';
+import type { HttpServiceSpec, Service } from './service.js';
+import {
+  CONNECTIONS_CLOSED,
+  CONNECTIONS_OPEN,
+  CONNECTIONS_OPENED,
+  type CounterRow,
+  REQUESTS,
+} from './shared-counters.js';
+import { toTlsServerOptions } from './tls-options.js';
+
+type LogError = (error: unknown) => void;
+
+export class HttpHost implements Service {
+  readonly #loop: EventLoop;
+  readonly #counters: CounterRow;
+  readonly #logError: LogError;
+  readonly #spec: HttpServiceSpec;
+  readonly #http: HttpService;
+
+  private constructor(
+    loop: EventLoop,
+    counters: CounterRow,
+    logError: LogError,
+    spec: HttpServiceSpec,
+    http: HttpService,
+  ) {
+    this.#loop = loop;
+    this.#counters = counters;
+    this.#logError = logError;
+    this.#spec = spec;
+    this.#http = http;
+  }
+
+  /** @throws ReactorError REACTOR_HANDLERS_INVALID, REACTOR_OPTION_INVALID */
+  static async create(
+    loop: EventLoop,
+    counters: CounterRow,
+    sampler: RequestSampler,
+    logError: LogError,
+    spec: HttpServiceSpec,
+    application: unknown,
+  ): Promise<HttpHost> {
+    const http = await createHttpService(application, {
+      ...spec.http,
+      ...(spec.tls === null ? {} : { tls: toTlsServerOptions(spec.tls) }),
+      onError: logError,
+      onRequestDone: (request, response, durationMs) => {
+        counters.values[REQUESTS]! += 1;
+        const ticket = sampler.begin();
+        if (ticket === NOT_SAMPLED) return;
+        sampler.finish(ticket, {
+          name: `${request.method ?? ''} ${request.url ?? ''}`,
+          thread: loop.threadIndex === 'main' ? 0 : loop.threadIndex,
+          startedMs: Date.now() - durationMs,
+          durationUs: Math.round(durationMs * 1000),
+          bytesIn: Number(request.headers['content-length'] ?? 0),
+          bytesOut: Number(response.getHeader('content-length') ?? 0),
+          outcome: String(response.statusCode),
+        });
+      },
+    });
+    return new HttpHost(loop, counters, logError, spec, http);
+  }
+
+  get connections(): number {
+    return this.#http.connections;
+  }
+
+  adopt(source: number | net.Socket, onGone: () => void): void {
+    const socket = typeof source === 'number' ? adoptStream(source, null) : source;
+    const { values } = this.#counters;
+    values[CONNECTIONS_OPENED]! += 1;
+    values[CONNECTIONS_OPEN]! += 1;
+    socket.once('close', () => {
+      values[CONNECTIONS_CLOSED]! += 1;
+      values[CONNECTIONS_OPEN]! -= 1;
+      onGone();
+    });
+    if (!this.#spec.proxyProtocol) {
+      this.#http.adopt(socket);
+      return;
+    }
+    readProxyHeader(this.#loop, socket, this.#spec.handshakeTimeoutMs).then(
+      () => this.#http.adopt(socket),
+      (error: unknown) => this.#logError(error),
+    );
+  }
+
+  async reload(application: unknown): Promise<void> {
+    await this.#http.replaceApplication(application);
+  }
+
+  drain(deadlineMs: number): Promise<number> {
+    return this.#http.close({ deadlineMs });
+  }
+}

@@ -1,0 +1,51 @@
+// An HTTP/1.1 server over node:http on every sub-reactor: what a user constructs.
+// server.ts does what all servers share, http-service.ts serves the connections on each thread.
+
+import type { EventLoop } from './event-loop.js';
+import type { HttpApplication } from './http-app.js';
+import { HANDSHAKE_TIMEOUT_MS } from './limits.js';
+import { type CommonSpec, Server, type ServerOptions } from './server.js';
+import type { HttpServiceSpec, ServiceSpec } from './service.js';
+
+/** The default export of an HTTP handler module; runs once on every sub-reactor. */
+export type HttpHandlerModule = (loop: EventLoop) => HttpApplication | Promise<HttpApplication>;
+
+export interface HttpServerOptions extends ServerOptions {
+  /**
+   * The module whose default export returns a request handler, an Express or Fastify app, an http.Server or
+   * { onRequest, onUpgrade }. With threads: 0 also that function.
+   */
+  handlers: URL | string | HttpHandlerModule;
+  /** Time a client has for a request's headers, in ms; 0 is no limit. Default: the application's (Node: 60 s). */
+  headersTimeoutMs?: number;
+  /** Time a client has for a whole request, in ms; 0 is no limit. Default: the application's (Node: 300 s). */
+  requestTimeoutMs?: number;
+  /** How long an idle connection is kept, in ms; 0 is no limit. Default: the application's (Node: 5 s). */
+  keepAliveTimeoutMs?: number;
+  /** For a TLS handshake or a PROXY header, in ms. Default 10 s. */
+  handshakeTimeoutMs?: number;
+}
+
+const TIMEOUTS = ['headersTimeoutMs', 'requestTimeoutMs', 'keepAliveTimeoutMs'] as const;
+
+export class HttpServer extends Server<HttpHandlerModule> {
+  readonly #handshakeTimeoutMs: number;
+  readonly #timeouts: HttpServiceSpec['http'];
+
+  /** Starts nothing yet. @throws ReactorError REACTOR_OPTION_INVALID */
+  constructor(options: HttpServerOptions) {
+    super(options, options.handlers);
+    this.#handshakeTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
+    this.#timeouts = Object.fromEntries(
+      TIMEOUTS.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
+    );
+  }
+
+  protected override describe(common: CommonSpec): ServiceSpec {
+    return { ...common, kind: 'http', handshakeTimeoutMs: this.#handshakeTimeoutMs, http: this.#timeouts };
+  }
+
+  protected override instantiate(handlers: HttpHandlerModule, loop: EventLoop): unknown {
+    return handlers(loop);
+  }
+}

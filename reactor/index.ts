@@ -1,0 +1,52 @@
+// The door of the reactor: everything a user or a higher layer may use, and nothing else.
+export {
+  type AcceptMode,
+  ACCEPT_MODES,
+  Reactor,
+  type ReactorOptions,
+  type ThreadStatus,
+  type TransportName,
+  TRANSPORTS,
+} from './reactor.js';
+export { type ListenAddress, formatAddress } from './listening-socket.js';
+export type { ServerOptions } from './server.js';
+export { TcpServer, type TcpServerOptions } from './tcp-server.js';
+export type { ConnectionOptions } from './tcp-options.js';
+export { type HttpHandlerModule, HttpServer, type HttpServerOptions } from './http-server.js';
+export type { HttpApplication, HttpHandlers, HttpRequestHandler } from './http-app.js';
+export type { Connection, ConnectionState, SendOutcome } from './connection.js';
+export type { CloseReason, Frame, FrameHandler, HandlerModule, Handlers } from './handlers.js';
+export {
+  createDispatch,
+  DISPATCH_POLICIES,
+  type DispatchFunction,
+  type DispatchPolicy,
+  type PeerAddress,
+  type ThreadLoad,
+} from './dispatch.js';
+export { EventLoop, type EventLoopOptions, type EventLoopStats, type TimerHandle } from './event-loop.js';
+export type { ThreadIndex } from './mesh-seat.js';
+export type { CallOptions, PostOptions, TaskFunction } from './task-queue.js';
+export type { FrameCodec, FrameDecoder, FrameSink } from './codec.js';
+export { type CodecOptions, createCodec } from './codecs/create-codec.js';
+export {
+  BufferPool,
+  type BufferPoolOptions,
+  type BufferPoolStats,
+  type PooledBuffer,
+} from './buffer-pool.js';
+export { SharedBudget } from './shared-budget.js';
+export { SharedCounters } from './shared-counters.js';
+export {
+  errorToWire,
+  REACTOR_ERROR_CODES,
+  ReactorError,
+  type ReactorErrorCode,
+  type WireError,
+} from './errors.js';
+export { Backoff, type BackoffOptions } from './backoff.js';
+export type { TlsClientOptions, TlsServerOptions } from './tls-options.js';
+export { createLogger, LOG_LEVELS, type Logger, type LoggerOptions, type LogLevel } from './logger.js';
+export { Metrics } from './metrics.js';
+export { AdminServer } from './admin-server.js';
+export type { RequestSample, SampledRequest } from './request-sample.js';
