@@ -4,26 +4,14 @@ import type http from 'node:http';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
-import { createHttpService, type HttpService } from '../../reactor/http-service.js';
+import type { HttpService } from '../../reactor/http-service.js';
+import { received, serveHttp } from '../support/http-front.js';
+import { until } from '../support/until.js';
 
 const REQUEST = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
 
-interface Served {
-  readonly service: HttpService;
-  readonly port: number;
-  readonly stop: () => void;
-}
-
-async function serve(application: unknown): Promise<Served> {
-  const service = await createHttpService(application, { keepAliveTimeoutMs: 0 });
-  const front = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => service.adopt(socket));
-  front.listen(0, '127.0.0.1');
-  await once(front, 'listening');
-  return { service, port: (front.address() as net.AddressInfo).port, stop: () => void front.close() };
-}
-
-test('draining closes idle connections at once, whether or not they ever asked for anything', async () => {
-  const { service, port, stop } = await serve((_: unknown, response: http.ServerResponse) =>
+test('draining closes idle connections at once, whether or not they ever asked for anything', async (t) => {
+  const { service, port } = await serveHttp(t, (_: unknown, response: http.ServerResponse) =>
     response.end('ok'),
   );
   const used = net.connect(port, '127.0.0.1');
@@ -35,12 +23,11 @@ test('draining closes idle connections at once, whether or not they ever asked f
   assert.equal(await service.close({ deadlineMs: 60_000 }), 0);
   await Promise.all(ended);
   assert.equal(service.connections, 0);
-  stop();
 });
 
-test('a request under way when draining begins is answered with Connection: close, then its connection ends', async () => {
+test('a request under way when draining begins is answered with Connection: close, then its connection ends', async (t) => {
   const pending: http.ServerResponse[] = [];
-  const { service, port, stop } = await serve((_: unknown, response: http.ServerResponse) =>
+  const { service, port } = await serveHttp(t, (_: unknown, response: http.ServerResponse) =>
     pending.push(response),
   );
   const socket = net.connect(port, '127.0.0.1');
@@ -52,12 +39,11 @@ test('a request under way when draining begins is answered with Connection: clos
   assert.match(answer, /Connection: close\r\n/);
   assert.match(answer, /answer/);
   assert.equal(await closed, 0);
-  stop();
 });
 
-test('an answer that promised keep-alive before draining began is finished, then its connection ends', async () => {
+test('an answer that promised keep-alive before draining began is finished, then its connection ends', async (t) => {
   const pending: http.ServerResponse[] = [];
-  const { service, port, stop } = await serve((_: unknown, response: http.ServerResponse) => {
+  const { service, port } = await serveHttp(t, (_: unknown, response: http.ServerResponse) => {
     response.write('first ');
     pending.push(response);
   });
@@ -70,11 +56,10 @@ test('an answer that promised keep-alive before draining began is finished, then
   assert.match(answer, /Connection: keep-alive\r\n/);
   assert.match(answer, /second/);
   assert.equal(await closed, 0);
-  stop();
 });
 
-test('a request whose headers arrive only after draining began is still answered, as the last one', async () => {
-  const { service, port, stop } = await serve((_: unknown, response: http.ServerResponse) =>
+test('a request whose headers arrive only after draining began is still answered, as the last one', async (t) => {
+  const { service, port } = await serveHttp(t, (_: unknown, response: http.ServerResponse) =>
     response.end('served'),
   );
   const socket = net.connect(port, '127.0.0.1');
@@ -86,12 +71,11 @@ test('a request whose headers arrive only after draining began is still answered
   const answer = await received(socket);
   assert.match(answer, /Connection: close\r\n[^]*served/);
   assert.equal(await closed, 0);
-  stop();
 });
 
-test('what does not end by the deadline is destroyed and counted', async () => {
+test('what does not end by the deadline is destroyed and counted', async (t) => {
   let started = 0;
-  const { service, port, stop } = await serve(() => (started += 1));
+  const { service, port } = await serveHttp(t, () => (started += 1));
   const sockets = [net.connect(port, '127.0.0.1'), net.connect(port, '127.0.0.1')];
   for (const socket of sockets) socket.write(REQUEST);
   await until(() => started === 2);
@@ -100,13 +84,12 @@ test('what does not end by the deadline is destroyed and counted', async () => {
   await Promise.all(ended);
   assert.equal(service.stats.requestsAborted, 2);
   assert.equal(service.connections, 0);
-  stop();
 });
 
-test('upgraded sockets end when onClose ends them, and close() is idempotent', async () => {
+test('upgraded sockets end when onClose ends them, and close() is idempotent', async (t) => {
   const upgraded: Duplex[] = [];
   let closes = 0;
-  const { service, port, stop } = await serve({
+  const { service, port } = await serveHttp(t, {
     onRequest: (_: unknown, response: http.ServerResponse) => response.end(),
     onUpgrade(_: http.IncomingMessage, socket: Duplex) {
       socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n');
@@ -130,11 +113,10 @@ test('upgraded sockets end when onClose ends them, and close() is idempotent', a
   ]);
   assert.deepEqual(results, [0, 'going away', 0]);
   assert.equal(closes, 1);
-  stop();
 });
 
-test('a socket handed to a closed service is destroyed', async () => {
-  const { service, port, stop } = await serve(() => assert.fail('nothing is served'));
+test('a socket handed to a closed service is destroyed', async (t) => {
+  const { service, port } = await serveHttp(t, () => assert.fail('nothing is served'));
   assert.equal(await service.close(), 0);
   const socket = net.connect(port, '127.0.0.1');
   socket.write(REQUEST);
@@ -143,14 +125,7 @@ test('a socket handed to a closed service is destroyed', async () => {
     'close',
   ); // end or reset, as the kernel likes
   assert.equal(service.connections, 0);
-  stop();
 });
-
-async function received(socket: net.Socket): Promise<string> {
-  let text = '';
-  for await (const chunk of socket) text += String(chunk);
-  return text;
-}
 
 /** Waits until everything the client wrote so far has been read by the server on the other side. */
 async function serverHasRead(service: HttpService, socket: net.Socket): Promise<void> {
@@ -158,12 +133,4 @@ async function serverHasRead(service: HttpService, socket: net.Socket): Promise<
     () => socket.bytesWritten > 0 && socket.writableLength === 0 && service.stats.connections === 1,
   );
   for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const deadlineMs = performance.now() + 10_000;
-  while (!condition()) {
-    assert(performance.now() < deadlineMs, 'the awaited condition did not come about');
-    await new Promise((resolve) => setImmediate(resolve));
-  }
 }
