@@ -140,10 +140,10 @@ std::vector<Fd> open_connections(const Options& options, const Address& address,
   int under_way = 0;
   while ((started < count || under_way > 0) && now_ns() < deadline) {
     while (started < count && under_way < kUnderWayMax) {
-      const size_t slot = static_cast<size_t>(started);
+      const auto slot = static_cast<uint32_t>(started);
       started += 1;
       pending[slot] = start_connect(address);
-      const bool begun = pending[slot] && epoll.add(pending[slot].get(), EPOLLOUT, started - 1u);
+      const bool begun = pending[slot] && epoll.add(pending[slot].get(), EPOLLOUT, slot);
       if (begun) under_way += 1;
       else errors += 1;
     }
