@@ -10,10 +10,17 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+export interface ListenPath {
+  readonly path: string;
+}
+
 /** A descriptor that the process inherited and that listens already. */
 export interface ListenDescriptor {
   readonly fd: number;
 }
+
+/** sun_path on Linux, without its ending zero. */
+const UNIX_PATH_BYTES_MAX = 107;
 
 /** `H:P`, `[::1]:P`, `:P` and `P` (with the given host), `fd:N`, or `off`. */
 export function readListen(hostDefault: string): (text: string) => ListenAddress | ListenDescriptor | 'off' {
@@ -30,6 +37,15 @@ export function readListen(hostDefault: string): (text: string) => ListenAddress
       `"${text}" should be HOST:PORT, such as 127.0.0.1:9000, [::1]:9000 or :9000, with a port from 0 to 65535, or off`,
     );
   };
+}
+
+/** A path, `fd:N`, or `off`. */
+export function readListenPath(text: string): ListenPath | ListenDescriptor | 'off' {
+  if (text === 'off') return 'off';
+  const fd = /^fd:(\d+)$/.exec(text)?.[1];
+  if (fd !== undefined) return { fd: Number(fd) };
+  if (text !== '' && Buffer.byteLength(text) <= UNIX_PATH_BYTES_MAX) return { path: text };
+  throw new UsageError(`"${text}" should be a path of 1 to ${UNIX_PATH_BYTES_MAX} bytes, or off`);
 }
 
 /** `127.0.0.1:9000` or `[::1]:9000`. */

@@ -16,17 +16,17 @@ export class LiveView {
   #isLooking = false;
   #isClosed = false;
 
-  /** @param intervalMs 0 shows nothing */
+  /** `statsIntervalMs` 0 shows nothing */
   constructor(
     io: Io,
     figures: () => ProcessFigures | Promise<ProcessFigures>,
-    { json, intervalMs }: { json: boolean; intervalMs: number },
+    { json, statsIntervalMs }: { json: boolean; statsIntervalMs: number },
   ) {
     this.#io = io;
     this.#json = json;
     this.#figures = figures;
-    const shows = intervalMs > 0 && (json || io.stdout.isTTY === true);
-    this.#timer = shows ? setInterval(() => void this.#look(), intervalMs) : null;
+    const shows = statsIntervalMs > 0 && (json || io.stdout.isTTY === true);
+    this.#timer = shows ? setInterval(() => void this.#look(), statsIntervalMs) : null;
     if (shows) void this.#look();
   }
 

@@ -1,4 +1,7 @@
-// The one line that says: work is accepted now, and where. Programs read the JSON form, people the other. Pure.
+// The one line that says: work is accepted now, and where. Programs read the JSON form, people the other.
+
+import type { Io } from './main.js';
+import type { ServeOptions } from './serve-options.js';
 
 /** Where each kind of listener really listens; the keys that apply. */
 export interface ListenMap {
@@ -7,6 +10,12 @@ export interface ListenMap {
   readonly udp?: string;
   readonly unix?: string;
   readonly metrics?: string;
+}
+
+/** To be called once, when work is really accepted. */
+export function printReady(io: Io, listen: ListenMap, { json, tlsCert }: ServeOptions): void {
+  const { pid } = process;
+  io.stdout.write(`${json ? readyJson(pid, listen) : readyText(pid, listen, tlsCert !== null)}\n`);
 }
 
 export function readyJson(pid: number, listen: ListenMap): string {

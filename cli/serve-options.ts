@@ -2,14 +2,20 @@
 
 import { availableParallelism } from 'node:os';
 import {
+  ACCEPT_MODES,
+  type AcceptMode,
   CONNECTIONS_MAX,
   CONNECTIONS_PER_ADDRESS_MAX,
   DRAIN_TIMEOUT_MS,
   FRAME_BYTES_MAX,
+  LOG_LEVELS,
+  type LogLevel,
   OUTPUT_HARD_CAP_BYTES,
-} from '../reactor/limits.js';
-import { LOG_LEVELS, type LogLevel } from '../reactor/logger.js';
+  TRANSPORTS,
+  type TransportName,
+} from '../reactor/index.js';
 import {
+  type Flag,
   type FlagTable,
   readBytes,
   readChoice,
@@ -19,12 +25,16 @@ import {
   readText,
   UsageError,
 } from './flags.js';
-import { type ListenAddress, type ListenDescriptor, readListen } from './listen-address.js';
+import {
+  type ListenAddress,
+  type ListenDescriptor,
+  type ListenPath,
+  readListen,
+  readListenPath,
+} from './listen-address.js';
 
-export const ACCEPT_MODES = ['master', 'reuseport', 'shared'] as const;
-export const DISPATCH_RULES = ['round-robin', 'least-connections', 'hash'] as const;
-/** The one list of transports: the suite and the benches run over it too. */
-export const TRANSPORTS = ['net'] as const;
+/** The dispatch functions that have a name; a program may also give one of its own. */
+const DISPATCH_RULES = ['round-robin', 'least-connections', 'hash'] as const;
 
 type Listen = ListenAddress | ListenDescriptor | 'off';
 
@@ -33,14 +43,14 @@ export interface ServeFlags {
   tcp: Listen | null;
   http: Listen | null;
   udp: Listen | null;
-  unix: string | null;
+  unix: ListenPath | ListenDescriptor | 'off' | null;
   metrics: Listen | null;
   threads: number;
   processes: number;
   user: string | null;
-  accept: (typeof ACCEPT_MODES)[number];
+  accept: AcceptMode;
   dispatch: (typeof DISPATCH_RULES)[number];
-  transport: (typeof TRANSPORTS)[number];
+  transport: TransportName;
   pin: boolean;
   handlers: string | null;
   httpHandlers: string | null;
@@ -59,10 +69,11 @@ export interface ServeFlags {
 }
 
 /** Complete: null means that this listener is off. */
-export interface ServeOptions extends Omit<ServeFlags, 'tcp' | 'http' | 'udp' | 'metrics'> {
+export interface ServeOptions extends Omit<ServeFlags, 'tcp' | 'http' | 'udp' | 'unix' | 'metrics'> {
   tcp: ListenAddress | ListenDescriptor | null;
   http: ListenAddress | ListenDescriptor | null;
   udp: ListenAddress | ListenDescriptor | null;
+  unix: ListenPath | ListenDescriptor | null;
   metrics: ListenAddress | ListenDescriptor | null;
 }
 
@@ -107,7 +118,7 @@ export const SERVE_FLAGS: FlagTable<ServeFlags> = {
     value: 'PATH',
     group: LISTEN,
     summary: 'TLV over a Unix socket',
-    read: readText,
+    read: readListenPath,
     fallback: null,
     fallbackText: 'off',
   },
@@ -310,18 +321,42 @@ export const SERVE_FLAGS: FlagTable<ServeFlags> = {
  * @throws UsageError
  */
 export function completeServeOptions(flags: ServeFlags): ServeOptions {
-  const named = [flags.tcp, flags.http, flags.udp].some((listen) => listen !== null && listen !== 'off');
-  const alone = !named && flags.unix === null;
+  const listeners = [flags.tcp, flags.http, flags.udp, flags.unix];
+  const alone = listeners.every((listen) => listen === null || listen === 'off');
   const options: ServeOptions = {
     ...flags,
     tcp: chosen(flags.tcp, alone ? { host: EVERYWHERE, port: 9000 } : null),
     http: chosen(flags.http, alone ? { host: EVERYWHERE, port: 8080 } : null),
     udp: chosen(flags.udp, null),
-    unix: flags.unix === 'off' ? null : flags.unix,
+    unix: chosen(flags.unix, null),
     metrics: chosen(flags.metrics, alone ? { host: LOOPBACK, port: 9100 } : null),
   };
   checkTogether(options);
   return options;
+}
+
+/** Handed to supervised processes another way, or none of their business. */
+const OF_THE_MASTER: ReadonlySet<keyof ServeFlags> = new Set([
+  'tcp',
+  'http',
+  'udp',
+  'unix',
+  'metrics',
+  'processes',
+  'processIndex',
+  'statsIntervalMs',
+  'json',
+]);
+
+/** The flags that give a supervised process these options; its sockets are added by the caller. */
+export function processFlags(options: ServeOptions, index: number): string[] {
+  const flags = [`--process-index=${index}`];
+  for (const [key, { flag }] of Object.entries<Flag<unknown>>(SERVE_FLAGS)) {
+    const value = options[key as keyof ServeFlags]; // the table has exactly these keys
+    if (OF_THE_MASTER.has(key as keyof ServeFlags) || value === null) continue;
+    flags.push(`--${flag}=${String(value)}`);
+  }
+  return flags;
 }
 
 function chosen<T>(listen: T | 'off' | null, fallback: T | null): T | null {

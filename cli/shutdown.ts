@@ -6,6 +6,11 @@ import { once } from 'node:events';
 /** As a shell reports a command that a signal interrupted. */
 export const EXIT_INTERRUPTED = 130;
 
+/** `timeout` and some shells signal a process and then its whole group: that is one wish to stop, not two. */
+const SAME_WISH_MS = 50;
+/** What an application left open keeps the process for this long at most once everything was drained. */
+const LEFTOVERS_MS = 1000;
+
 export interface ShutdownActions {
   reload(): Promise<void>;
   /** Resolves to whether everything was finished in time. */
@@ -33,19 +38,21 @@ export async function untilShutdown(
   };
   const stopping = new AbortController();
   const stopped = once(stopping.signal, 'abort');
-  let signals = 0;
+  let firstMs: number | null = null;
   const onStopSignal = (signal: NodeJS.Signals): void => {
     if (isSupervised && signal === 'SIGINT') return;
-    signals += 1;
+    firstMs ??= performance.now();
     stopping.abort();
-    if (signals === 1 || isSupervised) return;
+    if (isSupervised || performance.now() - firstMs < SAME_WISH_MS) return;
     actions.abandon();
     process.exit(EXIT_INTERRUPTED);
   };
   process.on('SIGTERM', onStopSignal).on('SIGINT', onStopSignal).on('SIGHUP', reload);
   try {
     await Promise.race([stopped, ...(alsoWhen === undefined ? [] : [alsoWhen])]);
-    return (await actions.drain()) ? 0 : 1;
+    const exitCode = (await actions.drain()) ? 0 : 1;
+    setTimeout(() => process.exit(exitCode), LEFTOVERS_MS).unref();
+    return exitCode;
   } finally {
     process.off('SIGTERM', onStopSignal).off('SIGINT', onStopSignal).off('SIGHUP', reload);
   }

@@ -8,7 +8,21 @@ export {
   type TransportName,
   TRANSPORTS,
 } from './reactor.js';
-export { type ListenAddress, formatAddress } from './listening-socket.js';
+export {
+  formatAddress,
+  type ListenAddress,
+  type ListeningDescriptors,
+  type ListenTarget,
+  openDescriptors,
+} from './listening-socket.js';
+export {
+  CONNECTIONS_MAX,
+  CONNECTIONS_PER_ADDRESS_MAX,
+  DRAIN_TIMEOUT_MS,
+  FRAME_BYTES_MAX,
+  LISTEN_BACKLOG,
+  OUTPUT_HARD_CAP_BYTES,
+} from './limits.js';
 export type { ServerOptions } from './server.js';
 export { TcpServer, type TcpServerOptions } from './tcp-server.js';
 export type { ConnectionOptions } from './tcp-options.js';
@@ -47,6 +61,9 @@ export {
 export { Backoff, type BackoffOptions } from './backoff.js';
 export type { TlsClientOptions, TlsServerOptions } from './tls-options.js';
 export { createLogger, LOG_LEVELS, type Logger, type LoggerOptions, type LogLevel } from './logger.js';
-export { Metrics } from './metrics.js';
-export { AdminServer } from './admin-server.js';
-export type { RequestSample, SampledRequest } from './request-sample.js';
+export { Metrics, type MetricsSnapshot, renderSnapshots, restartsSnapshot } from './metrics.js';
+export { AdminServer, type AdminServerOptions, type AdminSources } from './admin-server.js';
+export { mergeSamples, type RequestSample, type SampledRequest } from './request-sample.js';
+export { ProcessMaster, type ProcessMasterOptions, type ProcessStatus } from './process-master.js';
+export { ProcessMember } from './process-member.js';
+export { INHERITED_FD_FIRST, type ProcessCommand, type ProcessState } from './managed-process.js';

@@ -27,6 +27,8 @@ export interface ProcessEnd {
 /** What a process says to its master. */
 export type MemberMessage =
   | { readonly kind: 'ready' }
+  /** Instead of `ready`: why it ends now. */
+  | { readonly kind: 'failed'; readonly error: WireError }
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'failure'; readonly id: number; readonly error: WireError };
 
@@ -52,6 +54,7 @@ export class ManagedProcess {
   readonly #answers = new Map<number, PendingAnswer>();
   #asked = 0;
   #state: ProcessState = 'starting';
+  #failure: ReactorError | null = null;
   #becomeReady: () => void = () => {};
 
   constructor(command: ProcessCommand) {
@@ -64,7 +67,9 @@ export class ManagedProcess {
     this.ended = this.#watchEnd();
     this.ready = new Promise((resolve, reject) => {
       this.#becomeReady = resolve;
-      void this.ended.then((end) => reject(lost(`the process ended before it was ready (${describe(end)})`)));
+      void this.ended.then((end) => {
+        reject(this.#failure ?? lost(`the process ended before it was ready (${describe(end)})`));
+      });
     });
     // A process that nobody waits for may fail to start; its end says so as well.
     this.ready.catch(() => {});
@@ -128,6 +133,9 @@ export class ManagedProcess {
       case 'ready':
         if (this.#state === 'starting') this.#state = 'ready';
         this.#becomeReady();
+        return;
+      case 'failed':
+        this.#failure = ReactorError.fromWire(message.error, 'REACTOR_PROCESS_LOST');
         return;
       case 'answer':
         this.#settle(message.id)?.resolve(message.value);

@@ -44,6 +44,19 @@ export function renderSnapshots(snapshots: readonly MetricsSnapshot[]): Promise<
   return AggregatorRegistry.aggregate([...snapshots]).metrics();
 }
 
+/** How often each supervised process was started again, by its index: the master's share of a joint text. */
+export async function restartsSnapshot(restarts: readonly number[]): Promise<MetricsSnapshot> {
+  const registry = new Registry();
+  const counter = new Counter({
+    name: `${PREFIX}process_restarts_total`,
+    help: 'Times the process was started again after it ended.',
+    labelNames: ['process'],
+    registers: [registry],
+  });
+  for (const [index, count] of restarts.entries()) counter.inc({ process: String(index) }, count);
+  return registry.getMetricsAsJSON();
+}
+
 /** The Prometheus name and the line of help of each column; both are public, docs/metrics.md lists them. */
 const DESCRIPTIONS: Record<CounterName, readonly [name: string, help: string]> = {
   connections_opened: ['connections_opened_total', 'Connections that a thread began to serve.'],

@@ -27,6 +27,15 @@ export class ProcessMember {
     this.#send({ kind: 'ready' });
   }
 
+  /** Tells the master instead why this process will not; resolves when it was told, or is gone. */
+  fail(error: unknown): Promise<void> {
+    const message: MemberMessage = { kind: 'failed', error: errorToWire(error, 'REACTOR_PROCESS_LOST') };
+    return new Promise((resolve) => {
+      if (process.connected) process.send?.(message, undefined, undefined, () => resolve());
+      else resolve();
+    });
+  }
+
   /** Calls back once when the master is gone: nobody would restart or stop this process any more. */
   onMasterLost(callback: () => void): void {
     if (process.connected) process.once('disconnect', callback);

@@ -1,0 +1,115 @@
+// The servers of `reactor-net serve` in one process: one reactor, and a server for each listener.
+// serve.ts runs one by itself, serve-processes.ts one in each supervised process; they print, wait and stop it.
+
+import {
+  HttpServer,
+  type ListenAddress as BoundAddress,
+  formatAddress,
+  type Logger,
+  Metrics,
+  Reactor,
+  ReactorError,
+  type RequestSample,
+  type ServerOptions,
+  TcpServer,
+} from '../reactor/index.js';
+import type { ListenAddress, ListenDescriptor, ListenPath } from './listen-address.js';
+import { figuresOf, type ProcessFigures } from './live-stats.js';
+import type { ListenMap } from './ready-line.js';
+import type { ServeOptions } from './serve-options.js';
+
+/** The metrics and health endpoint is not here: it belongs to the process, or to the master of several. */
+export class ServeApp {
+  readonly metrics: Metrics;
+  readonly #options: ServeOptions;
+  readonly #reactor: Reactor;
+
+  /** Starts nothing yet. */
+  constructor(logger: Logger, options: ServeOptions) {
+    const { threads, accept, dispatch, transport, pin, processIndex } = options;
+    this.#options = options;
+    this.#reactor = new Reactor({ threads, accept, dispatch, transport, pin, logger });
+    this.metrics = new Metrics(
+      this.#reactor.counters,
+      processIndex === null ? {} : { process: String(processIndex) },
+    );
+  }
+
+  /** Resolves to where it listens, once every listener accepts. @throws Error whose message names the flag */
+  async start(): Promise<ListenMap> {
+    const { tcp, http, udp, unix } = this.#options;
+    if (udp !== null) throw new ReactorError('REACTOR_UNSUPPORTED', '--udp: not in this build');
+    return {
+      ...(tcp === null ? {} : { tcp: await named('--tcp', this.#listenTcp(tcp)) }),
+      ...(http === null ? {} : { http: await named('--http', this.#listenHttp(http)) }),
+      ...(unix === null ? {} : { unix: await named('--unix', this.#listenTcp(unix)) }),
+    };
+  }
+
+  async figures(): Promise<ProcessFigures> {
+    await this.#reactor.refresh();
+    return figuresOf(this.#reactor.counters);
+  }
+
+  requests(): Promise<RequestSample> {
+    return this.#reactor.sampleRequests();
+  }
+
+  /** Brings the gauges up to date for a scrape. */
+  refresh(): Promise<void> {
+    return this.#reactor.refresh();
+  }
+
+  reload(): Promise<void> {
+    return this.#reactor.reload();
+  }
+
+  /** Resolves to whether everything under way was finished in time. */
+  async drain(): Promise<boolean> {
+    const deadline = { drainTimeoutMs: this.#options.drainTimeoutMs };
+    const { drained } = await this.#reactor.close(deadline);
+    return drained;
+  }
+
+  #listenTcp(target: ListenAddress | ListenPath | ListenDescriptor): Promise<BoundAddress> {
+    const { handlers, frameBytesMax, idleTimeoutMs, drainTimeoutMs } = this.#options;
+    const server = new TcpServer({
+      ...this.#common(target),
+      handlers: handlers ?? new URL('./serve-handlers.js', import.meta.url),
+      codec: { kind: 'tlv', frameBytesMax },
+      idleTimeoutMs,
+      drainTimeoutMs,
+    });
+    return server.listen();
+  }
+
+  #listenHttp(target: ListenAddress | ListenDescriptor): Promise<BoundAddress> {
+    const handlers = this.#options.httpHandlers ?? new URL('./http-handlers.js', import.meta.url);
+    return new HttpServer({ ...this.#common(target), handlers }).listen();
+  }
+
+  #common(target: ListenAddress | ListenPath | ListenDescriptor): ServerOptions {
+    const { tlsCert, tlsKey, tlsCa, connectionsMax, connectionsPerAddressMax } = this.#options;
+    const tls =
+      tlsCert === null || tlsKey === null
+        ? {}
+        : { tls: { certFile: tlsCert, keyFile: tlsKey, ...(tlsCa === null ? {} : { caFile: tlsCa }) } };
+    return { ...target, ...tls, reactor: this.#reactor, connectionsMax, connectionsPerAddressMax };
+  }
+}
+
+/** Names the flag in what went wrong with it, and says what would be right. */
+export async function named(flag: string, listening: Promise<BoundAddress>): Promise<string> {
+  try {
+    return formatAddress(await listening);
+  } catch (error) {
+    throw explained(flag, error);
+  }
+}
+
+export function explained(flag: string, error: unknown): Error {
+  const message = error instanceof Error ? error.message : String(error);
+  const inUse = error instanceof ReactorError && error.code === 'REACTOR_PORT_IN_USE';
+  const advice = inUse ? '; choose another address, or port 0 for a free one' : '';
+  return new Error(`${flag}: ${message}${advice}`, { cause: error });
+}
