@@ -1,0 +1,48 @@
+// Runs the compiled tests, one process per file, and ends with one line `N passed, N failed`.
+// Counted are the tests themselves, from the runner's own events; a file that crashes counts as failed.
+// Usage: node tools/run-tests.js [--jobs N] [part of a path …]   e.g. node tools/run-tests.js reactor/frame
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const FILE_TIMEOUT_MS = 180_000;
+
+const { values, positionals } = parseArgs({
+  options: { jobs: { type: 'string', default: '2' } },
+  allowPositionals: true,
+});
+const root = fileURLToPath(new URL('../dist/test/', import.meta.url));
+const files = readdirSync(root, { recursive: true })
+  .filter((name) => name.endsWith('.test.js') && !name.includes('fixtures'))
+  .filter((name) => positionals.length === 0 || positionals.some((part) => name.includes(part)))
+  .sort()
+  .map((name) => path.join(root, name));
+
+if (files.length === 0) {
+  console.error(`no compiled test matches ${positionals.join(' ') || 'dist/test'}`);
+  process.exit(1);
+}
+
+const counts = { passed: 0, failed: 0, skipped: 0 };
+const stream = run({ files, concurrency: Number(values.jobs), timeout: FILE_TIMEOUT_MS });
+stream.on('test:pass', (event) => {
+  if (event.details.type === 'suite') return;
+  if (event.skip !== undefined && event.skip !== false) counts.skipped += 1;
+  else counts.passed += 1;
+});
+stream.on('test:fail', (event) => {
+  // A suite fails with its tests; those are counted already.
+  if (event.details.type !== 'suite' || event.details.error?.failureType !== 'subtestsFailed')
+    counts.failed += 1;
+});
+stream.compose(new spec()).pipe(process.stdout);
+stream.once('end', () => {
+  process.once('beforeExit', () => {
+    const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
+    console.log(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
+    process.exitCode = counts.failed === 0 && counts.passed > 0 ? 0 : 1;
+  });
+});
