@@ -69,7 +69,8 @@ function explain(path: string, error: unknown): string {
     if (recorded !== undefined && process.env['REACTOR_NET_ADDON'] === undefined) return recorded;
     return `reactor-net: the native addon is missing: ${path} does not exist (npm rebuild reactor-net builds it)`;
   }
-  const [line] = String((error as Error).message).split('\n');
+  // require() throws Errors; dlopen puts the cause on the first line.
+  const [line] = (error as Error).message.split('\n');
   return `reactor-net: the native addon does not load: ${line}`;
 }
 

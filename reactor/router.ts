@@ -23,7 +23,7 @@ export class Router {
     const { onFrame } = handlers;
     this.#every = typeof onFrame === 'function' ? onFrame : undefined;
     if (onFrame === undefined || typeof onFrame === 'function') return;
-    for (const [key, handler] of Object.entries(onFrame) as [string, FrameHandler][]) {
+    for (const [key, handler] of Object.entries<FrameHandler>(onFrame)) {
       const msgId = Number(key);
       if (msgId < DENSE_IDS) this.#dense[msgId] = handler;
       else this.#sparse.set(msgId, handler);

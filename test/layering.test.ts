@@ -81,8 +81,9 @@ function layerOf(file: string): string {
   return matches.toSorted((a, b) => b.length - a.length)[0] ?? '';
 }
 
-/** Static, re-exporting, type-only and dynamic imports with a literal specifier. */
+/** Static, re-exporting, type-only and dynamic imports with a literal specifier, and workers by URL. */
 function importsOf(source: string): string[] {
   const pattern = /(?:\bfrom\s*|\bimport\s*\(?\s*|new URL\(\s*)['"]([^'"\n]+)['"]/g;
-  return [...source.matchAll(pattern)].map((match) => match[1]!).filter((text) => !text.includes('://'));
+  const found = [...source.matchAll(pattern)].map((match) => match[1]!);
+  return found.filter((specifier) => specifier.endsWith('.js') || !specifier.startsWith('.'));
 }

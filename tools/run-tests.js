@@ -18,7 +18,7 @@ const root = fileURLToPath(new URL('../dist/test/', import.meta.url));
 const files = readdirSync(root, { recursive: true })
   .filter((name) => name.endsWith('.test.js') && !name.includes('fixtures'))
   .filter((name) => positionals.length === 0 || positionals.some((part) => name.includes(part)))
-  .sort()
+  .toSorted()
   .map((name) => path.join(root, name));
 
 if (files.length === 0) {
