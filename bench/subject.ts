@@ -15,6 +15,8 @@ export interface SubjectSpec {
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
+  /** Beside the inherited environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export class Subject {
@@ -66,7 +68,8 @@ process.on('exit', () => {
  */
 export async function startSubject(spec: SubjectSpec, pinTo: number | null = null): Promise<Subject> {
   const [command, args] = pinned(spec.command, spec.args, pinTo);
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: cleanEnvironment() });
+  const env = { ...cleanEnvironment(), ...spec.env };
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
   const lines = new JsonLines(child.stdout);
   let lastWords = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -1,5 +1,6 @@
 // The servers that suites start: ours by transport, and the peers they are held against.
 
+import { pathToFileURL } from 'node:url';
 import { EPOLL_ECHO, LAUNCHER, peer } from './paths.js';
 import type { SubjectSpec } from './subject.js';
 
@@ -12,24 +13,24 @@ export function reactorNet(
   listener: 'tcp' | 'http',
   threads: number,
   transport: Transport = 'net',
-  nodeFlags: readonly string[] = [],
   serveFlags: readonly string[] = [],
 ): SubjectSpec {
   const flags = [`--${listener}`, '127.0.0.1:0', '--threads', String(threads), '--transport', transport];
   return {
     name: `reactor-net/${transport}`,
     command: process.execPath,
-    args: [...nodeFlags, LAUNCHER, 'serve', ...flags, '--log-level', 'error', '--json', ...serveFlags],
+    args: [LAUNCHER, 'serve', ...flags, '--log-level', 'error', '--json', ...serveFlags],
   };
 }
 
-export function nodePeer(
-  name: string,
-  file: string,
-  args: readonly string[] = [],
-  nodeFlags: readonly string[] = [],
-): SubjectSpec {
-  return { name, command: process.execPath, args: [...nodeFlags, peer(file), ...args] };
+export function nodePeer(name: string, file: string, args: readonly string[] = []): SubjectSpec {
+  return { name, command: process.execPath, args: [peer(file), ...args] };
+}
+
+/** The same server, which then collects its garbage and tells its heap on SIGUSR2. */
+export function withMemoryAgent(spec: SubjectSpec): SubjectSpec {
+  // Through the environment, because workers may be given flags of their own.
+  return { ...spec, env: { NODE_OPTIONS: `--import=${pathToFileURL(peer('memory-agent')).href}` } };
 }
 
 export const NODE_NET: SubjectSpec = nodePeer('node:net', 'node-net-echo');

@@ -1,7 +1,9 @@
-// Preloaded into a server whose memory is measured (node --expose-gc --import): every thread collects its
+// Preloaded into a server whose memory is measured (NODE_OPTIONS=--import=...): every thread collects its
 // garbage when the process gets SIGUSR2, and the main thread prints the sum of what is left as one line.
 // It does nothing until then. Threads find each other over a BroadcastChannel.
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { BroadcastChannel, isMainThread } from 'node:worker_threads';
 
 type Message = { kind: 'here' } | { kind: 'collect' } | { kind: 'heap'; bytes: number };
@@ -10,12 +12,15 @@ type Message = { kind: 'here' } | { kind: 'collect' } | { kind: 'heap'; bytes: n
 const channel = new BroadcastChannel('reactor-net-bench-memory') as BroadcastChannel & { unref(): void };
 channel.unref();
 const send = (message: Message): void => channel.postMessage(message);
-const collect = (globalThis as { gc?: () => void }).gc;
+
+// A context made after the flag is set has the function; no command line is needed in any thread.
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
 
 /** Two passes: the first runs finalizers, whose memory only the second sees. */
 function heapBytes(): number {
-  collect?.();
-  collect?.();
+  collect();
+  collect();
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 }
