@@ -12,13 +12,11 @@ import type { MeshSeat, ThreadIndex } from './mesh-seat.js';
 import {
   type CallOptions,
   type PostOptions,
-  type TaskFunction,
   TaskQueue,
   type TaskQueueOptions,
   type TaskQueueStats,
-  isThenable,
-  taskError,
 } from './task-queue.js';
+import { type TaskFunction, isThenable, taskError } from './task-runner.js';
 import { TimerNode } from './timer-wheel.js';
 import { TurnBudget } from './turn-budget.js';
 

@@ -13,7 +13,11 @@ import { RECORD_PAYLOAD_BYTES_MAX } from './task-ring.js';
 export const BIG_PAYLOAD_FLAG = 0x80;
 export const BIG_NOTICE_BYTES = 8;
 
+/** What a record asks for or answers. */
+export const TASK_KIND = { post: 1, call: 2, result: 3, error: 4 } as const;
+
 export interface OutgoingTask {
+  /** One of TASK_KIND. */
   readonly kind: number;
   readonly generation: number;
   readonly callId: number;
@@ -39,6 +43,7 @@ export class TaskOutbox {
   /** Answers waiting for room, by the slot of the caller. */
   readonly #waiting: WaitingReply[][];
   #waitingCount: number = 0;
+  #isClosed: boolean = false;
   wakesSent: number = 0;
   repliesDropped: number = 0;
 
@@ -70,6 +75,7 @@ export class TaskOutbox {
 
   /** Sends an answer now or as soon as there is room; `lost` only when the caller is. */
   reply(slot: number, lane: Lane, task: OutgoingTask): void {
+    if (this.#isClosed) return; // the caller hears REACTOR_THREAD_LOST when this thread ends
     const waiting = this.#waiting[slot]!;
     if (waiting.length === 0 && this.send(slot, lane, task) !== 'full') return;
     waiting.push({ lane, generation: this.#seat.generationOf(slot), task: ownedCopy(task) });
@@ -103,6 +109,11 @@ export class TaskOutbox {
     const kept = waiting.filter((reply) => reply.generation === generation && generation !== null);
     this.#waitingCount -= waiting.length - kept.length;
     this.#waiting[slot] = kept;
+  }
+
+  /** Sends no more answers, not even those that come late from tasks that are still at it. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   #flushTo(slot: number): void {

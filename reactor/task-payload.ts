@@ -28,6 +28,13 @@ export function encodePayload(value: unknown): EncodedPayload {
   }
 }
 
+/** @throws ReactorError REACTOR_BODY_TOO_LARGE */
+export function checkPayloadSize(payload: EncodedPayload, bytesMax: number): void {
+  const { length } = payload.bytes;
+  if (length <= bytesMax) return;
+  throw new ReactorError('REACTOR_BODY_TOO_LARGE', `the payload has ${length} bytes, ${bytesMax} may travel`);
+}
+
 /** The value again; a byte array comes as a Buffer over `bytes`, which then belongs to the receiver. */
 export function decodePayload(format: number, bytes: Uint8Array): unknown {
   switch (format) {

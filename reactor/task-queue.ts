@@ -1,22 +1,28 @@
-// The task queue of one thread: runs tasks that any thread asked for by name, and asks other threads.
-// event-loop.ts owns it and gives it turns; bytes travel by mesh-seat.ts, task-outbox.ts sends them.
+// The task queue of one thread: asks other threads to run tasks by name, and takes what they ask of it.
+// event-loop.ts owns it and gives it turns; task-outbox.ts sends, task-runner.ts runs.
 // Order: the tasks from one thread to another run in the order they were posted, per priority; urgent ones
 // overtake. A full queue refuses (REACTOR_QUEUE_FULL). A task runs at most once; those not begun when their
 // thread ends are run by its successor, except calls, whose callers have been told REACTOR_THREAD_LOST.
 
 import assert from 'node:assert/strict';
-import { ReactorError, type ReactorErrorCode, type WireError, errorToWire } from './errors.js';
+import { ReactorError, type WireError } from './errors.js';
 import type { LoopTimers } from './loop-timers.js';
 import type { MeshSeat, ThreadIndex } from './mesh-seat.js';
 import type { Lane } from './peer-link.js';
 import { PendingCalls, abortedError } from './pending-calls.js';
-import { BIG_PAYLOAD_FLAG, type OutgoingTask, type SendResult, TaskOutbox } from './task-outbox.js';
-import { type EncodedPayload, decodePayload, encodePayload } from './task-payload.js';
+import {
+  BIG_PAYLOAD_FLAG,
+  type OutgoingTask,
+  type SendResult,
+  TASK_KIND,
+  TaskOutbox,
+} from './task-outbox.js';
+import { type EncodedPayload, checkPayloadSize, decodePayload, encodePayload } from './task-payload.js';
 import { RECORD_NAME_BYTES_MAX, type TaskRecord } from './task-ring.js';
+import { type TaskFunction, TaskRunner } from './task-runner.js';
 import type { TurnBudget } from './turn-budget.js';
 
-/** Runs on the target thread; what it returns, or its promise fulfils with, is the result of a call. */
-export type TaskFunction = (payload: unknown, from: ThreadIndex) => unknown;
+export type { TaskFunction } from './task-runner.js';
 
 export interface PostOptions {
   /** Urgent tasks overtake normal ones, up to half of every turn. Default 'normal'. */
@@ -70,8 +76,6 @@ const DEFAULTS: Required<TaskQueueOptions> = {
 };
 const CALL_TIMEOUT_MS = 5000;
 
-const KIND = { post: 1, call: 2, result: 3, error: 4 } as const;
-const NO_NAME = new Uint8Array(0);
 const NAMES_CACHED_MAX = 1024;
 /** Tasks taken from one thread before the next thread's are looked at. */
 const TASKS_PER_VISIT = 16;
@@ -90,11 +94,11 @@ export class TaskQueue {
   readonly #options: Required<TaskQueueOptions>;
   readonly #outbox: TaskOutbox;
   readonly #pending: PendingCalls;
-  readonly #tasks: Map<string, TaskFunction> = new Map();
+  readonly #runner: TaskRunner;
   readonly #encodedNames: Map<string, Uint8Array> = new Map();
   /** Scratch of a turn: records still to take, by producer. */
   readonly #waitingNow: Int32Array;
-  readonly #counts = { posted: 0, executed: 0, refused: 0, failed: 0, stale: 0, wakesReceived: 0 };
+  readonly #counts = { posted: 0, refused: 0, stale: 0, wakesReceived: 0 };
   #firstProducer: number = 0;
   #isClosed: boolean = false;
 
@@ -112,12 +116,15 @@ export class TaskQueue {
     }
     this.#outbox = new TaskOutbox(seat, () => host.requestTurn(), bigBytesMax, repliesWaitingMax);
     this.#pending = new PendingCalls(timers);
+    this.#runner = new TaskRunner(seat, this.#outbox, payloadBytesMax, (error) => host.onTaskError(error));
     this.#waitingNow = new Int32Array(seat.slotCount);
   }
 
   get stats(): TaskQueueStats {
     return {
       ...this.#counts,
+      executed: this.#runner.executed,
+      failed: this.#runner.failed,
       wakesSent: this.#outbox.wakesSent,
       callsWaiting: this.#pending.size,
       repliesWaiting: this.#outbox.repliesWaiting,
@@ -152,7 +159,7 @@ export class TaskQueue {
   /** Makes `task` callable by `name` from every thread; replaces a former one of that name. */
   register(name: string, task: TaskFunction): void {
     this.#nameOf(name); // judged here, where the mistake is
-    this.#tasks.set(name, task);
+    this.#runner.register(name, task);
   }
 
   /**
@@ -162,7 +169,7 @@ export class TaskQueue {
    */
   post(thread: ThreadIndex, name: string, payload?: unknown, options: PostOptions = {}): void {
     const slot = this.#seat.slotOf(thread);
-    const task = this.#outgoing(KIND.post, name, encodePayload(payload));
+    const task = this.#outgoing(TASK_KIND.post, name, encodePayload(payload));
     this.#sendTask(slot, options.priority ?? 'normal', task, name);
   }
 
@@ -187,7 +194,7 @@ export class TaskQueue {
     const generation = this.#seat.generationOf(slot);
     if (generation === null) throw new ReactorError('REACTOR_THREAD_LOST', `thread ${thread} is not running`);
     const callId = this.#seat.outgoing[slot]!.normal.nextCallId();
-    const task = { ...this.#outgoing(KIND.call, name, encodePayload(payload)), generation, callId };
+    const task = { ...this.#outgoing(TASK_KIND.call, name, encodePayload(payload)), generation, callId };
     this.#sendTask(slot, priority, task, name);
     return this.#pending.open({ slot, generation, callId, name }, timeoutMs, signal);
   }
@@ -198,7 +205,7 @@ export class TaskQueue {
    * payload above 4 KiB, because they are not running; the others have it.
    */
   broadcast(name: string, payload?: unknown, options: PostOptions = {}): number[] {
-    const task = this.#outgoing(KIND.post, name, encodePayload(payload));
+    const task = this.#outgoing(TASK_KIND.post, name, encodePayload(payload));
     const refused: number[] = [];
     for (let thread = 0; thread < Math.max(this.#seat.threads, 1); thread += 1) {
       const result = this.#send(this.#seat.slotOf(thread), options.priority ?? 'normal', task);
@@ -257,6 +264,7 @@ export class TaskQueue {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#outbox.close();
     this.#pending.close();
     this.#seat.close();
   }
@@ -298,20 +306,11 @@ export class TaskQueue {
 
   #send(slot: number, lane: Lane, task: OutgoingTask): SendResult {
     if (this.#isClosed) throw new ReactorError('REACTOR_CLOSED', 'the task queue is closed');
-    this.#checkSize(task.payload);
+    checkPayloadSize(task.payload, this.#options.payloadBytesMax);
     const result = this.#outbox.send(slot, lane, task);
     if (result === 'sent') this.#counts.posted += 1;
     else this.#counts.refused += 1;
     return result;
-  }
-
-  #checkSize(payload: EncodedPayload): void {
-    const { payloadBytesMax } = this.#options;
-    if (payload.bytes.length <= payloadBytesMax) return;
-    throw new ReactorError(
-      'REACTOR_BODY_TOO_LARGE',
-      `the payload has ${payload.bytes.length} bytes, ${payloadBytesMax} may travel`,
-    );
   }
 
   /** Takes one record and runs it; whether the budget is spent. */
@@ -335,17 +334,17 @@ export class TaskQueue {
   #handle(slot: number, lane: Lane, record: TaskRecord, bytes: Uint8Array | null): void {
     const format = record.format & ~BIG_PAYLOAD_FLAG;
     switch (record.kind) {
-      case KIND.post:
-        this.#runPost(slot, record.name, format, bytes);
+      case TASK_KIND.post:
+        this.#runner.runPost(slot, record.name, format, bytes);
         return;
-      case KIND.call:
-        if (record.generation === this.#seat.generation) this.#runCall(slot, lane, record, format, bytes);
-        else this.#counts.stale += 1;
+      case TASK_KIND.call:
+        if (record.generation !== this.#seat.generation) this.#counts.stale += 1;
+        else this.#runner.runCall({ slot, lane, callId: record.callId }, record.name, format, bytes);
         return;
-      case KIND.result:
+      case TASK_KIND.result:
         if (bytes !== null) this.#pending.resolve(slot, record.callId, decodePayload(format, bytes));
         return;
-      case KIND.error:
+      case TASK_KIND.error:
         if (bytes !== null) {
           const error = ReactorError.fromWire(decodePayload(format, bytes) as WireError);
           this.#pending.reject(slot, record.callId, error);
@@ -354,70 +353,6 @@ export class TaskQueue {
       default:
         assert.fail('no other kind is ever sent');
     }
-  }
-
-  #runPost(slot: number, name: string, format: number, bytes: Uint8Array | null): void {
-    const task = this.#tasks.get(name);
-    if (task === undefined || bytes === null) {
-      this.#reportFailure(name, unrunnable(name, bytes));
-      return;
-    }
-    this.#counts.executed += 1;
-    try {
-      const result = task(decodePayload(format, bytes), this.#seat.threadOf(slot));
-      if (isThenable(result)) result.then(undefined, (error: unknown) => this.#reportFailure(name, error));
-    } catch (error) {
-      this.#reportFailure(name, error);
-    }
-  }
-
-  #runCall(slot: number, lane: Lane, record: TaskRecord, format: number, bytes: Uint8Array | null): void {
-    const { name, callId } = record;
-    const task = this.#tasks.get(name);
-    if (task === undefined || bytes === null) {
-      this.#replyError(slot, lane, callId, unrunnable(name, bytes));
-      return;
-    }
-    this.#counts.executed += 1;
-    try {
-      const result = task(decodePayload(format, bytes), this.#seat.threadOf(slot));
-      if (!isThenable(result)) {
-        this.#replyResult(slot, lane, callId, result);
-        return;
-      }
-      result.then(
-        (value: unknown) => this.#replyResult(slot, lane, callId, value),
-        (error: unknown) => this.#replyError(slot, lane, callId, error),
-      );
-    } catch (error) {
-      this.#replyError(slot, lane, callId, error);
-    }
-  }
-
-  #replyResult(slot: number, lane: Lane, callId: number, value: unknown): void {
-    try {
-      const payload = encodePayload(value);
-      this.#checkSize(payload);
-      this.#reply(slot, lane, KIND.result, callId, payload);
-    } catch (error) {
-      this.#replyError(slot, lane, callId, error);
-    }
-  }
-
-  #replyError(slot: number, lane: Lane, callId: number, error: unknown): void {
-    this.#counts.failed += 1;
-    const payload = encodePayload(errorToWire(error, 'REACTOR_TASK_FAILED'));
-    this.#reply(slot, lane, KIND.error, callId, payload);
-  }
-
-  #reply(slot: number, lane: Lane, kind: number, callId: number, payload: EncodedPayload): void {
-    if (this.#isClosed) return; // the caller hears REACTOR_THREAD_LOST when this thread ends
-    this.#outbox.reply(slot, lane, { kind, generation: 0, callId, name: NO_NAME, payload });
-  }
-
-  #reportFailure(name: string, error: unknown): void {
-    this.#counts.failed += 1;
-    this.#host.onTaskError(taskError(name, error, 'REACTOR_TASK_FAILED'));
   }
 
   #nameOf(name: string): Uint8Array {
@@ -431,24 +366,4 @@ export class TaskQueue {
     this.#encodedNames.set(name, encoded);
     return encoded;
   }
-}
-
-/** Wraps what a task threw, unless it already is one of ours. */
-export function taskError(name: string, error: unknown, code: ReactorErrorCode): ReactorError {
-  if (error instanceof ReactorError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new ReactorError(code, `${name}: ${message}`, { cause: error });
-}
-
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
-}
-
-function unrunnable(name: string, bytes: Uint8Array | null): ReactorError {
-  return bytes === null
-    ? new ReactorError(
-        'REACTOR_THREAD_LOST',
-        `the payload of ${name} was lost with the thread it was sent to`,
-      )
-    : new ReactorError('REACTOR_UNKNOWN_TASK', `no task is registered as ${name}`);
 }

@@ -1,7 +1,10 @@
 // The local half of an event loop: turns, budget, timers. Timers run on a clock that the test moves.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { ReactorError } from '../../reactor/errors.js';
 import { EventLoop, type EventLoopOptions } from '../../reactor/event-loop.js';
 import { TIMER_TICK_MS } from '../../reactor/limits.js';
@@ -225,4 +228,12 @@ test('closing forgets tasks and timers, and refuses more', async (context) => {
   assert.throws(() => loop.queueInLoop(() => {}), { code: 'REACTOR_CLOSED' });
   await nextTurn();
   await nextTurn();
+});
+
+test('a loop keeps its process alive only when asked to', { timeout: 30_000 }, async () => {
+  const program = fileURLToPath(new URL('./fixtures/idle-loop.js', import.meta.url));
+  const run = (...args: string[]): Promise<{ stdout: string }> =>
+    promisify(execFile)(process.execPath, [program, ...args], { timeout: 20_000 });
+  assert.equal((await run()).stdout, '');
+  assert.equal((await run('ref')).stdout, 'kept alive');
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { WorkerPool, type WorkerPoolOptions } from '../../reactor/worker-pool.js';
-import { until } from '../support/loop-threads.js';
+import { LoopThreads, until } from '../support/loop-threads.js';
 
 const OPTIONS = { timeout: 30_000 };
 const FUNCTIONS = new URL('./fixtures/pool-functions.js', import.meta.url);
@@ -168,6 +168,11 @@ test('a transferred buffer moves', OPTIONS, async (context) => {
   const job = pool.submit('byteLength', bytes, { transfer: [bytes] });
   assert.equal(await job, 1000);
   assert.equal(bytes.byteLength, 0);
+});
+
+test('a sub-reactor may have a pool of its own', OPTIONS, async (context) => {
+  const { loop } = await new LoopThreads(context, { threads: 1 }).ready();
+  assert.equal(await loop.call(0, 'pool', 21), 42);
 });
 
 test('closing lets jobs finish and then refuses', OPTIONS, async (context) => {

@@ -4,6 +4,7 @@ import { ReactorError } from '../../reactor/errors.js';
 import { EventLoop } from '../../reactor/event-loop.js';
 import { systemClock } from '../../reactor/loop-timers.js';
 import { MeshSeat, type MeshSeatData, type ThreadIndex } from '../../reactor/mesh-seat.js';
+import { WorkerPool } from '../../reactor/worker-pool.js';
 import { testPool } from './loop-threads.js';
 
 const errors: string[] = [];
@@ -64,7 +65,13 @@ loop.register('flood', (first) => {
   };
   more();
 });
-loop.register('exit', () => process.exit(0));
+loop.register('pool', async (value) => {
+  const module = new URL('../reactor/fixtures/pool-functions.js', import.meta.url);
+  const pool = new WorkerPool({ module, threadsMax: 1, execArgv: [] });
+  const result = await pool.submit('double', value);
+  await pool.close();
+  return result;
+});
 // Stops the whole thread until the test opens the gate.
 loop.register('block', () => {
   Atomics.add(gate, 1, 1);
