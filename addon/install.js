@@ -48,7 +48,9 @@ function findNodeGyp() {
 /** What this computer lacks, or undefined when nothing is known to be missing. */
 function findMissing() {
   const compiler = process.env.CXX?.split(' ')[0] ?? 'g++';
-  const programs = [compiler, 'make', 'python3'].filter((program) => !existsSync(program) && !onPath(program));
+  const programs = [compiler, 'make', 'python3'].filter(
+    (program) => !existsSync(program) && !onPath(program),
+  );
   return programs.length > 0 ? `not found: ${programs.join(', ')}` : undefined;
 }
 

@@ -42,7 +42,9 @@ function run(command, args, environment = {}) {
 /** The folder with uv.h: beside the running binary, else where npm was told. */
 function findNodeHeaders() {
   const beside = dirname(dirname(realpathSync(process.execPath)));
-  const folders = [beside, process.env.npm_config_nodedir, '/usr'].map((prefix) => join(prefix ?? '', 'include/node'));
+  const folders = [beside, process.env.npm_config_nodedir, '/usr'].map((prefix) =>
+    join(prefix ?? '', 'include/node'),
+  );
   const found = folders.find((folder) => existsSync(join(folder, 'uv.h')));
   if (!found) throw new Error(`uv.h is in none of ${folders.join(', ')}`);
   return found;

@@ -30,11 +30,10 @@ interface Told {
 function runWith(binary: string, code: string, door: string = DOOR.href): Told {
   const source = `import { addonMissingReason, loadAddon, requireAddon } from ${JSON.stringify(door)}; ${code}`;
   const { REACTOR_NET_ADDON: _, ...rest } = process.env;
-  const { status, stderr, stdout } = spawnSync(
-    process.execPath,
-    ['--input-type=module', '--eval', source],
-    { encoding: 'utf8', env: binary === '' ? rest : { ...rest, REACTOR_NET_ADDON: binary } },
-  );
+  const { status, stderr, stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', source], {
+    encoding: 'utf8',
+    env: binary === '' ? rest : { ...rest, REACTOR_NET_ADDON: binary },
+  });
   assert.equal(status, 0, stderr);
   return { stderr, stdout };
 }
@@ -84,7 +83,13 @@ function installWithoutTools(ci: string): { folder: string; status: number | nul
   cpSync(join(ROOT, 'binding.gyp'), join(folder, 'binding.gyp'));
   const { status, stderr } = spawnSync(process.execPath, [join(folder, 'addon/install.js')], {
     encoding: 'utf8',
-    env: { ...process.env, CI: ci, CXX: 'g++', PATH: join(folder, 'bin'), npm_config_nodedir: fakeHeaders(folder) },
+    env: {
+      ...process.env,
+      CI: ci,
+      CXX: 'g++',
+      PATH: join(folder, 'bin'),
+      npm_config_nodedir: fakeHeaders(folder),
+    },
   });
   return { folder, status, stderr };
 }
@@ -96,7 +101,8 @@ function fakeHeaders(folder: string): string {
   return folder;
 }
 
-const NOT_FOUND = /^reactor-net: the native addon was not built: (not found: g\+\+, make, python3|node-gyp .+)\n$/;
+const NOT_FOUND =
+  /^reactor-net: the native addon was not built: (not found: g\+\+, make, python3|node-gyp .+)\n$/;
 
 test('an install without a compiler succeeds and says what is missing', () => {
   const { folder, status, stderr } = installWithoutTools('');

@@ -22,7 +22,11 @@ test('100 workers terminated with callbacks pending leave the process alive and 
   ]);
   assert.equal(stderr, '');
   assert.deepEqual({ code, signal }, { code: 0, signal: null });
-  const result = JSON.parse(stdout) as { rounds: number; descriptorsBefore: number; descriptorsAfter: number };
+  const result = JSON.parse(stdout) as {
+    rounds: number;
+    descriptorsBefore: number;
+    descriptorsAfter: number;
+  };
   assert.equal(result.rounds, ROUNDS);
   assert.equal(result.descriptorsAfter, result.descriptorsBefore);
 });

@@ -25,6 +25,7 @@ function onWake(fd: number): void {
 
 if (mode === 'throw') process.on('uncaughtException', () => {});
 for (const fd of fds) {
-  new addon.Waker(fd, () => onWake(fd));
+  const waker = new addon.Waker(fd, () => onWake(fd));
+  waker.ref(); // never closed: terminate() finds it open
   addon.signalEventFd(fd);
 }
