@@ -1,0 +1,64 @@
+#include "core/local_address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cstddef>
+#include <cstring>
+
+namespace reactor_net {
+namespace {
+
+constexpr size_t kPathOffset = offsetof(sockaddr_un, sun_path);
+
+LocalAddress FromUnix(const sockaddr_storage& storage, socklen_t bytes) {
+  LocalAddress address;
+  address.is_unix = true;
+  if (bytes <= kPathOffset) return address;  // unnamed
+  const char* path = reinterpret_cast<const sockaddr_un*>(&storage)->sun_path;
+  const size_t path_bytes = bytes - kPathOffset;
+  // Abstract names start with NUL and may hold more of them; paths end at the first.
+  address.path = path[0] == '\0' ? std::string(path, path_bytes) : std::string(path, strnlen(path, path_bytes));
+  return address;
+}
+
+}  // namespace
+
+bool IsUnixPath(const std::string& path) {
+  if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path)) return false;
+  return path[0] == '\0' ? path.size() > 1 : path.find('\0') == std::string::npos;
+}
+
+Result<Descriptor> ListenUnix(const std::string& path, int backlog) {
+  if (!IsUnixPath(path)) return Failure{EINVAL, "bind"};
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const socklen_t bytes = static_cast<socklen_t>(kPathOffset + path.size() + (path[0] == '\0' ? 0 : 1));
+  Descriptor descriptor(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (descriptor.get() < 0) return Failure::Last("socket");
+  if (bind(descriptor.get(), reinterpret_cast<const sockaddr*>(&address), bytes) != 0) return Failure::Last("bind");
+  if (listen(descriptor.get(), backlog) != 0) return Failure::Last("listen");
+  return descriptor;
+}
+
+Result<LocalAddress> LocalAddressOf(int fd) {
+  sockaddr_storage storage = {};
+  socklen_t bytes = sizeof storage;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &bytes) != 0) return Failure::Last("getsockname");
+  if (storage.ss_family == AF_UNIX) return FromUnix(storage, bytes);
+  LocalAddress address;
+  char host[INET6_ADDRSTRLEN] = {};
+  const bool is_ipv6 = storage.ss_family == AF_INET6;
+  const void* raw = is_ipv6 ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr)
+                            : static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr);
+  if (inet_ntop(storage.ss_family, raw, host, sizeof host) == nullptr) return Failure::Last("inet_ntop");
+  address.host = host;
+  // sin_port and sin6_port lie at the same offset.
+  address.port = ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
+  return address;
+}
+
+}  // namespace reactor_net
