@@ -12,6 +12,7 @@ export type ReactorErrorCode =
   | 'REACTOR_CONNECTION_CLOSED' // the connection ended before the operation did
   | 'REACTOR_CONNECTION_LIMIT' // accepting one more would pass a connection limit
   | 'REACTOR_CONNECT_FAILED' // the other side could not be reached
+  | 'REACTOR_SEND_FAILED' // the kernel refused a datagram
   | 'REACTOR_TIMEOUT' // a deadline of ours passed
   | 'REACTOR_HANDLER_FAILED' // user code threw, or its promise rejected
   | 'REACTOR_HANDLERS_INVALID' // the handler module could not be loaded or has the wrong shape
@@ -80,6 +81,7 @@ const CODES: Record<ReactorErrorCode, true> = {
   REACTOR_CONNECTION_CLOSED: true,
   REACTOR_CONNECTION_LIMIT: true,
   REACTOR_CONNECT_FAILED: true,
+  REACTOR_SEND_FAILED: true,
   REACTOR_TIMEOUT: true,
   REACTOR_HANDLER_FAILED: true,
   REACTOR_HANDLERS_INVALID: true,
