@@ -21,6 +21,7 @@ export interface ThreadFigures {
 
 export interface ProcessFigures {
   readonly rss: number;
+  /** JavaScript heaps of all threads together. */
   readonly heapUsed: number;
   readonly threads: readonly ThreadFigures[];
 }
@@ -36,11 +37,11 @@ export interface LiveStats extends ProcessFigures {
 
 /** The main thread is a row of its own; it serves only where there are no sub-reactors, and has UDP. */
 export function figuresOf(counters: SharedCounters): ProcessFigures {
-  const { rss, heapUsed } = process.memoryUsage();
   const subReactors = Array.from({ length: counters.threads }, (_, thread) =>
     threadFigures(counters, thread),
   );
-  return { rss, heapUsed, threads: [...subReactors, threadFigures(counters, 'main')] };
+  const threads = [...subReactors, threadFigures(counters, 'main')];
+  return { rss: process.memoryUsage.rss(), heapUsed: sum(threads, ({ heapUsed }) => heapUsed), threads };
 }
 
 /** Sums what several processes report; each thread keeps the index of its process. */

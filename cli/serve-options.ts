@@ -354,7 +354,7 @@ export function processFlags(options: ServeOptions, index: number): string[] {
   for (const [key, { flag }] of Object.entries<Flag<unknown>>(SERVE_FLAGS)) {
     const value = options[key as keyof ServeFlags]; // the table has exactly these keys
     if (OF_THE_MASTER.has(key as keyof ServeFlags) || value === null) continue;
-    flags.push(`--${flag}=${String(value)}`);
+    if (typeof value !== 'object') flags.push(`--${flag}=${value}`);
   }
   return flags;
 }

@@ -31,6 +31,7 @@ import {
 import { SharedOccupancy } from './shared-occupancy.js';
 import type { WorkerStart } from './sub-reactor.worker.js';
 import { SubReactor, TASKS, type TroubleReport } from './sub-reactor.js';
+import { ThreadGauges } from './thread-gauges.js';
 import { ThreadMesh } from './thread-mesh.js';
 
 /** How bytes travel. 'net' is node:net and runs everywhere. */
@@ -99,6 +100,7 @@ export class Reactor {
   readonly #budget: SharedBudget;
   readonly #pool: BufferPool;
   readonly #loop: EventLoop;
+  readonly #gauges: ThreadGauges;
   readonly #adopted: SharedArrayBuffer;
   readonly #handOff: HandOff | null;
   readonly #slots: ThreadSlot[];
@@ -124,6 +126,7 @@ export class Reactor {
     this.#loop = new EventLoop(this.#mesh.seat, this.#pool, undefined, {
       onTaskError: (error) => this.log('error', error),
     });
+    this.#gauges = new ThreadGauges(this.#loop, this.counters.row('main'));
     this.#loop.register(TASKS.trouble, (report) => this.#troubled(report as TroubleReport));
     const dispatch = createDispatch(options.dispatch ?? 'round-robin');
     this.#handOff =
@@ -243,6 +246,8 @@ export class Reactor {
 
   /** Brings the gauges of every thread's counters up to date. Threads that do not answer keep their old ones. */
   async refresh(): Promise<void> {
+    // Without threads this loop is sub-reactor 0's as well, whose row tells it already.
+    if (this.#inline === null) this.#gauges.refresh();
     await this.onEveryThread((thread) =>
       this.#loop.call(thread, TASKS.refresh, undefined, { timeoutMs: 1000 }),
     );

@@ -3,8 +3,6 @@
 // The main reactor talks to it by named tasks only, so both cases are one.
 
 import net from 'node:net';
-import { performance } from 'node:perf_hooks';
-import v8 from 'node:v8';
 
 import { type Addon, loadAddon } from '../addon/index.js';
 import { Acceptor, type AcceptorSource, descriptorOf } from './acceptor.js';
@@ -17,23 +15,10 @@ import type { ListenTarget } from './listening-socket.js';
 import { createReadInto, type ReadInto } from './net-connection.js';
 import { RequestSampler } from './request-sample.js';
 import type { Service, ServiceSpec } from './service.js';
-import {
-  CONNECTIONS_REFUSED,
-  type CounterRow,
-  HEAP_USED_BYTES,
-  LOOP_TURNS,
-  LOOP_UTILIZATION,
-  POOL_LENT_BYTES,
-  POOL_OWNED_BYTES,
-  QUEUE_DEPTH,
-  QUEUE_EXECUTED,
-  QUEUE_POSTED,
-  QUEUE_REFUSED,
-  TASKS_FAILED,
-  WAKEUPS,
-} from './shared-counters.js';
+import { CONNECTIONS_REFUSED, type CounterRow } from './shared-counters.js';
 import type { OccupancyLimits, SharedOccupancy } from './shared-occupancy.js';
 import { TcpService } from './tcp-service.js';
+import { ThreadGauges } from './thread-gauges.js';
 
 /** What a sub-reactor shares with the main reactor; made by reactor.ts. */
 export interface SubReactorContext {
@@ -82,11 +67,12 @@ export class SubReactor {
   readonly #services = new Map<number, Service>();
   readonly #acceptors = new Map<number, Acceptor>();
   readonly #sampler: RequestSampler = new RequestSampler(Math.random);
-  #utilization = performance.eventLoopUtilization();
+  readonly #gauges: ThreadGauges;
 
   constructor(loop: EventLoop, context: SubReactorContext) {
     this.#loop = loop;
     this.#context = context;
+    this.#gauges = new ThreadGauges(loop, context.counters);
     loop.register(ADOPT_TASK, (payload) => this.#adoptHandedOff(payload as Uint8Array));
     loop.register(TASKS.addService, (spec) => this.addService(spec as ServiceSpec));
     loop.register(TASKS.reloadService, (spec) => this.reloadService(spec as ServiceSpec));
@@ -170,22 +156,7 @@ export class SubReactor {
 
   /** Brings the gauges of this thread's row up to date: called when somebody looks, never by a timer. */
   refreshGauges(): void {
-    const { values } = this.#context.counters;
-    const { pool, stats } = this.#loop;
-    const { ownedBytes, lentBytes } = pool.stats();
-    const now = performance.eventLoopUtilization();
-    values[LOOP_UTILIZATION] = performance.eventLoopUtilization(now, this.#utilization).utilization;
-    this.#utilization = now;
-    values[POOL_OWNED_BYTES] = ownedBytes;
-    values[POOL_LENT_BYTES] = lentBytes;
-    values[HEAP_USED_BYTES] = v8.getHeapStatistics().used_heap_size;
-    values[LOOP_TURNS] = stats.turns;
-    values[QUEUE_POSTED] = stats.posted;
-    values[QUEUE_EXECUTED] = stats.executed;
-    values[QUEUE_REFUSED] = stats.refused;
-    values[QUEUE_DEPTH] = stats.tasksWaiting;
-    values[TASKS_FAILED] = stats.failed;
-    values[WAKEUPS] = stats.wakesReceived;
+    this.#gauges.refresh();
   }
 
   #adoptHandedOff(payload: Uint8Array): void {
