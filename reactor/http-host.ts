@@ -9,6 +9,8 @@ import { readProxyHeader } from './proxy-preface.js';
 import { NOT_SAMPLED, type RequestSampler } from './request-sample.js';
 import type { HttpServiceSpec, Service } from './service.js';
 import {
+  BYTES_READ,
+  BYTES_WRITTEN,
   CONNECTIONS_CLOSED,
   CONNECTIONS_OPEN,
   CONNECTIONS_OPENED,
@@ -25,6 +27,8 @@ export class HttpHost implements Service {
   readonly #logError: LogError;
   readonly #spec: HttpServiceSpec;
   readonly #http: HttpService;
+  /** Open sockets and their bytes that are in the counters: node:http moves bytes past us. */
+  readonly #seen = new Map<net.Socket, { read: number; written: number }>();
 
   private constructor(
     loop: EventLoop,
@@ -80,7 +84,10 @@ export class HttpHost implements Service {
     const { values } = this.#counters;
     values[CONNECTIONS_OPENED]! += 1;
     values[CONNECTIONS_OPEN]! += 1;
+    this.#seen.set(socket, { read: 0, written: 0 });
     socket.once('close', () => {
+      this.#countBytes(socket);
+      this.#seen.delete(socket);
       values[CONNECTIONS_CLOSED]! += 1;
       values[CONNECTIONS_OPEN]! -= 1;
       onGone();
@@ -95,11 +102,25 @@ export class HttpHost implements Service {
     );
   }
 
+  refreshCounters(): void {
+    for (const socket of this.#seen.keys()) this.#countBytes(socket);
+  }
+
   async reload(application: unknown): Promise<void> {
     await this.#http.replaceApplication(application);
   }
 
   drain(deadlineMs: number): Promise<number> {
     return this.#http.close({ deadlineMs });
+  }
+
+  #countBytes(socket: net.Socket): void {
+    const seen = this.#seen.get(socket);
+    if (seen === undefined) return;
+    const { bytesRead, bytesWritten } = socket;
+    this.#counters.values[BYTES_READ]! += bytesRead - seen.read;
+    this.#counters.values[BYTES_WRITTEN]! += bytesWritten - seen.written;
+    seen.read = bytesRead;
+    seen.written = bytesWritten;
   }
 }

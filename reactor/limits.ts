@@ -37,6 +37,9 @@ export const HAND_OFFS_WAITING_MAX: number = 4096;
 /** From starting a sub-reactor to its services being ready; importing a large application takes a while. */
 export const THREAD_START_TIMEOUT_MS: number = 60_000;
 
+/** Window over which the buffer pool's peak is looked at before idle slabs are dropped. */
+export const POOL_TRIM_PERIOD_MS: number = 10_000;
+
 export const CONNECTIONS_MAX: number = 100_000;
 export const CONNECTIONS_PER_THREAD_MAX: number = 65_536;
 /** One address has at most about 28,000 ephemeral ports towards one of ours: below that, above any honest client. */

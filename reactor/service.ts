@@ -41,6 +41,8 @@ export type ServiceSpec = TcpServiceSpec | HttpServiceSpec;
 /** One service on one thread. */
 export interface Service {
   readonly connections: number;
+  /** Brings counters up to date that are not kept up with every event; called when somebody looks. */
+  refreshCounters(): void;
   /**
    * Takes a connected socket that does not read yet: a descriptor to adopt, or a socket of this thread.
    * `onGone` is called once, when the connection has ended. When this throws the source is still the caller's.

@@ -13,6 +13,7 @@ import { ADOPT_TASK, decodeHandOff } from './hand-off.js';
 import { HttpHost } from './http-host.js';
 import type { ListenTarget } from './listening-socket.js';
 import { createReadInto, type ReadInto } from './net-connection.js';
+import { PoolTrimmer } from './pool-trimmer.js';
 import { RequestSampler } from './request-sample.js';
 import type { Service, ServiceSpec } from './service.js';
 import { CONNECTIONS_REFUSED, type CounterRow } from './shared-counters.js';
@@ -68,11 +69,13 @@ export class SubReactor {
   readonly #acceptors = new Map<number, Acceptor>();
   readonly #sampler: RequestSampler = new RequestSampler(Math.random);
   readonly #gauges: ThreadGauges;
+  readonly #trimmer: PoolTrimmer;
 
   constructor(loop: EventLoop, context: SubReactorContext) {
     this.#loop = loop;
     this.#context = context;
     this.#gauges = new ThreadGauges(loop, context.counters);
+    this.#trimmer = new PoolTrimmer(loop);
     loop.register(ADOPT_TASK, (payload) => this.#adoptHandedOff(payload as Uint8Array));
     loop.register(TASKS.addService, (spec) => this.addService(spec as ServiceSpec));
     loop.register(TASKS.reloadService, (spec) => this.reloadService(spec as ServiceSpec));
@@ -156,6 +159,7 @@ export class SubReactor {
 
   /** Brings the gauges of this thread's row up to date: called when somebody looks, never by a timer. */
   refreshGauges(): void {
+    for (const service of this.#services.values()) service.refreshCounters();
     this.#gauges.refresh();
   }
 
@@ -199,6 +203,7 @@ export class SubReactor {
   }
 
   #adopt(service: Service, source: number | net.Socket, address: string | undefined): void {
+    this.#trimmer.begin();
     try {
       service.adopt(source, () => this.#leave(address));
     } catch (error) {

@@ -103,6 +103,8 @@ export class TcpService implements Service, ConnectionHost {
     return cut;
   }
 
+  refreshCounters(): void {} // connections count as they go
+
   scheduleFlush(connection: Connection): void {
     this.#dirty.push(connection);
     if (this.#isFlushDue) return;
