@@ -34,7 +34,7 @@ export const QUICK: Effort = {
   pairs: 3,
   sidePairs: 1,
   warmupSeconds: 0.1,
-  durationSeconds: 0.3,
+  durationSeconds: 0.25,
   idleConnections: 10_000,
   idlePairs: 1,
   allPoints: true,

@@ -50,6 +50,7 @@ async function runEcho(bench: Bench): Promise<void> {
   const ours = TRANSPORTS.map((transport) => reactorNet('tcp', 1, transport));
   const subjects = await startSubjects(bench, [...ours, NODE_NET, C_EPOLL]);
   try {
+    await warmUp(bench, subjects);
     const judged = await runPoint(bench, subjects, JUDGED, bench.effort.pairs);
     const names = { ours: 'reactor-net/net', theirs: NODE_NET.name };
     checkRatio(bench.report, CPU_VS_NODE_NET, judged, names, (sample) => sample.cpuPerOp);
@@ -58,6 +59,13 @@ async function runEcho(bench: Bench): Promise<void> {
   } finally {
     await Promise.all(subjects.map((subject) => subject.stop()));
   }
+}
+
+/** Every thread of a fresh server first compiles what it runs; that is not measured. */
+async function warmUp(bench: Bench, subjects: readonly Subject[]): Promise<void> {
+  const { durationSeconds, warmupSeconds } = bench.effort;
+  const load: TlvLoad = { ...JUDGED, durationSeconds, warmupSeconds, pinTo: bench.loadCpu };
+  await interleave(subjects, 1, (subject) => measureTlv(subject, load));
 }
 
 async function runPoint(
@@ -91,6 +99,7 @@ async function runGrid(bench: Bench): Promise<void> {
     bench.progress(`grid: ${threads} threads`);
     const subjects = await startSubjects(bench, [reactorNet('tcp', threads)]);
     try {
+      await warmUp(bench, subjects);
       for (const connections of GRID_CONNECTIONS) {
         const load = { ...JUDGED, connections, durationSeconds, warmupSeconds, pinTo: bench.loadCpu };
         const samples = await interleave(subjects, bench.effort.sidePairs, (subject) =>
