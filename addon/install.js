@@ -63,7 +63,7 @@ function build() {
   const missing = findMissing();
   if (missing) return missing;
   const [command, ...first] = nodeGyp;
-  const run = spawnSync(command, [...first, 'rebuild', `--nodedir=${nodeDir}`], {
+  const run = spawnSync(command, [...first, 'rebuild', '--jobs=max', `--nodedir=${nodeDir}`], {
     cwd: ROOT,
     encoding: 'utf8',
     maxBuffer: 64 * 1024 * 1024,
