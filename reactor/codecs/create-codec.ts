@@ -7,6 +7,7 @@ import { type DelimiterCodecOptions, delimiterCodec } from './delimiter-codec.js
 import { type FixedCodecOptions, fixedCodec } from './fixed-codec.js';
 import { type LengthFieldCodecOptions, lengthFieldCodec } from './length-field-codec.js';
 import { type LineCodecOptions, lineCodec } from './line-codec.js';
+import { type RawCodecOptions, rawCodec } from './raw-codec.js';
 import { type TlvCodecOptions, tlvCodec } from './tlv-codec.js';
 import { type VarintCodecOptions, varintCodec } from './varint-codec.js';
 
@@ -16,7 +17,8 @@ export type CodecOptions =
   | ({ kind: 'varint' } & VarintCodecOptions)
   | ({ kind: 'delimiter' } & DelimiterCodecOptions)
   | ({ kind: 'line' } & LineCodecOptions)
-  | ({ kind: 'fixed' } & FixedCodecOptions);
+  | ({ kind: 'fixed' } & FixedCodecOptions)
+  | ({ kind: 'raw' } & RawCodecOptions);
 
 /** @throws ReactorError REACTOR_OPTION_INVALID, naming the option and what would be right. */
 export function createCodec(options: CodecOptions): FrameCodec {
@@ -33,10 +35,12 @@ export function createCodec(options: CodecOptions): FrameCodec {
       return lineCodec(options);
     case 'fixed':
       return fixedCodec(options);
+    case 'raw':
+      return rawCodec(options);
     default:
       options satisfies never;
       throw optionInvalid(
-        "codec option kind must be one of 'tlv', 'length-field', 'varint', 'delimiter', 'line', 'fixed'",
+        "codec option kind must be one of 'tlv', 'length-field', 'varint', 'delimiter', 'line', 'fixed', 'raw'",
       );
   }
 }

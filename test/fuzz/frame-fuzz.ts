@@ -87,7 +87,8 @@ function decodeWire(
 
 function randomOptions(random: SeededRandom): CodecOptions {
   const frameBytesMax = random.pick([1, 7, 200, 6000, 300_000]);
-  const kind = random.pick<CodecOptions['kind']>([
+  // 'raw' has no frame ends that cuts could leave alone.
+  const kind = random.pick<Exclude<CodecOptions['kind'], 'raw'>>([
     'tlv',
     'length-field',
     'varint',
