@@ -97,6 +97,8 @@ export abstract class Connection extends TimerNode implements FrameSink {
   #announced = false;
   #peerEnded = false;
   #halfCloseTold = false;
+  /** endOutput() was called: nothing more is accepted, but frames still come. */
+  #outputEnded = false;
   #writeShutDown = false;
   /** drain() was called: the last handler to finish ends the connection. */
   #isDraining = false;
@@ -241,6 +243,17 @@ export abstract class Connection extends TimerNode implements FrameSink {
     this.endFor('ended');
   }
 
+  /**
+   * Delivers what was sent, then FIN, and goes on receiving until the peer's FIN, which ends the connection.
+   * Later sends answer 'closed'.
+   */
+  endOutput(): void {
+    if (this.#outputEnded || this.#state === 'closed') return;
+    this.#outputEnded = true;
+    if (this.#state === 'half-closed') this.#endAfterPeer();
+    else if (!this.#dispatching) this.flush();
+  }
+
   /** Closes at once; unsent output is lost. */
   destroy(): void {
     this.close('destroyed');
@@ -318,7 +331,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
       return;
     }
     if (this.#pauses === 0) this.startReading();
-    if (this.#output.bytes > 0) this.flush();
+    if (this.#output.bytes > 0 || this.#outputEnded) this.flush();
   }
 
   /** Takes what one read brought. `chunk` is only lent. */
@@ -501,7 +514,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
   /** Answers the peer's FIN with ours once no handler is at work, unless half-open connections are wanted. */
   #endAfterPeer(): void {
     if (this.#state !== 'half-closed' || this.#pendingHandlers > 0) return;
-    if (!this.host.limits.allowHalfOpen) this.endFor('peer-ended');
+    if (!this.host.limits.allowHalfOpen || this.#outputEnded) this.endFor('peer-ended');
   }
 
   // Handlers.
@@ -579,7 +592,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
 
   /** Why `bytes` more cannot be accepted now; null when they can. */
   #refusal(bytes: number): SendOutcome | null {
-    if (this.#state === 'draining' || this.#state === 'closed') return 'closed';
+    if (this.#outputEnded || this.#state === 'draining' || this.#state === 'closed') return 'closed';
     const { hardCapBytes, overflow } = this.host.limits;
     if (this.outputBytes + bytes <= hardCapBytes) return null;
     this.#transmit(); // the batch may have gathered what the kernel would take
@@ -633,12 +646,13 @@ export abstract class Connection extends TimerNode implements FrameSink {
   /** Output fell: lets a waiting sender and the input go on, and finishes an `end`. */
   #outputShrank(): void {
     const left = this.outputBytes;
+    const isEnding = this.#state === 'draining' || (this.#outputEnded && this.#state === 'open');
+    if (isEnding && left === 0 && !this.#writeShutDown) {
+      this.#writeShutDown = true;
+      this.shutdownWrite();
+    }
     if (this.#state === 'draining') {
       if (left > 0) return;
-      if (!this.#writeShutDown) {
-        this.#writeShutDown = true;
-        this.shutdownWrite();
-      }
       if (!this.#peerEnded) this.startReading(); // a paused socket would never see the peer's FIN
       return;
     }
