@@ -22,10 +22,15 @@ import { LiveView } from './live-view.js';
 import type { Io } from './main.js';
 import { printReady } from './ready-line.js';
 import { processFlags, type ServeOptions } from './serve-options.js';
-import { untilShutdown } from './shutdown.js';
+import type { Shutdown } from './shutdown.js';
 
 /** @returns the exit code, once all processes have ended */
-export async function serveProcesses(logger: Logger, options: ServeOptions, io: Io): Promise<number> {
+export async function serveProcesses(
+  logger: Logger,
+  options: ServeOptions,
+  io: Io,
+  shutdown: Shutdown,
+): Promise<number> {
   const sockets = await bindSockets(options);
   const master = new ProcessMaster(logger, Math.random, {
     processes: options.processes,
@@ -46,22 +51,8 @@ export async function serveProcesses(logger: Logger, options: ServeOptions, io: 
     await master.start();
     const listen = Object.fromEntries(sockets.map(({ name, address }) => [name, address]));
     printReady(io, { ...listen, ...bound.listen }, options);
-    return await superviseUntilShutdown(logger, options, io, master);
-  } finally {
-    await admin?.close();
-    for (const socket of sockets) socket.close();
-  }
-}
-
-async function superviseUntilShutdown(
-  logger: Logger,
-  options: ServeOptions,
-  io: Io,
-  master: ProcessMaster,
-): Promise<number> {
-  const view = new LiveView(io, () => figuresOf(master), options);
-  return untilShutdown(
-    {
+    const view = new LiveView(io, () => figuresOf(master), options);
+    return await shutdown.run({
       reload: () => master.reload(options.drainTimeoutMs),
       reloadFailed: (error) => logger.error({ err: error }, 'the reload failed; the old processes go on'),
       drain: async () => {
@@ -70,9 +61,11 @@ async function superviseUntilShutdown(
         return drained;
       },
       abandon: () => master.kill(),
-    },
-    { isSupervised: false },
-  );
+    });
+  } finally {
+    await admin?.close();
+    for (const socket of sockets) socket.close();
+  }
 }
 
 /** The script this very program was started by, in a checkout and when installed. */

@@ -5,10 +5,14 @@ import { type Logger, ProcessMember } from '../reactor/index.js';
 import { dropPrivileges } from './drop-privileges.js';
 import { ServeApp } from './serve-app.js';
 import type { ServeOptions } from './serve-options.js';
-import { untilShutdown } from './shutdown.js';
+import type { Shutdown } from './shutdown.js';
 
 /** @returns the exit code, once the server has stopped */
-export async function serveSupervised(logger: Logger, options: ServeOptions): Promise<number> {
+export async function serveSupervised(
+  logger: Logger,
+  options: ServeOptions,
+  shutdown: Shutdown,
+): Promise<number> {
   if (options.user !== null) dropPrivileges(options.user);
   const app = new ServeApp(logger, options);
   const member = new ProcessMember({
@@ -28,7 +32,7 @@ export async function serveSupervised(logger: Logger, options: ServeOptions): Pr
     return 1;
   }
   member.ready();
-  const exitCode = await untilShutdown(
+  const exitCode = await shutdown.run(
     {
       // The master replaces processes instead; a SIGHUP that reaches this one alone is served all the same.
       reload: () => app.reload(),
@@ -36,7 +40,7 @@ export async function serveSupervised(logger: Logger, options: ServeOptions): Pr
       drain: () => app.drain(),
       abandon: () => {},
     },
-    { isSupervised: true, alsoWhen: new Promise((resolve) => member.onMasterLost(resolve)) },
+    new Promise((resolve) => member.onMasterLost(resolve)),
   );
   member.leave();
   return exitCode;

@@ -1,5 +1,5 @@
 // `reactor-net serve`: starts the servers, says when they accept, shows figures, and drains when told to.
-// With --processes the work is in serve-processes.ts; this file is the server in one process.
+// This file is the server in one process; serve-processes.ts runs several, serve-supervised.ts is one of those.
 
 import { type AdminServer, createLogger, type Logger } from '../reactor/index.js';
 import { listenAdmin } from './admin.js';
@@ -11,22 +11,28 @@ import { ServeApp } from './serve-app.js';
 import type { ServeOptions } from './serve-options.js';
 import { serveProcesses } from './serve-processes.js';
 import { serveSupervised } from './serve-supervised.js';
-import { untilShutdown } from './shutdown.js';
+import { Shutdown } from './shutdown.js';
 
 /** @returns the exit code, once the server has stopped */
 export async function serve(options: ServeOptions, io: Io): Promise<number> {
   const { logLevel: level, processIndex } = options;
-  const logger = await createLogger(
-    processIndex === null ? { level } : { level, fields: { process: processIndex } },
-  );
+  const isSupervised = processIndex !== null;
+  const shutdown = new Shutdown({ isSupervised });
   // Whoever read our output may be gone: no reason for the server to go as well.
   io.stdout.on('error', () => {});
-  if (processIndex !== null) return serveSupervised(logger, options);
-  if (options.processes > 0) return serveProcesses(logger, options, io);
-  return serveHere(logger, options, io);
+  try {
+    const logger = await createLogger(
+      isSupervised ? { level, fields: { process: processIndex } } : { level },
+    );
+    if (isSupervised) return await serveSupervised(logger, options, shutdown);
+    if (options.processes > 0) return await serveProcesses(logger, options, io, shutdown);
+    return await serveHere(logger, options, io, shutdown);
+  } finally {
+    shutdown.close();
+  }
 }
 
-async function serveHere(logger: Logger, options: ServeOptions, io: Io): Promise<number> {
+async function serveHere(logger: Logger, options: ServeOptions, io: Io, shutdown: Shutdown): Promise<number> {
   const app = new ServeApp(logger, options);
   let ready = false;
   let admin: AdminServer | null = null;
@@ -47,19 +53,16 @@ async function serveHere(logger: Logger, options: ServeOptions, io: Io): Promise
     throw error;
   }
   const view = new LiveView(io, () => app.figures(), options);
-  const exitCode = await untilShutdown(
-    {
-      reload: () => app.reload(),
-      reloadFailed: (error) => logger.error({ err: error }, 'the reload failed; the old code goes on'),
-      drain: () => {
-        ready = false;
-        view.close();
-        return app.drain();
-      },
-      abandon: () => {},
+  const exitCode = await shutdown.run({
+    reload: () => app.reload(),
+    reloadFailed: (error) => logger.error({ err: error }, 'the reload failed; the old code goes on'),
+    drain: () => {
+      ready = false;
+      view.close();
+      return app.drain();
     },
-    { isSupervised: false },
-  );
+    abandon: () => {},
+  });
   await admin?.close();
   return exitCode;
 }

@@ -1,5 +1,5 @@
 // Signals of a long-running command: the first SIGTERM or SIGINT drains, a second one ends at once, SIGHUP reloads.
-// serve.ts and process-serve.ts wait here; what draining and reloading mean is theirs.
+// Every form of serve waits here; what draining and reloading mean is theirs.
 
 import { once } from 'node:events';
 
@@ -24,36 +24,54 @@ export interface ShutdownActions {
 export interface ShutdownOptions {
   /** A supervised process: its master alone decides when it is killed, and speaks for the terminal. */
   isSupervised: boolean;
-  /** Another reason to drain, e.g. that the master is gone. */
-  alsoWhen?: Promise<void>;
 }
 
-/** Resolves to the exit code: 0, or 1 when the drain deadline passed. A second signal exits with 130. */
-export async function untilShutdown(
-  actions: ShutdownActions,
-  { isSupervised, alsoWhen }: ShutdownOptions,
-): Promise<number> {
-  const reload = (): void => {
-    actions.reload().catch((error: unknown) => actions.reloadFailed(error));
-  };
-  const stopping = new AbortController();
-  const stopped = once(stopping.signal, 'abort');
-  let firstMs: number | null = null;
-  const onStopSignal = (signal: NodeJS.Signals): void => {
-    if (isSupervised && signal === 'SIGINT') return;
-    firstMs ??= performance.now();
-    stopping.abort();
-    if (isSupervised || performance.now() - firstMs < SAME_WISH_MS) return;
-    actions.abandon();
-    process.exit(EXIT_INTERRUPTED);
-  };
-  process.on('SIGTERM', onStopSignal).on('SIGINT', onStopSignal).on('SIGHUP', reload);
-  try {
-    await Promise.race([stopped, ...(alsoWhen === undefined ? [] : [alsoWhen])]);
+/**
+ * Listens to signals from the moment it is made, so that none is missed between the ready line and `run`:
+ * one that comes earlier is acted on once the command has started.
+ */
+export class Shutdown {
+  readonly #isSupervised: boolean;
+  readonly #stopping = new AbortController();
+  #actions: ShutdownActions | null = null;
+  #firstMs: number | null = null;
+
+  constructor({ isSupervised }: ShutdownOptions) {
+    this.#isSupervised = isSupervised;
+    process.on('SIGTERM', this.#onStop).on('SIGINT', this.#onStop).on('SIGHUP', this.#onReload);
+  }
+
+  /**
+   * Waits for the wish to stop, or for `alsoWhen`, and drains.
+   * @returns the exit code: 0, or 1 when the drain deadline passed; a second signal exits with 130
+   */
+  async run(actions: ShutdownActions, alsoWhen: Promise<void> | null = null): Promise<number> {
+    this.#actions = actions;
+    const { signal } = this.#stopping;
+    if (!signal.aborted)
+      await Promise.race([once(signal, 'abort'), ...(alsoWhen === null ? [] : [alsoWhen])]);
     const exitCode = (await actions.drain()) ? 0 : 1;
     setTimeout(() => process.exit(exitCode), LEFTOVERS_MS).unref();
     return exitCode;
-  } finally {
-    process.off('SIGTERM', onStopSignal).off('SIGINT', onStopSignal).off('SIGHUP', reload);
   }
+
+  /** Signals have their usual effect again. */
+  close(): void {
+    process.off('SIGTERM', this.#onStop).off('SIGINT', this.#onStop).off('SIGHUP', this.#onReload);
+  }
+
+  readonly #onStop = (signal: NodeJS.Signals): void => {
+    if (this.#isSupervised && signal === 'SIGINT') return;
+    this.#firstMs ??= performance.now();
+    this.#stopping.abort();
+    if (this.#isSupervised || performance.now() - this.#firstMs < SAME_WISH_MS) return;
+    this.#actions?.abandon();
+    process.exit(EXIT_INTERRUPTED);
+  };
+
+  /** Before the start has ended there is nothing older to replace. */
+  readonly #onReload = (): void => {
+    const actions = this.#actions;
+    actions?.reload().catch((error: unknown) => actions.reloadFailed(error));
+  };
 }
