@@ -25,6 +25,11 @@ import { toTlsServerOptions } from './tls-options.js';
 
 /** How long a closing server waits for the FIN of a peer that has got everything. */
 const LINGER_MS = 1000;
+/**
+ * How long a closing server listens to connections that have not said anything: the first frame of one that
+ * was just accepted may be on its way, and would be answered by a reset.
+ */
+const UNHEARD_GRACE_MS = 200;
 
 export class TcpService implements Service, ConnectionHost {
   readonly loop: EventLoop;
@@ -93,8 +98,15 @@ export class TcpService implements Service, ConnectionHost {
   }
 
   async drain(deadlineMs: number): Promise<number> {
-    const own = this.#own();
-    for (const connection of own) connection.drain();
+    let unheardCount = 0;
+    for (const connection of this.#own()) {
+      if (connection.stats.bytesRead === 0) unheardCount += 1;
+      else connection.drain();
+    }
+    if (unheardCount > 0) {
+      await this.#emptyWithin(Math.min(UNHEARD_GRACE_MS, deadlineMs));
+      for (const connection of this.#own()) connection.drain();
+    }
     await this.#emptyWithin(deadlineMs);
     const left = this.#own();
     const cut = left.filter((connection) => !connection.isDelivered).length;
