@@ -42,24 +42,14 @@ export async function renderChart(report: SuiteReport): Promise<string> {
     legend: { top: 66, itemGap: 30, data: published.length === 0 ? subjects : [...subjects, PUBLISHED] },
     grid: [panel(LABEL_WIDTH, 480), panel(760, 60)],
     xAxis: [
-      { type: 'value', gridIndex: 0, name: 'µs per operation', nameLocation: 'middle', nameGap: 26 },
-      {
-        type: 'value',
-        gridIndex: 1,
-        name: 'thousand operations per second',
-        nameLocation: 'middle',
-        nameGap: 26,
-      },
+      valueAxis(0, 'µs per operation', report.results.map(cpuMicros)),
+      valueAxis(1, 'thousand operations per second', report.results.map(thousandsPerSecond)),
     ],
     yAxis: [
       { ...yAxis, gridIndex: 0 },
       { ...yAxis, gridIndex: 1, axisLabel: { show: false } },
     ],
-    series: [
-      ...ofEach(0, (result) => Number(result.cpu_us_per_op.toFixed(2))),
-      ...ofEach(1, (result) => thousands(result.ops_per_s)),
-      ...others,
-    ],
+    series: [...ofEach(0, cpuMicros), ...ofEach(1, thousandsPerSecond), ...others],
   });
   const svg = chart.renderToSVGString();
   chart.dispose();
@@ -69,6 +59,13 @@ export async function renderChart(report: SuiteReport): Promise<string> {
 // Without a screen the library can only guess how wide the labels are, so they get a fixed margin.
 function panel(left: number, right: number): object {
   return { left, right, top: 100, bottom: 50 };
+}
+
+// Points differ by a factor of a thousand, so the axis is logarithmic and starts at a power of ten.
+function valueAxis(gridIndex: number, name: string, values: readonly number[]): object {
+  const smallest = Math.min(...values.filter((value) => value > 0));
+  const min = 10 ** Math.floor(Math.log10(smallest));
+  return { type: 'log', gridIndex, name, min, startValue: min, nameLocation: 'middle', nameGap: 26 };
 }
 
 function barSeries(panelIndex: number, name: string, data: (number | null)[]): object {
@@ -91,6 +88,14 @@ function valuesAt(
     const found = results.find((result) => pointLabel(result) === point);
     return found === undefined ? null : pick(found);
   });
+}
+
+function cpuMicros(result: BenchResult): number {
+  return Number(result.cpu_us_per_op.toFixed(2));
+}
+
+function thousandsPerSecond(result: BenchResult): number {
+  return thousands(result.ops_per_s);
 }
 
 function thousands(value: number): number {

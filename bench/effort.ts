@@ -35,7 +35,7 @@ export const QUICK: Effort = {
   sidePairs: 1,
   warmupSeconds: 0.1,
   durationSeconds: 0.25,
-  idleConnections: 10_000,
+  idleConnections: 5000,
   idlePairs: 1,
   allPoints: true,
   judged: false,
