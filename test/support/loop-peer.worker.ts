@@ -8,7 +8,7 @@ import { WorkerPool } from '../../reactor/worker-pool.js';
 import { testPool } from './loop-threads.js';
 
 const errors: string[] = [];
-const { mesh, gate } = workerData as { mesh: MeshSeatData; gate: Int32Array };
+const { mesh, gate, log } = workerData as { mesh: MeshSeatData; gate: Int32Array; log: Int32Array };
 const seat = MeshSeat.join(mesh);
 const onTaskError = (error: ReactorError): void => void errors.push(error.code);
 const loop = new EventLoop(seat, testPool(), systemClock, { onTaskError });
@@ -71,6 +71,10 @@ loop.register('pool', async (value) => {
   const result = await pool.submit('double', value);
   await pool.close();
   return result;
+});
+loop.register('log', (payload) => {
+  log[1 + log[0]!] = payload as number;
+  Atomics.add(log, 0, 1);
 });
 // Stops the whole thread until the test opens the gate.
 loop.register('block', () => {

@@ -13,6 +13,7 @@ import { SharedBudget } from '../../reactor/shared-budget.js';
 import { ThreadMesh, type ThreadMeshOptions } from '../../reactor/thread-mesh.js';
 
 const MIB = 1024 * 1024;
+const LOG_MAX = 20_000;
 
 export function testPool(): BufferPool {
   return new BufferPool({}, 0, SharedBudget.create(MIB, 1));
@@ -30,6 +31,8 @@ export class LoopThreads {
   readonly taskErrors: ReactorError[] = [];
   /** Word 0: 1 lets blocked threads go on. Word 1: threads that are blocked, or were. */
   readonly gate: Int32Array = new Int32Array(new SharedArrayBuffer(8));
+  /** Word 0: how many numbers the task `log` has written; then the numbers. Outlives the thread. */
+  readonly #log: Int32Array = new Int32Array(new SharedArrayBuffer(4 * (1 + LOG_MAX)));
   readonly #workers: (Worker | null)[] = [];
 
   constructor(context: TestContext, meshOptions: ThreadMeshOptions, loopOptions: EventLoopOptions = {}) {
@@ -44,7 +47,7 @@ export class LoopThreads {
   start(thread: number): void {
     const { seatData, transferList } = this.mesh.connect(thread);
     const worker = new Worker(new URL('loop-peer.worker.js', import.meta.url), {
-      workerData: { mesh: seatData, gate: this.gate },
+      workerData: { mesh: seatData, gate: this.gate, log: this.#log },
       transferList: [...transferList],
       execArgv: [],
     });
@@ -66,6 +69,11 @@ export class LoopThreads {
     Atomics.store(this.gate, 0, 0);
     this.loop.post(thread, 'block');
     await until(() => Atomics.load(this.gate, 1) > before);
+  }
+
+  /** What the task `log` was given, in the order in which it ran, by all incarnations. */
+  get logged(): Int32Array {
+    return this.#log.subarray(1, 1 + Atomics.load(this.#log, 0));
   }
 
   /** Lets every blocked thread go on. */
