@@ -277,12 +277,15 @@ function withOwnFd(spec: UdpSpec): UdpSpec {
 
 /** An inherited socket has its family already, and answers must leave in that family. */
 function inheritedHost(fd: number): string | undefined {
+  const addon = loadAddon();
+  if (addon === null) return undefined;
   try {
-    const address = loadAddon()?.localAddress(fd);
-    return address !== undefined && 'host' in address ? address.host : undefined;
+    const address = addon.localAddress(fd);
+    if ('host' in address) return address.host;
   } catch (cause) {
     throw new ReactorError('REACTOR_LISTEN_FAILED', `descriptor ${fd} is no bound socket`, { cause });
   }
+  throw new ReactorError('REACTOR_LISTEN_FAILED', `descriptor ${fd} is a Unix socket, not a UDP one`);
 }
 
 async function numericHost(host: string | undefined): Promise<string> {
