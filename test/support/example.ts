@@ -1,0 +1,55 @@
+// Runs one of examples/ as a user would, on a free port, and stops it as a user would.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
+import { createInterface } from 'node:readline';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Command } from './command.js';
+
+export interface Example {
+  readonly command: Command;
+  readonly port: number;
+}
+
+/** Starts examples/`name`/main.js; resolves once it has said where it listens. */
+export async function startExample(
+  t: TestContext,
+  name: string,
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Example> {
+  const program = fileURLToPath(new URL(`../../examples/${name}/main.js`, import.meta.url));
+  const command = new Command(t, [], { PORT: '0', ...environment }, program);
+  const line = await command.line((text) => text.includes(' listens on '));
+  return { command, port: Number(/127\.0\.0\.1:(\d+)/.exec(line)?.[1]) };
+}
+
+/** Ctrl-C: the example must go by itself, without a word of complaint. */
+export async function stopExample({ command }: Example): Promise<void> {
+  assert.equal(await command.stop('SIGINT'), 0);
+  assert.equal(command.stderr, '');
+}
+
+/** A connection that is destroyed when the test ends. */
+export async function connectTo(t: TestContext, port: number): Promise<net.Socket> {
+  const socket = net.connect({ port, host: '127.0.0.1', noDelay: true });
+  t.after(() => socket.destroy());
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** The lines a peer sends, one by one. */
+export class LineReader {
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(socket: net.Socket) {
+    this.#lines = createInterface({ input: socket })[Symbol.asyncIterator]();
+  }
+
+  async next(): Promise<string> {
+    const { value, done } = await this.#lines.next();
+    assert(done !== true, 'the peer closed instead of sending another line');
+    return value;
+  }
+}
