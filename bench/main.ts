@@ -68,6 +68,7 @@ async function runSuite(
   options: BenchOptions,
   io: BenchIo,
 ): Promise<boolean> {
+  let whyUnmeasured = 'a subject to compare is missing';
   try {
     await suite.run({
       effort: options.effort,
@@ -78,10 +79,11 @@ async function runSuite(
     });
     return true;
   } catch (error) {
-    io.stderr(`bench ${suite.name}: ${(error as Error).message}\n`);
+    whyUnmeasured = `the suite broke off: ${(error as Error).message}`;
+    io.stderr(`bench ${suite.name}: ${whyUnmeasured}\n`);
     return false;
   } finally {
-    noteUnmeasured(report, suite.rules);
+    noteUnmeasured(report, suite.rules, whyUnmeasured);
     await stopEverything();
   }
 }

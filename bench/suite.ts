@@ -76,10 +76,10 @@ export function checkRatio(
 }
 
 /** Names the checks that have no value, so that none is passed by being left out. */
-export function noteUnmeasured(report: SuiteReport, rules: readonly CheckRule[]): void {
+export function noteUnmeasured(report: SuiteReport, rules: readonly CheckRule[], reason: string): void {
   const measured = new Set(report.checks.map((check) => check.id));
   const checks = rules.map((rule) => rule.id).filter((id) => !measured.has(id));
   if (checks.length > 0) {
-    report.missing.push({ subject: report.suite, reason: 'a subject to compare is missing', checks });
+    report.missing.push({ subject: report.suite, reason, checks });
   }
 }

@@ -66,16 +66,16 @@ test('a check without its peer is named, and a report with one has not passed', 
   const filled = report();
   checkRatio(filled, LOWER, new Map([['ours', [sample(9)]]]), { ours: 'ours', theirs: 'gone' }, () => 1);
   assert.deepEqual(filled.checks, []);
-  noteUnmeasured(filled, [LOWER]);
+  noteUnmeasured(filled, [LOWER], 'gone is missing');
   assert.deepEqual(filled.missing[0]?.checks, ['a.cpu']);
   assert.equal(passed(filled), false);
-  assert.match(formatReport(filled), /missing: a: .*a\.cpu/);
+  assert.match(formatReport(filled), /missing: a: gone is missing .*a\.cpu/);
 });
 
 test('a missing subject that no check needs does not fail a report', () => {
   const filled = { ...report(), missing: [{ subject: 'b', reason: 'not here', checks: [] }] };
   filled.checks.push(judge(LOWER, [0.5]));
-  noteUnmeasured(filled, [LOWER]);
+  noteUnmeasured(filled, [LOWER], 'gone is missing');
   assert.equal(passed(filled), true);
   assert.equal(passed({ ...filled, checks: [judge(LOWER, [2])] }), false);
 });
