@@ -23,10 +23,13 @@ function isFresh() {
   return statSync(BINARY).mtimeMs > Math.max(...MADE_OF.map((path) => newest(join(ROOT, path))));
 }
 
-/** The prefix whose include/node holds the headers: beside the running binary, else where npm was told. */
+/**
+ * The prefix whose include/node holds the headers: beside the running binary, where npm was told, or where systems
+ * keep them. Those of another Node serve too: the addon uses Node-API and what is stable within libuv 1.
+ */
 function findNodeDir() {
   const beside = dirname(dirname(realpathSync(process.execPath)));
-  const candidates = [beside, process.env.npm_config_nodedir];
+  const candidates = [beside, process.env.npm_config_nodedir, '/usr/local', '/usr'];
   return candidates.find((prefix) => prefix && existsSync(join(prefix, 'include/node/node_version.h')));
 }
 
@@ -57,7 +60,7 @@ function findMissing() {
 /** Builds; returns undefined, or the reason in one line. */
 function build() {
   const nodeDir = findNodeDir();
-  if (!nodeDir) return `Node's headers (include/node) are not beside ${process.execPath}`;
+  if (!nodeDir) return `not found: Node's headers (include/node beside ${process.execPath})`;
   const nodeGyp = findNodeGyp();
   if (!nodeGyp) return 'node-gyp is not found; run the install through npm';
   const missing = findMissing();

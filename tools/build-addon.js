@@ -39,10 +39,10 @@ function run(command, args, environment = {}) {
   if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed (exit code ${status})`);
 }
 
-/** The folder with uv.h: beside the running binary, else where npm was told. */
+/** The folder with uv.h, looked for where addon/install.js looks for headers. */
 function findNodeHeaders() {
   const beside = dirname(dirname(realpathSync(process.execPath)));
-  const folders = [beside, process.env.npm_config_nodedir, '/usr'].map((prefix) =>
+  const folders = [beside, process.env.npm_config_nodedir, '/usr/local', '/usr'].map((prefix) =>
     join(prefix ?? '', 'include/node'),
   );
   const found = folders.find((folder) => existsSync(join(folder, 'uv.h')));
