@@ -2,6 +2,9 @@
 // serve.ts runs one by itself, serve-processes.ts one in each supervised process; they print, wait and stop it.
 
 import {
+  DATAGRAMS_DROPPED,
+  DATAGRAMS_RECEIVED,
+  DATAGRAMS_SENT,
   HttpServer,
   type ListenAddress as BoundAddress,
   formatAddress,
@@ -12,42 +15,50 @@ import {
   type RequestSample,
   type ServerOptions,
   TcpServer,
+  UdpServer,
 } from '../reactor/index.js';
 import type { ListenAddress, ListenDescriptor, ListenPath } from './listen-address.js';
 import { figuresOf, type ProcessFigures } from './live-stats.js';
 import type { ListenMap } from './ready-line.js';
 import type { ServeOptions } from './serve-options.js';
 
+const UDP_HANDLERS = new URL('./udp-handlers.js', import.meta.url);
+
 /** The metrics and health endpoint is not here: it belongs to the process, or to the master of several. */
 export class ServeApp {
   readonly metrics: Metrics;
   readonly #options: ServeOptions;
   readonly #reactor: Reactor;
+  readonly #udp: UdpServer | null;
 
   /** Starts nothing yet. */
   constructor(logger: Logger, options: ServeOptions) {
-    const { threads, accept, dispatch, transport, pin, processIndex } = options;
+    const { threads, accept, dispatch, transport, pin, udp, processIndex } = options;
     this.#options = options;
     this.#reactor = new Reactor({ threads, accept, dispatch, transport, pin, logger });
     this.metrics = new Metrics(
       this.#reactor.counters,
       processIndex === null ? {} : { process: String(processIndex) },
     );
+    this.#udp =
+      udp === null
+        ? null
+        : new UdpServer({ ...udp, threads: Math.min(threads, 1), handlers: UDP_HANDLERS, logger });
   }
 
   /** Resolves to where it listens, once every listener accepts. @throws Error whose message names the flag */
   async start(): Promise<ListenMap> {
-    const { tcp, http, udp, unix } = this.#options;
-    if (udp !== null) throw new ReactorError('REACTOR_UNSUPPORTED', '--udp: not in this build');
+    const { tcp, http, unix } = this.#options;
     return {
       ...(tcp === null ? {} : { tcp: await named('--tcp', this.#listenTcp(tcp)) }),
       ...(http === null ? {} : { http: await named('--http', this.#listenHttp(http)) }),
       ...(unix === null ? {} : { unix: await named('--unix', this.#listenTcp(unix)) }),
+      ...(this.#udp === null ? {} : { udp: await named('--udp', this.#udp.listen()) }),
     };
   }
 
   async figures(): Promise<ProcessFigures> {
-    await this.#reactor.refresh();
+    await this.refresh();
     return figuresOf(this.#reactor.counters);
   }
 
@@ -55,9 +66,14 @@ export class ServeApp {
     return this.#reactor.sampleRequests();
   }
 
-  /** Brings the gauges up to date for a scrape. */
-  refresh(): Promise<void> {
-    return this.#reactor.refresh();
+  /** Brings the figures up to date for whoever looks; those of UDP are in the main thread's row. */
+  async refresh(): Promise<void> {
+    const [stats] = await Promise.all([this.#udp?.stats(), this.#reactor.refresh()]);
+    if (stats === undefined) return;
+    const { values } = this.#reactor.counters.row('main');
+    values[DATAGRAMS_RECEIVED] = stats.datagramsReceived;
+    values[DATAGRAMS_SENT] = stats.datagramsSent;
+    values[DATAGRAMS_DROPPED] = stats.malformed + stats.sendsDropped + stats.sendErrors;
   }
 
   reload(): Promise<void> {
@@ -67,8 +83,8 @@ export class ServeApp {
   /** Resolves to whether everything under way was finished in time. */
   async drain(): Promise<boolean> {
     const deadline = { drainTimeoutMs: this.#options.drainTimeoutMs };
-    const { drained } = await this.#reactor.close(deadline);
-    return drained;
+    const closed = await Promise.all([this.#reactor.close(deadline), this.#udp?.close(deadline)]);
+    return closed.every((server) => server?.drained !== false);
   }
 
   #listenTcp(target: ListenAddress | ListenPath | ListenDescriptor): Promise<BoundAddress> {

@@ -50,7 +50,14 @@ export {
   type PooledBuffer,
 } from './buffer-pool.js';
 export { SharedBudget } from './shared-budget.js';
-export { SharedCounters } from './shared-counters.js';
+export {
+  type CounterName,
+  type CounterRow,
+  DATAGRAMS_DROPPED,
+  DATAGRAMS_RECEIVED,
+  DATAGRAMS_SENT,
+  SharedCounters,
+} from './shared-counters.js';
 export {
   errorToWire,
   REACTOR_ERROR_CODES,
@@ -67,3 +74,8 @@ export { mergeSamples, type RequestSample, type SampledRequest } from './request
 export { ProcessMaster, type ProcessMasterOptions, type ProcessStatus } from './process-master.js';
 export { ProcessMember } from './process-member.js';
 export { INHERITED_FD_FIRST, type ProcessCommand, type ProcessState } from './managed-process.js';
+export { UdpServer, type UdpServerOptions } from './udp-server.js';
+export { UdpClient, type UdpClientOptions } from './udp-client.js';
+export type { UdpHandlerModule, UdpHandlers, UdpPeer, UdpSendOutcome } from './udp-handlers.js';
+export type { UdpAddress } from './udp-service.js';
+export type { UdpStats } from './udp-socket.js';

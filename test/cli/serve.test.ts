@@ -1,0 +1,265 @@
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { TRANSPORTS } from '../../reactor/index.js';
+import { Command } from '../support/command.js';
+import { TlvClient, tlvFrame } from '../support/tlv.js';
+
+const LOCAL = '127.0.0.1:0';
+const isRoot = process.getuid?.() === 0;
+
+function folder(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'reactor-net-'));
+  t.after(() => rmSync(path, { recursive: true }));
+  return path;
+}
+
+function ask(url: string, options: RequestInit = {}): Promise<Response> {
+  return fetch(url, { ...options, headers: { connection: 'close' } });
+}
+
+/** A handler module that answers every frame with this text. */
+function answersWith(text: string): string {
+  return `export default () => ({ onFrame: (connection) => connection.send(1, '${text}') });`;
+}
+
+/** A request that the server cannot finish: its body never ends. */
+async function hangingRequest(t: TestContext, address: string): Promise<void> {
+  const [host, port] = address.split(':');
+  const hanging = request({ host, port, path: '/echo', method: 'POST' });
+  hanging.on('error', () => {}); // the server may cut it off, that is the point
+  t.after(() => hanging.destroy());
+  hanging.write('the beginning');
+  const [response] = (await once(hanging, 'response')) as [NodeJS.ReadableStream];
+  response.on('error', () => {}).resume(); // as above
+}
+
+for (const transport of TRANSPORTS) {
+  test(`${transport}: each listener does what the contract says, and the ready line tells where`, async (t) => {
+    const unix = join(folder(t), 'socket');
+    const args = ['--tcp', LOCAL, '--http', LOCAL, '--metrics', LOCAL, '--unix', unix];
+    const command = new Command(t, ['serve', '--json', '--threads', '2', '--transport', transport, ...args]);
+    const { pid, listen } = await command.ready();
+    assert.equal(pid, command.child.pid);
+    assert.deepEqual(Object.keys(listen).toSorted(), ['http', 'metrics', 'tcp', 'unix']);
+    for (const address of [listen['tcp']!, listen['unix']!]) {
+      const client = await TlvClient.connect(address);
+      const echoed = await client.ask(1, 'hello');
+      assert.deepEqual([echoed.msgId, echoed.body.toString()], [1, 'hello']);
+      const before = BigInt(Date.now()) * 1000n;
+      client.socket.write(Buffer.from([2, 0, 0, 0, 1, 0, 0, 0, 7]));
+      const time = await client.ask(3, '');
+      assert.deepEqual([time.msgId, time.body.length], [3, 8]);
+      const micros = time.body.readBigUInt64LE();
+      assert(micros >= before - 2000n && micros <= before + 10_000_000n, String(micros));
+      client.socket.destroy();
+    }
+    const web = `http://${listen['http']}`;
+    assert.equal(await (await ask(`${web}/`)).text(), 'hello world');
+    assert.equal(await (await ask(`${web}/echo`, { method: 'POST', body: 'back' })).text(), 'back');
+    assert.equal((await ask(`${web}/elsewhere`)).status, 404);
+    const metrics = await (await ask(`http://${listen['metrics']}/metrics`)).text();
+    assert.match(metrics, /^reactor_net_frames_received_total\{thread="0"\} \d/m);
+    assert.equal(await command.stop(), 0);
+    assert.equal(command.lines.filter((line) => line.includes('"ready"')).length, 1);
+    assert(!existsSync(unix));
+  });
+}
+
+test('a datagram is answered to its sender, and counted', async (t) => {
+  const args = ['--udp', LOCAL, '--metrics', LOCAL, '--threads', '1'];
+  const command = new Command(t, ['serve', '--json', ...args]);
+  const { listen } = await command.ready();
+  const socket = createSocket('udp4');
+  t.after(() => socket.close());
+  const [host, port] = listen['udp']!.split(':');
+  socket.send(tlvFrame(1, 'hello'), Number(port), host);
+  const [answer] = (await once(socket, 'message')) as [Buffer];
+  assert.deepEqual(answer, tlvFrame(1, 'hello'));
+  const metrics = await (await ask(`http://${listen['metrics']}/metrics`)).text();
+  assert.match(metrics, /^reactor_net_datagrams_received_total\{thread="main"\} 1$/m);
+  assert.equal(await command.stop(), 0);
+});
+
+test('a request that is on its way when a drain begins is answered', async (t) => {
+  const command = new Command(t, ['serve', '--json', '--tcp', LOCAL, '--threads', '1']);
+  const client = await TlvClient.connect((await command.ready()).listen['tcp']!);
+  command.child.kill('SIGTERM');
+  assert.equal((await client.ask(1, 'x')).body.toString(), 'x');
+  assert.equal(await command.exitCode, 0);
+});
+
+test('every line on standard output is JSON with --json, and figures follow the ready line', async (t) => {
+  const command = new Command(t, [
+    'serve',
+    '--json',
+    '--tcp',
+    LOCAL,
+    '--threads',
+    '1',
+    '--stats-interval',
+    '20ms',
+  ]);
+  const { listen } = await command.ready();
+  const client = await TlvClient.connect(listen['tcp']!);
+  await client.ask(1, 'x');
+  const line = await command.line((text) => text.includes('"stats"') && text.includes('"frames":1'));
+  const stats = JSON.parse(line) as {
+    connections: number;
+    threads: { thread: number; connections: number }[];
+  };
+  assert.equal(stats.connections, 1);
+  assert.deepEqual(
+    stats.threads.map(({ thread, connections }) => [thread, connections]),
+    [
+      [0, 1],
+      ['main', 0],
+    ],
+  );
+  client.socket.destroy();
+  await command.stop();
+  for (const text of command.lines) JSON.parse(text);
+});
+
+test('without --json people read where to go', async (t) => {
+  const command = new Command(t, ['serve', '--http', LOCAL, '--threads', '1']);
+  await command.line((line) => /HTTP {5}http:\/\/127\.0\.0\.1:\d+\/$/.test(line));
+  assert.equal(await command.stop('SIGINT'), 0);
+});
+
+test('health is on the HTTP port where there is no metrics port', async (t) => {
+  const command = new Command(t, ['serve', '--json', '--http', LOCAL, '--threads', '1']);
+  const { listen } = await command.ready();
+  for (const path of ['/healthz', '/readyz']) {
+    assert.equal((await ask(`http://${listen['http']}${path}`)).status, 200);
+  }
+});
+
+test('a busy port ends with exit code 1 and one line that names the flag', async (t) => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  t.after(() => taken.close());
+  const { port } = taken.address() as { port: number };
+  for (const flag of ['--tcp', '--http', '--metrics']) {
+    const others = flag === '--metrics' ? ['--tcp', LOCAL] : [];
+    const command = new Command(t, ['serve', flag, `127.0.0.1:${port}`, ...others, '--threads', '1']);
+    assert.equal(await command.exitCode, 1);
+    assert.match(command.stderr, new RegExp(`^reactor-net: ${flag}: .*:${port}.*port 0.*\n$`));
+    assert.deepEqual(command.lines, []);
+  }
+});
+
+test('wrong usage ends with exit code 2 and one line', async (t) => {
+  const command = new Command(t, ['serve', '--treads', '2']);
+  assert.equal(await command.exitCode, 2);
+  assert.equal(
+    command.stderr,
+    'reactor-net: --treads: no such flag; did you mean --threads? --help lists them\n',
+  );
+});
+
+test('a handler module that does not load ends with one line that names it', async (t) => {
+  const module = join(folder(t), 'broken.mjs');
+  writeFileSync(module, 'export default 42;');
+  const command = new Command(t, ['serve', '--tcp', LOCAL, '--threads', '1', '--handlers', module]);
+  assert.equal(await command.exitCode, 1);
+  assert.match(command.stderr, /^reactor-net: --tcp: .*broken\.mjs.*\n$/);
+});
+
+test('values come from the environment and from the configuration file', async (t) => {
+  const file = join(folder(t), 'flags.yaml');
+  writeFileSync(file, `tcp: "${LOCAL}"\nthreads: 1\n`);
+  const command = new Command(t, ['serve', '--config', file], { REACTOR_NET_JSON: 'true' });
+  assert.deepEqual(Object.keys((await command.ready()).listen), ['tcp']);
+});
+
+test('draining answers what is under way and refuses newcomers', async (t) => {
+  const module = join(folder(t), 'slow.mjs');
+  writeFileSync(
+    module,
+    `let release;
+     export default () => ({ onFrame: {
+       1: async (connection) => { await new Promise((resolve) => (release = resolve)); connection.send(1, 'late'); },
+       2: (connection) => connection.send(2, 'waiting'),
+       3: () => release(),
+     } });`,
+  );
+  const command = new Command(t, ['serve', '--json', '--tcp', LOCAL, '--threads', '1', '--handlers', module]);
+  const { listen } = await command.ready();
+  const client = await TlvClient.connect(listen['tcp']!);
+  client.socket.write(Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]));
+  await client.ask(2, '');
+  const other = await TlvClient.connect(listen['tcp']!);
+  await other.ask(2, '');
+  other.socket.write(Buffer.from([3, 0, 0, 0, 0, 0, 0, 0]));
+  assert.equal((await client.next()).body.toString(), 'late');
+  const exitCode = command.stop();
+  await Promise.all([client.closed(), other.closed()]);
+  assert.equal(await exitCode, 0);
+  await assert.rejects(TlvClient.connect(listen['tcp']!), /ECONNREFUSED/);
+});
+
+test('a drain that passes its deadline ends with exit code 1', async (t) => {
+  const args = ['--http', LOCAL, '--threads', '1', '--drain-timeout', '100ms'];
+  const command = new Command(t, ['serve', '--json', ...args]);
+  await hangingRequest(t, (await command.ready()).listen['http']!);
+  assert.equal(await command.stop(), 1);
+});
+
+test('a second signal ends a drain at once with exit code 130', async (t) => {
+  const args = ['--http', LOCAL, '--metrics', LOCAL, '--threads', '1', '--drain-timeout', '60s'];
+  const command = new Command(t, ['serve', '--json', ...args]);
+  const { listen } = await command.ready();
+  await hangingRequest(t, listen['http']!);
+  command.child.kill('SIGTERM');
+  // Readiness ends with the first signal, so a 503 says that it was taken.
+  while ((await ask(`http://${listen['metrics']}/readyz`)).status !== 503);
+  await new Promise((resolve) => setTimeout(resolve, 60)); // two signals within 50 ms count as one
+  assert.equal(await command.stop('SIGINT'), 130);
+});
+
+test('SIGHUP loads the handler module anew and keeps the connection', async (t) => {
+  const module = join(folder(t), 'handlers.mjs');
+  writeFileSync(module, answersWith('old'));
+  const command = new Command(t, ['serve', '--json', '--tcp', LOCAL, '--threads', '2', '--handlers', module]);
+  const client = await TlvClient.connect((await command.ready()).listen['tcp']!);
+  assert.equal((await client.ask(1, '')).body.toString(), 'old');
+  writeFileSync(module, answersWith('new'));
+  command.child.kill('SIGHUP');
+  while ((await client.ask(1, '')).body.toString() !== 'new');
+  assert.equal(await command.stop(), 0);
+});
+
+test('a reload that fails is logged and the old code goes on', async (t) => {
+  const module = join(folder(t), 'handlers.mjs');
+  writeFileSync(module, answersWith('old'));
+  const command = new Command(t, ['serve', '--json', '--tcp', LOCAL, '--threads', '1', '--handlers', module]);
+  const client = await TlvClient.connect((await command.ready()).listen['tcp']!);
+  writeFileSync(module, 'syntax error');
+  command.child.kill('SIGHUP');
+  while (!command.stderr.includes('the reload failed')) await once(command.child.stderr!, 'data');
+  assert.equal((await client.ask(1, '')).body.toString(), 'old');
+});
+
+test('root gives its rights up once the port is bound', { skip: !isRoot && 'only root can' }, async (t) => {
+  const command = new Command(t, ['serve', '--json', '--http', LOCAL, '--threads', '1', '--user', 'nobody']);
+  const { pid, listen } = await command.ready();
+  const threads = readFileSync(`/proc/${pid}/status`, 'utf8');
+  assert.doesNotMatch(threads, /^Uid:.*\b0\b/m);
+  assert.doesNotMatch(threads, /^Gid:.*\b0\b/m);
+  assert.equal((await ask(`http://${listen['http']}/`)).status, 200);
+});
+
+test('a user that does not exist is wrong usage', {
+  skip: !isRoot && 'only root gets that far',
+}, async (t) => {
+  const command = new Command(t, ['serve', '--tcp', LOCAL, '--threads', '1', '--user', 'no-such-user']);
+  assert.equal(await command.exitCode, 2);
+  assert.match(command.stderr, /^reactor-net: --user: there is no user "no-such-user" on this system\n$/);
+});
