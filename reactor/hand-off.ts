@@ -5,7 +5,7 @@
 // thread had taken over already, and which may be somebody else's by now, is never touched.
 
 import type { Addon } from '../addon/index.js';
-import type { DispatchFunction, PeerAddress, ThreadLoad } from './dispatch.js';
+import { createDispatch, type DispatchFunction, type PeerAddress, type ThreadLoad } from './dispatch.js';
 import { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
 import { HAND_OFFS_WAITING_MAX } from './limits.js';
@@ -22,12 +22,21 @@ export interface HandOffRecord {
   readonly address: string;
 }
 
+export interface HandOffSink {
+  /** A connection was closed instead of handed over. */
+  refused(error: ReactorError): void;
+  /** Something went wrong and was dealt with. */
+  troubled(error: ReactorError): void;
+}
+
 interface OnItsWay {
   readonly serviceId: number;
   readonly fd: number;
   readonly inode: number;
   readonly peer: PeerAddress;
   readonly limits: OccupancyLimits;
+  /** Chosen for it while that thread's queue was full: waiting does not cost a thread its turn. */
+  thread: number | null;
 }
 
 interface Lane {
@@ -46,7 +55,9 @@ export class HandOff {
   readonly #loop: EventLoop;
   readonly #occupancy: SharedOccupancy;
   readonly #dispatch: DispatchFunction;
-  readonly #onRefused: (error: ReactorError) => void;
+  /** Decides where a user's function does not. */
+  readonly #fallback: DispatchFunction = createDispatch('round-robin');
+  readonly #sink: HandOffSink;
   readonly #lanes: Lane[];
   /** One word per thread: descriptors its current incarnation has adopted. Written by that thread. */
   readonly #adopted: Int32Array;
@@ -60,20 +71,20 @@ export class HandOff {
     occupancy: SharedOccupancy,
     adopted: Int32Array,
     dispatch: DispatchFunction,
-    onRefused: (error: ReactorError) => void,
+    sink: HandOffSink,
   ) {
     this.#addon = addon;
     this.#loop = loop;
     this.#occupancy = occupancy;
     this.#adopted = adopted;
     this.#dispatch = dispatch;
-    this.#onRefused = onRefused;
+    this.#sink = sink;
     this.#lanes = Array.from(adopted, () => ({ incarnation: 0, isUp: false, sent: [], adoptedSeen: 0 }));
   }
 
   /** Takes `fd` over: it is adopted by a sub-reactor, or closed. */
   give(serviceId: number, fd: number, peer: PeerAddress, limits: OccupancyLimits): void {
-    const item = { serviceId, fd, inode: this.#addon.socketInode(fd), peer, limits };
+    const item = { serviceId, fd, inode: this.#addon.socketInode(fd), peer, limits, thread: null };
     if (this.#waiting.length > 0 || !this.#send(item)) this.#wait(item);
   }
 
@@ -95,12 +106,11 @@ export class HandOff {
   /** The thread's worker has ended: what it had not adopted goes to others. */
   threadDown(thread: number): void {
     const lane = this.#lanes[thread]!;
-    if (!lane.isUp) return;
     this.#prune(thread);
     const orphans = lane.sent.filter((item) => this.#isStill(item));
     lane.sent = [];
     lane.isUp = false;
-    this.#occupancy.forget(thread);
+    this.#occupancy.forget(thread); // also what it accepted itself, perhaps before it was up
     for (const item of orphans) if (!this.#send(item)) this.#wait(item);
   }
 
@@ -116,14 +126,15 @@ export class HandOff {
 
   /** False when nobody can take it now; a refused connection is closed and counts as dealt with. */
   #send(item: OnItsWay): boolean {
-    const candidates = this.#candidates();
+    const candidates = this.#candidates(item.limits.connectionsPerThreadMax);
     if (candidates.length === 0) return false;
-    const position = this.#dispatch(candidates, item.peer);
-    const { thread } = candidates[modulo(position, candidates.length)]!;
+    const kept = candidates.find(({ thread }) => thread === item.thread);
+    const { thread } = kept ?? candidates[this.#choose(candidates, item.peer)]!;
+    item.thread = thread;
     const refusal = this.#occupancy.admit(thread, item.peer.address, item.limits);
     if (refusal !== null) {
       this.#addon.closeFd(item.fd);
-      this.#onRefused(refusal);
+      this.#sink.refused(refusal);
       return true;
     }
     const lane = this.#lanes[thread]!;
@@ -138,6 +149,7 @@ export class HandOff {
     }
     this.#prune(thread);
     lane.sent.push(item);
+    item.thread = null;
     return true;
   }
 
@@ -145,7 +157,7 @@ export class HandOff {
     if (this.#waiting.length >= HAND_OFFS_WAITING_MAX) {
       this.#addon.closeFd(item.fd);
       const message = `${HAND_OFFS_WAITING_MAX} accepted connections already wait for a thread`;
-      this.#onRefused(new ReactorError('REACTOR_QUEUE_FULL', message));
+      this.#sink.refused(new ReactorError('REACTOR_QUEUE_FULL', message));
       return;
     }
     this.#waiting.push(item);
@@ -164,19 +176,35 @@ export class HandOff {
     });
   }
 
-  #candidates(): ThreadLoad[] {
-    const candidates: ThreadLoad[] = [];
+  /** The threads that are up and have room; all that are up when none has, so that one of them refuses. */
+  #candidates(connectionsPerThreadMax: number): ThreadLoad[] {
+    const up: ThreadLoad[] = [];
     for (const [thread, lane] of this.#lanes.entries()) {
-      if (lane.isUp) candidates.push({ thread, connections: this.#occupancy.openOn(thread) });
+      if (lane.isUp) up.push({ thread, connections: this.#occupancy.openOn(thread) });
     }
-    return candidates;
+    const withRoom = up.filter(({ connections }) => connections < connectionsPerThreadMax);
+    return withRoom.length > 0 ? withRoom : up;
+  }
+
+  /** Position of the thread that gets the connection; a user's function that fails costs nobody theirs. */
+  #choose(candidates: readonly ThreadLoad[], peer: PeerAddress): number {
+    let message: string;
+    try {
+      const position: unknown = this.#dispatch(candidates, peer);
+      if (Number.isInteger(position)) return modulo(position as number, candidates.length);
+      message = `the dispatch function returned ${String(position)}, not an integer`;
+    } catch (error) {
+      message = `the dispatch function threw: ${error instanceof Error ? error.message : String(error)}`;
+    }
+    this.#sink.troubled(new ReactorError('REACTOR_HANDLER_FAILED', message));
+    return this.#fallback(candidates, peer);
   }
 
   /** Forgets what the thread has adopted by now; records are adopted in the order they were sent. */
   #prune(thread: number): void {
     const lane = this.#lanes[thread]!;
     const adopted = Atomics.load(this.#adopted, thread);
-    const fresh = adopted - lane.adoptedSeen;
+    const fresh = (adopted - lane.adoptedSeen) | 0; // the word wraps after 2^31 adoptions
     if (fresh <= 0) return;
     lane.adoptedSeen = adopted;
     lane.sent.splice(0, fresh);
@@ -211,5 +239,5 @@ export function decodeHandOff(payload: Uint8Array): HandOffRecord {
 }
 
 function modulo(value: number, length: number): number {
-  return ((Math.trunc(value) % length) + length) % length;
+  return ((value % length) + length) % length;
 }
