@@ -13,6 +13,12 @@ export interface RequestRecord {
   active: number;
   /** The answer that goes out last; null when none is under way. */
   latest: http.ServerResponse | null;
+  /** The owner's: the request it is timing, if any. */
+  sampled: {
+    readonly response: http.ServerResponse;
+    readonly ticket: number;
+    readonly startedMs: number;
+  } | null;
 }
 
 export interface RequestOwner {
@@ -51,7 +57,7 @@ export function listenToRequests(): () => void {
 
 /** From here on `owner` is told of the requests on `socket`. */
 export function watchRequests(socket: net.Socket, owner: RequestOwner): RequestRecord {
-  const record: RequestRecord = { owner, active: 0, latest: null };
+  const record: RequestRecord = { owner, active: 0, latest: null, sampled: null };
   (socket as WatchedSocket)[RECORD] = record;
   return record;
 }
@@ -61,6 +67,7 @@ export function abandonRequests(record: RequestRecord): number {
   const lost = record.active;
   record.active = 0;
   record.latest = null;
+  record.sampled = null;
   return lost;
 }
 

@@ -30,6 +30,8 @@ export class HttpHost implements Service {
   /** Open sockets and their bytes that are in the counters: node:http moves bytes past us. */
   readonly #seen = new Map<net.Socket, { read: number; written: number }>();
 
+  #requestsSeen = 0;
+
   private constructor(
     loop: EventLoop,
     counters: CounterRow,
@@ -57,19 +59,20 @@ export class HttpHost implements Service {
       ...spec.http,
       ...(spec.tls === null ? {} : { tls: toTlsServerOptions(spec.tls) }),
       onError: logError,
-      onRequestDone: (request, response, durationMs) => {
-        counters.values[REQUESTS]! += 1;
-        const ticket = sampler.begin();
-        if (ticket === NOT_SAMPLED) return;
-        sampler.finish(ticket, {
-          name: `${request.method ?? ''} ${request.url ?? ''}`,
-          thread: loop.threadIndex === 'main' ? 0 : loop.threadIndex,
-          startedMs: Date.now() - durationMs,
-          durationUs: Math.round(durationMs * 1000),
-          bytesIn: Number(request.headers['content-length'] ?? 0),
-          bytesOut: Number(response.getHeader('content-length') ?? 0),
-          outcome: String(response.statusCode),
-        });
+      sampler: {
+        begin: () => sampler.begin(),
+        finish: (ticket, { request, response }, startedMs) => {
+          const durationMs = performance.now() - startedMs;
+          sampler.finish(ticket, {
+            name: `${request.method ?? ''} ${request.url ?? ''}`,
+            thread: loop.threadIndex === 'main' ? 0 : loop.threadIndex,
+            startedMs: Date.now() - durationMs,
+            durationUs: Math.round(durationMs * 1000),
+            bytesIn: Number(request.headers['content-length'] ?? 0),
+            bytesOut: Number(response.getHeader('content-length') ?? 0),
+            outcome: String(response.statusCode),
+          });
+        },
       },
     });
     return new HttpHost(loop, counters, logError, spec, http);
@@ -103,6 +106,9 @@ export class HttpHost implements Service {
   }
 
   refreshCounters(): void {
+    const { requestsDone } = this.#http.stats;
+    this.#counters.values[REQUESTS]! += requestsDone - this.#requestsSeen;
+    this.#requestsSeen = requestsDone;
     for (const socket of this.#seen.keys()) this.#countBytes(socket);
   }
 
@@ -110,8 +116,10 @@ export class HttpHost implements Service {
     await this.#http.replaceApplication(application);
   }
 
-  drain(deadlineMs: number): Promise<number> {
-    return this.#http.close({ deadlineMs });
+  async drain(deadlineMs: number): Promise<number> {
+    const cut = await this.#http.close({ deadlineMs });
+    this.refreshCounters();
+    return cut;
   }
 
   #countBytes(socket: net.Socket): void {

@@ -16,7 +16,8 @@ import {
   type RequestRecord,
   watchRequests,
 } from './http-channels.js';
-import { DRAIN_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS } from './limits.js';
+import { DRAIN_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS, UNHEARD_GRACE_MS } from './limits.js';
+import { NOT_SAMPLED } from './request-sample.js';
 
 export interface HttpServiceOptions {
   /** Serve HTTPS with these options of node:tls (see tls-options.ts); not for an application that is an https.Server. */
@@ -29,10 +30,19 @@ export interface HttpServiceOptions {
   keepAliveTimeoutMs?: number;
   /** How often the first two are checked, in ms: they are late by at most this. Default: the application's (Node: 30,000). */
   timeoutCheckIntervalMs?: number;
+  /** Told of some requests, chosen evenly, as they begin; their times go there when they are answered. */
+  sampler?: HttpRequestSampler;
   /** Called after every whole answer; `durationMs` runs from the parsed headers to the last byte handed to the kernel. */
   onRequestDone?: (request: http.IncomingMessage, response: http.ServerResponse, durationMs: number) => void;
   /** User code failed (REACTOR_HANDLER_FAILED) or a TLS handshake did (REACTOR_TLS_FAILED). */
   onError?: (error: ReactorError) => void;
+}
+
+export interface HttpRequestSampler {
+  /** Whether this request is one of the sample; called for every request, so it has to be cheap. */
+  begin(): number;
+  /** A sampled request was answered; `ticket` is what `begin` gave. */
+  finish(ticket: number, published: PublishedRequest, startedMs: number): void;
 }
 
 export interface HttpServiceStats {
@@ -158,7 +168,7 @@ export class HttpService implements RequestOwner {
   }
 
   /**
-   * Drains: idle connections close, requests under way are answered with `Connection: close`, and what is left
+   * Drains: idle connections close (those that never asked after UNHEARD_GRACE_MS), requests under way are answered with `Connection: close`, and what is left
    * at the deadline (upgraded sockets too) is destroyed. Then the application closes. Idempotent.
    * @returns how many connections had to be destroyed.
    */
@@ -167,8 +177,13 @@ export class HttpService implements RequestOwner {
     return this.#closing;
   }
 
-  requestStarted(_record: RequestRecord, response: TimedResponse): void {
+  requestStarted(record: RequestRecord, response: TimedResponse): void {
     this.#started += 1;
+    const { sampler } = this.#options;
+    if (sampler !== undefined) {
+      const ticket = sampler.begin();
+      if (ticket !== NOT_SAMPLED) record.sampled = { response, ticket, startedMs: performance.now() };
+    }
     if (this.#options.onRequestDone !== undefined) response[STARTED_MS] = performance.now();
     if (this.#state !== 'open') response.shouldKeepAlive = false;
   }
@@ -177,6 +192,11 @@ export class HttpService implements RequestOwner {
     this.#done += 1;
     // Its headers may have promised keep-alive before draining began.
     if (this.#state !== 'open' && record.active === 0) setImmediate(closeIfIdle, socket, record);
+    const { sampled } = record;
+    if (sampled?.response === response) {
+      record.sampled = null;
+      this.#options.sampler?.finish(sampled.ticket, { request, response, socket }, sampled.startedMs);
+    }
     const { onRequestDone } = this.#options;
     if (onRequestDone === undefined) return;
     const nowMs = performance.now();
@@ -230,6 +250,7 @@ export class HttpService implements RequestOwner {
     // One turn of the loop for the kernel's side: a request that has arrived already is still served.
     await new Promise((resolve) => setImmediate(resolve));
     this.#closeIdle();
+    const unheard = setTimeout(() => this.#closeUnheard(), Math.min(UNHEARD_GRACE_MS, deadlineMs));
     let destroyed = 0;
     const drained = new Promise<void>((resolve) => {
       this.#onDrained = resolve;
@@ -248,6 +269,7 @@ export class HttpService implements RequestOwner {
       });
     });
     await drained;
+    clearTimeout(unheard);
     this.#state = 'closed';
     this.#stopListening();
     this.#backend.closeServer();
@@ -256,6 +278,9 @@ export class HttpService implements RequestOwner {
 
   #closeIdle(): void {
     for (const { app } of [this.#backend, ...this.#retired]) app.server.closeIdleConnections();
+  }
+
+  #closeUnheard(): void {
     for (const socket of this.#open.keys()) if (socket.bytesRead === 0) socket.destroy(); // never asked for anything
   }
 
