@@ -49,6 +49,11 @@ export const FIRST_BYTE_TIMEOUT_MS: number = 60_000;
 export const HANDSHAKE_TIMEOUT_MS: number = 10_000;
 export const WRITE_TIMEOUT_MS: number = 60_000;
 export const DRAIN_TIMEOUT_MS: number = 10_000;
+/**
+ * How long a closing server listens to connections that have not said anything: the first request of one that
+ * was just accepted may be on its way, and would be answered by a reset.
+ */
+export const UNHEARD_GRACE_MS: number = 200;
 /** From the start of a supervised process to its accepting work. */
 export const PROCESS_READY_TIMEOUT_MS: number = 30_000;
 /** What a process gets beyond its drain deadline before it is killed. */

@@ -47,7 +47,10 @@ export class ProcessMaster {
   /** Everything that runs, those included that a reload is about to replace. */
   readonly #running = new Set<ManagedProcess>();
   #closing = false;
-  #reloading: Promise<void> | null = null;
+  /** Ends when no reload is under way. */
+  #lastReload: Promise<void> = Promise.resolve();
+  /** The one that waits for it. */
+  #nextReload: Promise<void> | null = null;
 
   constructor(logger: Logger, random: () => number, options: ProcessMasterOptions) {
     this.#logger = logger;
@@ -113,15 +116,18 @@ export class ProcessMaster {
   }
 
   /**
-   * Replaces the processes one after the other; the sockets stay open throughout. A second call while one
-   * is under way joins it.
+   * Replaces the processes one after the other; the sockets stay open throughout. Calls made while a reload is
+   * under way share the one that follows it, since what they want loaded may be newer.
    * @throws ReactorError as `start`: the rest keeps running as it was
    */
   reload(drainTimeoutMs: number = DRAIN_TIMEOUT_MS): Promise<void> {
-    this.#reloading ??= this.#replaceAll(drainTimeoutMs).finally(() => {
-      this.#reloading = null;
+    this.#nextReload ??= this.#lastReload.then(() => {
+      this.#nextReload = null;
+      const reload = this.#replaceAll(drainTimeoutMs);
+      this.#lastReload = reload.catch(() => {}); // its caller was told; the next one runs all the same
+      return reload;
     });
-    return this.#reloading;
+    return this.#nextReload;
   }
 
   /** Drains all processes at once; those that take longer are killed. Resolves to whether all drained. */

@@ -9,6 +9,7 @@ import type { Connection, ConnectionHost, ConnectionLimits } from './connection.
 import { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
 import type { Handlers } from './handlers.js';
+import { UNHEARD_GRACE_MS } from './limits.js';
 import { adoptStream, NetConnection, type NetConnectionOptions, type ReadInto } from './net-connection.js';
 import { readProxyHeader } from './proxy-preface.js';
 import type { RequestSampler } from './request-sample.js';
@@ -25,11 +26,6 @@ import { toTlsServerOptions } from './tls-options.js';
 
 /** How long a closing server waits for the FIN of a peer that has got everything. */
 const LINGER_MS = 1000;
-/**
- * How long a closing server listens to connections that have not said anything: the first frame of one that
- * was just accepted may be on its way, and would be answered by a reset.
- */
-const UNHEARD_GRACE_MS = 200;
 
 export class TcpService implements Service, ConnectionHost {
   readonly loop: EventLoop;
