@@ -4,6 +4,7 @@
 import { liveLine, type ProcessFigures, RateMeter } from './live-stats.js';
 import type { Io } from './main.js';
 
+/** Also for a terminal that says it has none, as some pseudo-terminals do. */
 const COLUMNS_DEFAULT = 80;
 const CLEAR_LINE = '\r\u001b[2K';
 
@@ -45,6 +46,6 @@ export class LiveView {
     this.#isLooking = false;
     if (this.#isClosed) return;
     if (this.#json) this.#io.stdout.write(`${JSON.stringify(stats)}\n`);
-    else this.#io.stdout.write(CLEAR_LINE + liveLine(stats, this.#io.stdout.columns ?? COLUMNS_DEFAULT));
+    else this.#io.stdout.write(CLEAR_LINE + liveLine(stats, this.#io.stdout.columns || COLUMNS_DEFAULT));
   }
 }

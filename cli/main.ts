@@ -28,7 +28,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     const command = await parseArgs(args, {
       environment: io.environment,
       version: packageVersion(),
-      columns: io.stdout.columns ?? COLUMNS_DEFAULT,
+      columns: io.stdout.columns || COLUMNS_DEFAULT,
       readFile: (path) => readFileSync(path, 'utf8'),
     });
     switch (command.kind) {

@@ -101,6 +101,19 @@ test('a reload replaces every process without refusing a connection', { skip }, 
   assert.equal(master.ready, true);
 });
 
+test('a reload asked for during another runs after it, for code that is newer still', { skip }, async (t) => {
+  const { master } = bench(t, 'serves');
+  await master.start();
+  const first = master.reload(5000);
+  await new Promise((resolve) => setImmediate(resolve));
+  const second = master.reload(5000);
+  assert.equal(master.reload(5000), second);
+  await first;
+  const between = pids(master);
+  await second;
+  for (const pid of pids(master)) assert(!between.includes(pid));
+});
+
 test('questions are answered by every process, and one that fails is left out', { skip }, async (t) => {
   const { master } = bench(t, 'serves');
   await master.start();
