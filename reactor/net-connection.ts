@@ -61,7 +61,7 @@ export interface NetConnectionOptions {
   readonly canReset: boolean;
   /** A PROXY protocol v2 header comes first and names the client. */
   readonly expectsProxyHeader?: boolean;
-  /** Code of a failure before the connection is open. Default REACTOR_CONNECT_FAILED. */
+  /** Code of a failure once connected but not open yet. Default REACTOR_CONNECT_FAILED. */
   readonly handshakeFailure?: ReactorErrorCode;
   /** What a PROXY header read earlier said of the client. */
   readonly peer?: { readonly address: string; readonly port: number };
@@ -190,7 +190,9 @@ export class NetConnection extends Connection {
   socketFailed(error: NodeJS.ErrnoException): void {
     this.#closeReason = 'peer-reset';
     if (this.state !== 'connecting') return;
-    this.report(new ReactorError(this.#handshakeFailure, error.message, { cause: error }));
+    const isUnreached = error.syscall === 'connect' || error.syscall === 'getaddrinfo';
+    const code = isUnreached ? 'REACTOR_CONNECT_FAILED' : this.#handshakeFailure;
+    this.report(new ReactorError(code, error.message, { cause: error }));
   }
 
   /** @internal */

@@ -1,0 +1,255 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import tls from 'node:tls';
+import type { Handlers } from '../../reactor/handlers.js';
+import { TcpClient, type TcpClientOptions } from '../../reactor/tcp-client.js';
+import { AUTHORITY, SERVER_CERT, SERVER_KEY } from '../support/certificates.js';
+import { until } from '../support/until.js';
+
+const FAST = { firstMs: 1, capMs: 5 };
+
+/** A server that sends back every byte; it breaks its connections when the test ends. */
+async function echoServer(t: TestContext, server: net.Server = net.createServer()): Promise<Peer> {
+  const sockets = new Set<net.Socket>();
+  server.on(server instanceof tls.Server ? 'secureConnection' : 'connection', (socket: net.Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => {}); // broken off by the test
+    socket.pipe(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { port: (server.address() as net.AddressInfo).port, sockets, server };
+}
+
+interface Peer {
+  readonly port: number;
+  readonly sockets: ReadonlySet<net.Socket>;
+  readonly server: net.Server;
+}
+
+function clientOf(t: TestContext, options: TcpClientOptions): TcpClient {
+  const client = new TcpClient({ host: '127.0.0.1', ...options });
+  t.after(() => client.destroy());
+  return client;
+}
+
+async function unusedPort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+test('frames go out and come back, and end delivers before it closes', async (t) => {
+  const { port, sockets } = await echoServer(t);
+  const bodies: string[] = [];
+  const reasons: string[] = [];
+  const client = clientOf(t, {
+    port,
+    handlers: {
+      onConnect: (connection) => connection.send(5, 'from onConnect'),
+      onFrame: { 5: (_, frame) => void bodies.push(String(frame.body)) },
+      onClose: (_, reason) => void reasons.push(reason),
+    },
+  });
+  assert.equal(client.state, 'idle');
+  assert.equal(client.send(5, 'too early'), 'closed');
+  const connection = await client.connect();
+  assert.equal(connection, client.connection);
+  assert.equal(connection.remotePort, port);
+  assert.equal(client.send(5, 'from the client'), 'sent');
+  await until(() => bodies.length === 2);
+  assert.deepEqual(bodies, ['from onConnect', 'from the client']);
+  await client.end();
+  assert.deepEqual(reasons, ['ended']);
+  assert.equal(client.state, 'closed');
+  assert.equal(client.send(5, 'too late'), 'closed');
+  await until(() => sockets.size === 0);
+});
+
+test('a lost connection is made anew, and onConnect is called for each', async (t) => {
+  const { port, sockets } = await echoServer(t);
+  const reasons: string[] = [];
+  let connects = 0;
+  const client = clientOf(t, {
+    port,
+    reconnect: FAST,
+    handlers: { onConnect: () => void (connects += 1), onClose: (_, reason) => void reasons.push(reason) },
+  });
+  await client.connect();
+  for (const round of [1, 2, 3]) {
+    await until(() => sockets.size === 1 && client.state === 'open');
+    for (const socket of sockets) socket.resetAndDestroy();
+    await until(() => connects === round + 1);
+  }
+  assert.deepEqual(reasons, ['peer-reset', 'peer-reset', 'peer-reset']);
+});
+
+test('a server that comes up later is reached in the end; every failed attempt is reported with a code', async (t) => {
+  const port = await unusedPort();
+  const codes: string[] = [];
+  const client = clientOf(t, {
+    port,
+    reconnect: FAST,
+    handlers: { onError: (_, { code }) => void codes.push(code) },
+  });
+  const connected = client.connect();
+  await until(() => codes.length >= 2);
+  const server = net.createServer().listen(port, '127.0.0.1');
+  t.after(() => server.close());
+  server.on('connection', (socket) => socket.on('error', () => {}).resume());
+  await connected;
+  assert.equal(client.state, 'open');
+  assert.deepEqual([...new Set(codes)], ['REACTOR_CONNECT_FAILED']);
+});
+
+test('it gives up after attemptsMax failures in a row and says so once', async (t) => {
+  const port = await unusedPort();
+  const codes: string[] = [];
+  const givenUp: string[] = [];
+  const client = clientOf(t, {
+    port,
+    reconnect: { ...FAST, attemptsMax: 3 },
+    handlers: { onError: (_, { code }) => void codes.push(code) },
+    onGiveUp: ({ code }) => givenUp.push(code),
+  });
+  await assert.rejects(client.connect(), { code: 'REACTOR_CONNECT_FAILED' });
+  assert.equal(codes.length, 3);
+  assert.deepEqual(givenUp, ['REACTOR_CONNECT_FAILED']);
+  assert.equal(client.state, 'closed');
+  await assert.rejects(client.connect(), { code: 'REACTOR_CLOSED' });
+});
+
+test('without reconnect a lost connection ends the client', async (t) => {
+  const { port, sockets } = await echoServer(t);
+  const givenUp: string[] = [];
+  const client = clientOf(t, { port, reconnect: false, onGiveUp: ({ code }) => givenUp.push(code) });
+  await client.connect();
+  await until(() => sockets.size === 1);
+  for (const socket of sockets) socket.end();
+  await until(() => client.state === 'closed');
+  assert.deepEqual(givenUp, ['REACTOR_CONNECTION_CLOSED']);
+});
+
+test('a connection that the handlers end themselves is not made anew', async (t) => {
+  const { port } = await echoServer(t);
+  let connects = 0;
+  const client = clientOf(t, {
+    port,
+    reconnect: FAST,
+    handlers: { onConnect: () => void (connects += 1), onFrame: (connection) => connection.destroy() },
+  });
+  await client.connect();
+  client.send(1, 'bounce');
+  await until(() => client.state === 'closed');
+  assert.equal(connects, 1);
+});
+
+test('a throwing onConnect costs the connection and counts as one failure', async (t) => {
+  const { port } = await echoServer(t);
+  const codes: string[] = [];
+  const handlers: Handlers = {
+    onConnect: () => {
+      throw new Error('thrown');
+    },
+    onError: (_, { code }) => void codes.push(code),
+  };
+  const client = clientOf(t, { port, reconnect: { ...FAST, attemptsMax: 2 }, handlers });
+  await client.connect();
+  await until(() => client.state === 'closed');
+  assert.deepEqual(codes, ['REACTOR_HANDLER_FAILED', 'REACTOR_HANDLER_FAILED']);
+});
+
+test('an attempt that hangs ends with the connect timeout', async (t) => {
+  const { port } = await echoServer(t); // answers a TLS hello with the hello itself, or with nothing at all
+  const silent = net.createServer((socket) => socket.on('error', () => {}).resume());
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  t.after(() => silent.close());
+  const options = { tls: {}, reconnect: false, connectTimeoutMs: 60 } as const;
+  const hanging = clientOf(t, { ...options, port: (silent.address() as net.AddressInfo).port });
+  await assert.rejects(hanging.connect(), { code: 'REACTOR_TIMEOUT' });
+  const confused = clientOf(t, { ...options, connectTimeoutMs: 10_000, port });
+  await assert.rejects(confused.connect(), { code: 'REACTOR_TLS_FAILED' });
+  const refused = clientOf(t, { ...options, port: await unusedPort() });
+  await assert.rejects(refused.connect(), { code: 'REACTOR_CONNECT_FAILED' });
+});
+
+test('TLS connects by name with our authority, and not to a server nobody vouches for', async (t) => {
+  const { port } = await echoServer(t, tls.createServer({ cert: SERVER_CERT, key: SERVER_KEY }));
+  const bodies: string[] = [];
+  const trusting = clientOf(t, {
+    host: 'localhost',
+    port,
+    tls: { ca: AUTHORITY },
+    handlers: { onFrame: (_, frame) => void bodies.push(String(frame.body)) },
+  });
+  await trusting.connect();
+  trusting.send(1, 'sealed');
+  await until(() => bodies.length === 1);
+  assert.deepEqual(bodies, ['sealed']);
+  await trusting.end();
+  const wary = clientOf(t, { host: 'localhost', port, tls: {}, reconnect: false });
+  await assert.rejects(wary.connect(), { code: 'REACTOR_TLS_FAILED' });
+});
+
+test('a Unix socket is reached by its path', async (t) => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'reactor-net-client-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const socketPath = path.join(folder, 'echo.sock');
+  const server = net.createServer((socket) => socket.pipe(socket)).listen(socketPath);
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const bodies: string[] = [];
+  const client = clientOf(t, {
+    path: socketPath,
+    handlers: { onFrame: (_, { body }) => void bodies.push(String(body)) },
+  });
+  await client.connect();
+  client.send(1, 'local');
+  await until(() => bodies.length === 1);
+  await client.end();
+});
+
+test('ending the client stops an attempt, a wait, and a client that never began', async (t) => {
+  const port = await unusedPort();
+  const waiting = clientOf(t, { port, reconnect: { firstMs: 60_000, capMs: 60_000 } });
+  const never = waiting.connect();
+  await until(() => waiting.state === 'waiting');
+  await waiting.end();
+  await assert.rejects(never, { code: 'REACTOR_CLOSED' });
+
+  const { port: openPort } = await echoServer(t);
+  const attempting = clientOf(t, { port: openPort });
+  const stopped = attempting.connect();
+  await Promise.all([attempting.end(), assert.rejects(stopped, { code: 'REACTOR_CLOSED' })]);
+
+  const idle = clientOf(t, { port: openPort });
+  await idle.end();
+  assert.equal(idle.state, 'closed');
+});
+
+test('impossible options are refused with a code', () => {
+  const bad: TcpClientOptions[] = [
+    {},
+    { port: 0 },
+    { port: 1, path: '/x' },
+    { port: 1, reconnect: { attemptsMax: 0 } },
+    { port: 1, reconnect: { factor: 0 } },
+    { port: 1, tls: { caFile: '/nonexistent' } },
+    { port: 1, lowWaterBytes: 10, highWaterBytes: 5 },
+  ];
+  for (const options of bad) assert.throws(() => new TcpClient(options), { code: 'REACTOR_OPTION_INVALID' });
+});
