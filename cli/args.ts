@@ -86,12 +86,7 @@ function explain(message: string, args: readonly string[]): string {
 }
 
 function declareFlags<Options>(command: Argv, table: FlagTable<Options>): Argv {
-  let declared = command.option('config', {
-    type: 'string',
-    requiresArg: true,
-    describe: 'YAML file with flags as keys',
-    group: 'Running it:',
-  });
+  let declared = command;
   for (const flag of Object.values<Flag<unknown>>(table)) {
     declared = declared.option(flag.flag, {
       type: flag.value === undefined ? 'boolean' : 'string',
@@ -102,7 +97,12 @@ function declareFlags<Options>(command: Argv, table: FlagTable<Options>): Argv {
       ...(flag.fallbackText === undefined ? {} : { defaultDescription: flag.fallbackText }),
     });
   }
-  return declared;
+  return declared.option('config', {
+    type: 'string',
+    requiresArg: true,
+    describe: 'FILE: YAML with flags as keys',
+    group: 'Running it:',
+  });
 }
 
 function commandLineTexts<Options>(parsed: Parsed, table: FlagTable<Options>): FlagTexts {

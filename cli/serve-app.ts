@@ -16,6 +16,7 @@ import {
   type ServerOptions,
   TcpServer,
   UdpServer,
+  type UdpStats,
 } from '../reactor/index.js';
 import type { ListenAddress, ListenDescriptor, ListenPath } from './listen-address.js';
 import { figuresOf, type ProcessFigures } from './live-stats.js';
@@ -68,7 +69,7 @@ export class ServeApp {
 
   /** Brings the figures up to date for whoever looks; those of UDP are in the main thread's row. */
   async refresh(): Promise<void> {
-    const [stats] = await Promise.all([this.#udp?.stats(), this.#reactor.refresh()]);
+    const [stats] = await Promise.all([this.#udpStats(), this.#reactor.refresh()]);
     if (stats === undefined) return;
     const { values } = this.#reactor.counters.row('main');
     values[DATAGRAMS_RECEIVED] = stats.datagramsReceived;
@@ -85,6 +86,14 @@ export class ServeApp {
     const deadline = { drainTimeoutMs: this.#options.drainTimeoutMs };
     const closed = await Promise.all([this.#reactor.close(deadline), this.#udp?.close(deadline)]);
     return closed.every((server) => server?.drained !== false);
+  }
+
+  async #udpStats(): Promise<UdpStats | undefined> {
+    try {
+      return await this.#udp?.stats();
+    } catch {
+      return undefined; // its thread is being started again; the old figures stand meanwhile
+    }
   }
 
   #listenTcp(target: ListenAddress | ListenPath | ListenDescriptor): Promise<BoundAddress> {

@@ -2,12 +2,15 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
+import https from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import tls from 'node:tls';
 import { TRANSPORTS } from '../../reactor/index.js';
+import { AUTHORITY, CLIENT_CERT, CLIENT_KEY, SERVER_CERT, SERVER_KEY } from '../support/certificates.js';
 import { Command } from '../support/command.js';
 import { TlvClient, tlvFrame } from '../support/tlv.js';
 
@@ -93,6 +96,41 @@ test('a request that is on its way when a drain begins is answered', async (t) =
   command.child.kill('SIGTERM');
   assert.equal((await client.ask(1, 'x')).body.toString(), 'x');
   assert.equal(await command.exitCode, 0);
+});
+
+test('with a certificate TCP and HTTP speak TLS, and with an authority clients must show one', async (t) => {
+  const path = folder(t);
+  const files = { cert: SERVER_CERT, key: SERVER_KEY, ca: AUTHORITY };
+  const flags = Object.entries(files).flatMap(([name, text]) => {
+    writeFileSync(join(path, name), text);
+    return [`--tls-${name}`, join(path, name)];
+  });
+  const command = new Command(t, [
+    'serve',
+    '--json',
+    '--tcp',
+    LOCAL,
+    '--http',
+    LOCAL,
+    '--threads',
+    '1',
+    ...flags,
+  ]);
+  const { listen } = await command.ready();
+  const client = { ca: AUTHORITY, cert: CLIENT_CERT, key: CLIENT_KEY, agent: false };
+  const [response] = (await once(https.get(`https://${listen['http']}/`, client), 'response')) as [
+    IncomingMessage,
+  ];
+  assert.equal(response.statusCode, 200);
+  response.resume();
+  const [host, port] = listen['tcp']!.split(':');
+  const secure = tls.connect({ host, port: Number(port), ...client });
+  t.after(() => secure.destroy());
+  secure.write(tlvFrame(1, 'secret'));
+  const [answer] = (await once(secure, 'data')) as [Buffer];
+  assert.deepEqual(answer, tlvFrame(1, 'secret'));
+  const stranger = https.get(`https://${listen['http']}/`, { ca: AUTHORITY, agent: false });
+  await assert.rejects(once(stranger, 'response'));
 });
 
 test('every line on standard output is JSON with --json, and figures follow the ready line', async (t) => {
