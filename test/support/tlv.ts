@@ -72,7 +72,10 @@ export class TlvClient {
       const chunk = this.socket.read() as Buffer | null;
       if (chunk !== null) return chunk;
       if (this.socket.readableEnded || this.socket.destroyed) return null;
-      await Promise.race([once(this.socket, 'readable'), once(this.socket, 'close')]);
+      const settled = new AbortController(); // takes the listener back that was not called
+      const { signal } = settled;
+      await Promise.race([once(this.socket, 'readable', { signal }), once(this.socket, 'close', { signal })]);
+      settled.abort();
     }
   }
 }
