@@ -12,12 +12,19 @@ import { Backoff } from './backoff.js';
 import { ReactorError } from './errors.js';
 import type { EventLoop, TimerHandle } from './event-loop.js';
 import { type ListenAddress, type ListenTarget, listenWithNode } from './listening-socket.js';
-import { LISTEN_BACKLOG } from './limits.js';
 import { ACCEPT_PAUSED, type CounterRow } from './shared-counters.js';
 
-/** The listening descriptor an acceptor owns, or where to listen when there is no addon. */
+/** A listening descriptor that stays the main reactor's, so that a thread that dies cannot leak it. */
+export interface SharedListener {
+  readonly fd: number;
+  /** Tells whether `fd` still is that socket: main may have closed it, and the number may be reused. */
+  readonly inode: number;
+  readonly backlog: number;
+}
+
+/** What to accept from, or where to listen when there is no addon. */
 export type AcceptorSource =
-  | { readonly kind: 'descriptor'; readonly addon: Addon; readonly fd: number }
+  | { readonly kind: 'descriptor'; readonly addon: Addon; readonly listener: SharedListener }
   | { readonly kind: 'node'; readonly target: ListenTarget };
 
 export interface AcceptorSink {
@@ -54,24 +61,25 @@ export class Acceptor {
     return this.#server === null && !this.#isClosed;
   }
 
-  /** @throws ReactorError REACTOR_PORT_IN_USE, REACTOR_LISTEN_FAILED */
+  /** @throws ReactorError REACTOR_PORT_IN_USE, REACTOR_LISTEN_FAILED, REACTOR_FD_LIMIT, REACTOR_CLOSED */
   async start(): Promise<ListenAddress> {
+    const source = this.#source;
+    const target =
+      source.kind === 'node'
+        ? source.target
+        : { fd: ownDescriptor(source.addon, source.listener), backlog: source.listener.backlog };
     const server = this.#createServer();
     this.#server = server;
-    const source = this.#source;
-    return listenWithNode(
-      server,
-      source.kind === 'node' ? source.target : { fd: source.addon.dupFd(source.fd), backlog: LISTEN_BACKLOG },
-    );
+    return listenWithNode(server, target);
   }
 
-  /** Stops accepting for good and gives the descriptor back; idempotent. */
-  async close(): Promise<void> {
+  /** Stops accepting for good; idempotent. Connections that were accepted stay. */
+  close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     if (this.#retry !== null) this.#loop.cancel(this.#retry);
-    await this.#stop();
-    if (this.#source.kind === 'descriptor') this.#source.addon.closeFd(this.#source.fd);
+    this.#retry = null;
+    this.#stop();
   }
 
   #createServer(): net.Server {
@@ -111,7 +119,7 @@ export class Acceptor {
     const message = 'close to the descriptor limit (ulimit -n): accepting is paused';
     this.#sink.troubled(new ReactorError('REACTOR_FD_LIMIT', message, { cause }));
     if (this.#source.kind === 'node') return; // closing would lose the queue: newcomers are refused one by one
-    void this.#stop();
+    this.#stop();
     this.#retryLater();
   }
 
@@ -120,21 +128,27 @@ export class Acceptor {
       this.#retry = null;
       if (this.#isClosed) return;
       if (this.#isShort()) this.#retryLater();
-      else this.start().catch((error: ReactorError) => this.#sink.troubled(error));
+      else this.start().catch((error: ReactorError) => this.#restartFailed(error));
     });
+  }
+
+  #restartFailed(error: ReactorError): void {
+    if (this.#isClosed) return;
+    this.#stop();
+    this.#sink.troubled(error);
+    if (error.code !== 'REACTOR_CLOSED') this.#retryLater();
   }
 
   /** Whether a new descriptor would be among the last ones. */
   #isShort(): boolean {
     if (this.#source.kind !== 'descriptor') return false;
-    const { addon, fd } = this.#source;
+    const { addon, listener } = this.#source;
     try {
-      const probe = addon.dupFd(fd);
+      const probe = ownDescriptor(addon, listener);
       addon.closeFd(probe);
       return this.#isNearLimit(probe);
     } catch (error) {
-      if (isDescriptorShortage(error)) return true;
-      throw error;
+      return (error as ReactorError).code === 'REACTOR_FD_LIMIT'; // start() meets any other error again
     }
   }
 
@@ -145,12 +159,33 @@ export class Acceptor {
     return fd >= soft - headroom(soft);
   }
 
-  #stop(): Promise<void> {
-    const server = this.#server;
+  /** Closes the socket at once; 'close' of the server itself may wait for connections and is of no interest. */
+  #stop(): void {
+    this.#server?.close();
     this.#server = null;
-    if (server === null) return Promise.resolve();
-    return new Promise((resolve) => server.close(() => resolve()));
   }
+}
+
+/**
+ * A number of our own for the listening socket.
+ * @throws ReactorError REACTOR_FD_LIMIT, REACTOR_CLOSED when main has closed it, REACTOR_LISTEN_FAILED
+ */
+function ownDescriptor(addon: Addon, { fd, inode }: SharedListener): number {
+  let own = -1;
+  try {
+    own = addon.dupFd(fd);
+    if (addon.socketInode(own) === inode) return own;
+  } catch (cause) {
+    const { EBADF, ENOTSOCK } = constants.errno;
+    if (isDescriptorShortage(cause)) {
+      throw new ReactorError('REACTOR_FD_LIMIT', 'no descriptor is left for the listening socket', { cause });
+    }
+    if (!(cause instanceof AddonError && (cause.errno === EBADF || cause.errno === ENOTSOCK))) {
+      throw new ReactorError('REACTOR_LISTEN_FAILED', String(cause), { cause });
+    }
+  }
+  if (own !== -1) addon.closeFd(own);
+  throw new ReactorError('REACTOR_CLOSED', 'the listening socket is closed');
 }
 
 /** The descriptor under a node:net socket; -1 once it is destroyed. */

@@ -2,12 +2,17 @@
 // reactor.ts opens it, opens it again on every thread that restarts, and closes it.
 // The descriptors stay ours while threads come and go, so newcomers wait in the kernel meanwhile.
 
-import fs from 'node:fs/promises';
-
 import type { Addon } from '../addon/index.js';
-import { Acceptor, descriptorOf } from './acceptor.js';
+import { Acceptor, descriptorOf, type SharedListener } from './acceptor.js';
 import { ReactorError } from './errors.js';
-import { type ListenAddress, type ListenTarget, openDescriptors } from './listening-socket.js';
+import {
+  type ListenAddress,
+  type ListenTarget,
+  openDescriptors,
+  removeSocketFile,
+  reservePort,
+  type SocketFile,
+} from './listening-socket.js';
 import { THREAD_START_TIMEOUT_MS } from './limits.js';
 import type { AcceptMode, Reactor } from './reactor.js';
 import type { ServiceSpec } from './service.js';
@@ -21,126 +26,191 @@ export interface ListenerOptions {
   readonly application: unknown;
 }
 
+/**
+ * Who accepts here: the reactor's mode; 'inline' without threads; and without the addon, where no
+ * descriptor can be shared, every thread through Node's own SO_REUSEPORT, or thread 0 alone.
+ */
+type Mode = AcceptMode | 'inline' | 'node-reuseport' | 'node-single';
+
 /** Added to a drain deadline for the answer itself. */
 const ANSWER_GRACE_MS = 5000;
+const START_OPTIONS = { timeoutMs: THREAD_START_TIMEOUT_MS };
 
 export class Listener {
   spec: ServiceSpec;
   address: ListenAddress = {};
   readonly #reactor: Reactor;
   readonly #options: ListenerOptions;
-  readonly #mode: AcceptMode | 'inline' | 'node-reuseport';
-  /** Listening descriptors we keep: one, or one per thread ('reuseport'). */
-  #fds: readonly number[] = [];
+  readonly #mode: Mode;
+  /** Listening sockets we keep: one, or one per thread ('reuseport'). */
+  #sockets: readonly SharedListener[] = [];
+  #socketFile: SocketFile | null = null;
   #acceptor: Acceptor | null = null;
+  /** Version of the code on each thread that has the service. */
+  readonly #versions = new Map<number, number>();
+  /** Reloads asked for; every attempt is a version of its own, since Node remembers a failed import too. */
+  #reloads = 0;
+  #reloading: Promise<void> = Promise.resolve();
 
   constructor(reactor: Reactor, options: ListenerOptions, spec: ServiceSpec) {
     this.#reactor = reactor;
     this.#options = options;
     this.spec = spec;
+    const isShareable = canReusePort(options.target);
     if (reactor.inline !== null) this.#mode = 'inline';
-    else if (reactor.addon === null) this.#mode = 'node-reuseport';
-    else if (reactor.accept === 'reuseport' && !canReusePort(options.target)) this.#mode = 'shared';
+    else if (reactor.addon === null) this.#mode = isShareable ? 'node-reuseport' : 'node-single';
+    else if (reactor.accept === 'reuseport' && !isShareable) this.#mode = 'shared';
     else this.#mode = reactor.accept;
   }
 
-  /** Brings the service up on every thread, then accepts. @throws ReactorError */
-  async open(): Promise<void> {
-    const { inline, addon, threads } = this.#reactor;
+  /** Opens the listening sockets; newcomers wait in the kernel. @throws ReactorError */
+  async bind(): Promise<void> {
+    const { addon, threads } = this.#reactor;
     const { target } = this.#options;
+    if (addon === null) {
+      if (this.#mode === 'node-reuseport') this.address = await reservePort(target);
+      return;
+    }
+    const opened = await openDescriptors(addon, target, this.#mode === 'reuseport' ? threads : 0);
+    const { backlog } = target;
+    this.#sockets = opened.fds.map((fd) => ({ fd, inode: addon.socketInode(fd), backlog }));
+    this.#socketFile = opened.socketFile;
+    this.address = opened.address;
+  }
+
+  /**
+   * Brings the service up on every thread that is up now, then accepts. Threads that start later bring it up
+   * themselves, as they do when they are lost meanwhile. @throws ReactorError
+   */
+  async open(): Promise<void> {
+    const { inline, addon } = this.#reactor;
     if (inline !== null) {
       await inline.addService(this.spec, this.#options.application);
-    }
-    if (addon !== null) {
-      const opened = await openDescriptors(addon, target, this.#mode === 'reuseport' ? threads : 0);
-      this.#fds = opened.fds;
-      this.address = opened.address;
-    }
-    if (inline !== null) {
-      const source = addon === null ? { target } : { fd: addon.dupFd(this.#fds[0]!) };
-      const bound = await inline.listen({ serviceId: this.spec.id, source, limits: this.#options.limits });
+      const bound = await inline.listen(this.#listenOrder(0));
       if (addon === null) this.address = bound as ListenAddress;
       return;
     }
-    const up = this.#reactor.threadStatus.filter(({ state }) => state === 'up').map(({ thread }) => thread);
-    if (this.#mode === 'node-reuseport') {
-      for (const thread of up) await this.openOn(thread); // the first one picks the port
-    } else {
-      await Promise.all(up.map((thread) => this.openOn(thread)));
-    }
+    const up = this.#reactor.threadsUp;
+    const results = await Promise.allSettled(up.map((thread) => this.openOn(thread)));
+    const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+    const failure = failures.find((error) => !isThreadLost(error));
+    if (failure !== undefined) throw failure;
+    if (up.length > 0 && failures.length === up.length) throw failures[0]; // the module takes its thread along
     if (this.#mode === 'master') await this.#acceptOnMain(addon!);
   }
 
-  /** Brings the service up on one thread, and accepting too where threads accept by themselves. */
-  async openOn(thread: number): Promise<void> {
-    const { loop } = this.#reactor;
-    const options = { timeoutMs: THREAD_START_TIMEOUT_MS };
-    await loop.call(thread, TASKS.addService, this.spec, options);
-    if (this.#mode === 'master') return;
-    const { limits } = this.#options;
-    const source =
-      this.#mode === 'node-reuseport' ? { target: this.#nodeTarget() } : { fd: this.#dupFor(thread) };
-    const order: ListenOrder = { serviceId: this.spec.id, source, limits };
-    const inode = 'fd' in source ? this.#reactor.addon!.socketInode(source.fd) : 0;
-    try {
-      const bound = (await loop.call(thread, TASKS.listen, order, options)) as ListenAddress;
-      if (this.#mode === 'node-reuseport') this.address = bound;
-    } catch (error) {
-      // Lost on its way, the descriptor is still ours; taken over, it was closed by its thread.
-      if ('fd' in source) this.#reactor.addon!.closeSocketIf(source.fd, inode);
-      throw error;
-    }
+  /** Whether the thread has the service in its present version. */
+  isOpenOn(thread: number): boolean {
+    return this.#versions.get(thread) === this.spec.version;
   }
 
-  /** @throws ReactorError REACTOR_HANDLERS_INVALID */
-  async reload(): Promise<void> {
-    if (this.#options.application !== undefined) return; // given as values: there is no module to load anew
-    const spec = { ...this.spec, version: this.spec.version + 1 };
-    const { inline, loop } = this.#reactor;
-    if (inline === null) {
-      const up = this.#reactor.threadStatus.filter(({ state }) => state === 'up');
-      await Promise.all(
-        up.map(({ thread }) =>
-          loop.call(thread, TASKS.reloadService, spec, { timeoutMs: THREAD_START_TIMEOUT_MS }),
-        ),
-      );
-    } else {
-      await inline.reloadService(spec);
+  /** Brings the service up on one thread, accepting too where threads accept by themselves; or up to date. */
+  async openOn(thread: number): Promise<void> {
+    const { loop } = this.#reactor;
+    const { spec } = this;
+    if (this.#versions.has(thread)) {
+      await this.#reloadOn(thread, spec);
+      return;
     }
-    this.spec = spec;
+    await loop.call(thread, TASKS.addService, spec, START_OPTIONS);
+    const isAccepting = this.#mode === 'node-single' ? thread === 0 : this.#mode !== 'master';
+    if (isAccepting) {
+      const bound = await loop.call(thread, TASKS.listen, this.#listenOrder(thread), START_OPTIONS);
+      if (this.#mode === 'node-single') this.address = bound as ListenAddress;
+    }
+    this.#versions.set(thread, spec.version);
+  }
+
+  /** The thread has ended; its successor starts from nothing. */
+  forget(thread: number): void {
+    this.#versions.delete(thread);
+  }
+
+  /**
+   * One reload at a time, in the order they were asked for.
+   * @throws ReactorError REACTOR_HANDLERS_INVALID: every thread that could not load the new code keeps its old.
+   */
+  reload(): Promise<void> {
+    const reloaded = this.#reloading.then(() => this.#reload());
+    this.#reloading = reloaded.catch(() => {}); // whoever asked is told; the next one starts afresh
+    return reloaded;
   }
 
   async stopAccepting(): Promise<void> {
     const { inline, loop } = this.#reactor;
-    await this.#acceptor?.close();
+    this.#acceptor?.close();
     this.#acceptor = null;
-    if (inline !== null) await inline.stopListening(this.spec.id);
-    else if (this.#mode !== 'master') {
+    inline?.stopListening(this.spec.id);
+    if (inline === null && this.#mode !== 'master') {
       await this.#reactor.onEveryThread((thread) => loop.call(thread, TASKS.stopListening, this.spec.id));
     }
-    for (const fd of this.#fds) this.#reactor.addon!.closeFd(fd);
-    this.#fds = [];
-    const { path } = this.#options.target;
-    if (path !== undefined && !path.startsWith('\0')) await fs.rm(path, { force: true });
+    const sockets = this.#sockets;
+    const socketFile = this.#socketFile;
+    this.#sockets = [];
+    this.#socketFile = null;
+    for (const { fd } of sockets) this.#reactor.addon!.closeFd(fd);
+    if (socketFile !== null) await removeSocketFile(socketFile);
   }
 
   /** Stops accepting and drains. Resolves to how many connections were cut off at the deadline. */
   async close(deadlineMs: number): Promise<number> {
     await this.stopAccepting();
-    const { inline, loop } = this.#reactor;
+    const { inline } = this.#reactor;
     if (inline !== null) return await inline.removeService(this.spec.id, deadlineMs);
-    let cut = 0;
+    const cuts = await Promise.all(this.#reactor.threadsUp.map((thread) => this.closeOn(thread, deadlineMs)));
+    return cuts.reduce((sum, cut) => sum + cut, 0);
+  }
+
+  /** Drains one thread's connections. A thread that is lost or does not answer cuts off all it has. */
+  async closeOn(thread: number, deadlineMs: number): Promise<number> {
+    const { loop, occupancy } = this.#reactor;
+    const connections = occupancy.openOn(thread);
     const order = { serviceId: this.spec.id, deadlineMs };
-    await this.#reactor.onEveryThread(async (thread) => {
-      const timeoutMs = deadlineMs + ANSWER_GRACE_MS;
-      cut += (await loop.call(thread, TASKS.removeService, order, { timeoutMs })) as number;
-    });
-    return cut;
+    try {
+      return (await loop.call(thread, TASKS.removeService, order, {
+        timeoutMs: deadlineMs + ANSWER_GRACE_MS,
+      })) as number;
+    } catch (error) {
+      this.#reactor.log('warn', error, { thread });
+      return connections;
+    }
+  }
+
+  async #reload(): Promise<void> {
+    if (this.#options.application !== undefined) return; // given as values: there is no module to load anew
+    this.#reloads += 1;
+    const spec = { ...this.spec, version: this.#reloads };
+    const { inline } = this.#reactor;
+    if (inline !== null) {
+      await inline.reloadService(spec);
+      this.spec = spec;
+      return;
+    }
+    await this.#reloadAll(this.#reactor.threadsUp, spec);
+    this.spec = spec;
+    // Threads that came up meanwhile did so with the code before.
+    await this.#reloadAll(
+      this.#reactor.threadsUp.filter((thread) => this.#versions.has(thread) && !this.isOpenOn(thread)),
+      spec,
+    );
+  }
+
+  async #reloadAll(threads: readonly number[], spec: ServiceSpec): Promise<void> {
+    const results = await Promise.allSettled(threads.map((thread) => this.#reloadOn(thread, spec)));
+    for (const result of results) {
+      // A thread that is lost starts again with whatever code is the present one then.
+      if (result.status === 'rejected' && !isThreadLost(result.reason)) throw result.reason;
+    }
+  }
+
+  async #reloadOn(thread: number, spec: ServiceSpec): Promise<void> {
+    await this.#reactor.loop.call(thread, TASKS.reloadService, spec, START_OPTIONS);
+    this.#versions.set(thread, spec.version);
   }
 
   async #acceptOnMain(addon: Addon): Promise<void> {
     const { loop, counters, handOff } = this.#reactor;
-    const source = { kind: 'descriptor', addon, fd: addon.dupFd(this.#fds[0]!) } as const;
+    const source = { kind: 'descriptor', addon, listener: this.#socketFor(0) } as const;
     this.#acceptor = new Acceptor(loop, counters.row('main'), source, {
       accepted: (socket) => {
         const accepted = descriptorOf(socket);
@@ -150,26 +220,32 @@ export class Listener {
         socket.destroy(); // our copy of the number; the connection lives on in `fd`
         handOff!.give(this.spec.id, fd, peer, this.#options.limits);
       },
-      troubled: (error) => {
-        counters.row('main').countError(error.code);
-        this.#reactor.log('warn', error);
-      },
+      troubled: (error) => this.#reactor.troubled(error),
     });
     await this.#acceptor.start();
   }
 
-  #dupFor(thread: number): number {
-    const fd = this.#fds[this.#mode === 'reuseport' ? thread : 0];
-    if (fd === undefined) throw new ReactorError('REACTOR_CLOSED', 'the server has stopped listening');
-    return this.#reactor.addon!.dupFd(fd);
+  #listenOrder(thread: number): ListenOrder {
+    const { limits, target } = this.#options;
+    const serviceId = this.spec.id;
+    if (this.#reactor.addon !== null) return { serviceId, source: this.#socketFor(thread), limits };
+    if (this.#mode !== 'node-reuseport') return { serviceId, source: { target }, limits };
+    const { port } = this.address;
+    return { serviceId, source: { target: { ...target, port, reusePort: true } }, limits };
   }
 
-  #nodeTarget(): ListenTarget {
-    const { port } = this.address;
-    return { ...this.#options.target, ...(port === undefined ? {} : { port }), reusePort: true };
+  /** @throws ReactorError REACTOR_CLOSED */
+  #socketFor(thread: number): SharedListener {
+    const socket = this.#sockets[this.#mode === 'reuseport' ? thread : 0];
+    if (socket === undefined) throw new ReactorError('REACTOR_CLOSED', 'the server has stopped listening');
+    return socket;
   }
 }
 
 function canReusePort(target: ListenTarget): boolean {
   return target.path === undefined && target.fd === undefined;
+}
+
+function isThreadLost(error: unknown): boolean {
+  return error instanceof ReactorError && error.code === 'REACTOR_THREAD_LOST';
 }

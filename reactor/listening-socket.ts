@@ -43,6 +43,15 @@ export interface ListenAddress {
 export interface ListeningDescriptors {
   readonly address: ListenAddress;
   readonly fds: readonly number[];
+  /** The file of a Unix socket that we made; null for all others. */
+  readonly socketFile: SocketFile | null;
+}
+
+/** A file in the file system, told from another one of the same name. */
+export interface SocketFile {
+  readonly path: string;
+  readonly device: number;
+  readonly inode: number;
 }
 
 /**
@@ -55,11 +64,12 @@ export async function openDescriptors(
   reusePortCount: number,
 ): Promise<ListeningDescriptors> {
   if (target.fd !== undefined) {
-    return { address: addon.localAddress(target.fd), fds: [addon.dupFd(target.fd)] };
+    return { ...takeGiven(addon, target.fd), socketFile: null };
   }
   if (target.path !== undefined) {
     await removeStaleSocket(target.path);
-    return { address: { path: target.path }, fds: [listenOnPath(addon, target.path, target.backlog)] };
+    const fds = [listenOnPath(addon, target.path, target.backlog)];
+    return { address: { path: target.path }, fds, socketFile: await socketFileAt(target.path) };
   }
   const hosts = await resolveHosts(target.host);
   const fds: number[] = [];
@@ -70,7 +80,7 @@ export async function openDescriptors(
     while (fds.length < count) {
       fds.push(listenOn(addon, first.host, { ...target, port: first.port }, true).fd);
     }
-    return { address: { host: first.host, port: first.port }, fds };
+    return { address: { host: first.host, port: first.port }, fds, socketFile: null };
   } catch (error) {
     for (const fd of fds) addon.closeFd(fd);
     throw error;
@@ -105,6 +115,14 @@ export function formatAddress(address: ListenAddress): string {
   if (address.path !== undefined) return address.path;
   const host = address.host ?? '';
   return `${host.includes(':') ? `[${host}]` : host}:${address.port ?? 0}`;
+}
+
+function takeGiven(addon: Addon, fd: number): { address: ListenAddress; fds: readonly number[] } {
+  try {
+    return { address: addon.localAddress(fd), fds: [addon.dupFd(fd)] };
+  } catch (cause) {
+    throw listenError(cause as NodeJS.ErrnoException, `descriptor ${fd}`);
+  }
 }
 
 function listenOnFirst(
@@ -168,6 +186,32 @@ async function resolveHosts(host: string | undefined): Promise<readonly string[]
   } catch (cause) {
     throw new ReactorError('REACTOR_LISTEN_FAILED', `cannot resolve the host '${host}'`, { cause });
   }
+}
+
+/**
+ * Finds a port for threads that each listen with Node's own SO_REUSEPORT, and makes sure that it is no
+ * stranger's: with that option two servers started by mistake would share it in silence.
+ * @throws ReactorError REACTOR_PORT_IN_USE, REACTOR_LISTEN_FAILED
+ */
+export async function reservePort(target: ListenTarget): Promise<ListenAddress> {
+  const server = net.createServer();
+  try {
+    return await listenWithNode(server, target);
+  } finally {
+    server.close();
+  }
+}
+
+/** Removes the file unless it is another one by now: a newer server's, at the same path. */
+export async function removeSocketFile({ path, device, inode }: SocketFile): Promise<void> {
+  const now = await fs.lstat(path).catch(() => null); // gone: somebody was tidier than we
+  if (now !== null && now.dev === device && now.ino === inode) await fs.rm(path, { force: true });
+}
+
+async function socketFileAt(path: string): Promise<SocketFile | null> {
+  if (path.startsWith('\0')) return null;
+  const stat = await fs.lstat(path).catch(() => null); // gone already: then there is nothing to remove
+  return stat === null ? null : { path, device: stat.dev, inode: stat.ino };
 }
 
 async function removeStaleSocket(path: string): Promise<void> {

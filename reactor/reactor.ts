@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
-import { Worker } from 'node:worker_threads';
+import { type MessagePort, Worker } from 'node:worker_threads';
 
 import { type Addon, addonMissingReason, loadAddon } from '../addon/index.js';
 import { Backoff, type BackoffOptions } from './backoff.js';
@@ -124,24 +124,18 @@ export class Reactor {
     this.#pool = new BufferPool(this.threads === 0 ? (options.pool ?? {}) : {}, slotCount, this.#budget);
     this.#mesh = ThreadMesh.create({ threads: this.threads });
     this.#loop = new EventLoop(this.#mesh.seat, this.#pool, undefined, {
-      onTaskError: (error) => this.log('error', error),
+      onTaskError: (error) => this.troubled(error),
     });
     this.#gauges = new ThreadGauges(this.#loop, this.counters.row('main'));
-    this.#loop.register(TASKS.trouble, (report) => this.#troubled(report as TroubleReport));
+    this.#loop.register(TASKS.trouble, (report) => this.#logTrouble(report as TroubleReport));
     const dispatch = createDispatch(options.dispatch ?? 'round-robin');
     this.#handOff =
       this.addon === null || this.threads === 0
         ? null
-        : new HandOff(
-            this.addon,
-            this.#loop,
-            this.occupancy,
-            new Int32Array(this.#adopted),
-            dispatch,
-            (error) => {
-              this.#refused(error);
-            },
-          );
+        : new HandOff(this.addon, this.#loop, this.occupancy, new Int32Array(this.#adopted), dispatch, {
+            refused: (error) => this.#refused(error),
+            troubled: (error) => this.troubled(error),
+          });
     this.#inline =
       this.threads > 0
         ? null
@@ -193,8 +187,15 @@ export class Reactor {
     }));
   }
 
+  /** Sub-reactors that run and have their services. */
+  get threadsUp(): readonly number[] {
+    return this.#slots.filter(({ state }) => state === 'up').map(({ thread }) => thread);
+  }
+
   /** Starts the sub-reactors; `listen` of any server does it for you. Idempotent. */
   start(): Promise<void> {
+    // Between the end of the only thread and its restart nothing else may be there to keep the process alive.
+    if (this.#starting === null && this.threads > 0) this.#loop.ref();
     this.#starting ??= Promise.all(this.#slots.map((slot) => this.#startThread(slot))).then(() => {});
     return this.#starting;
   }
@@ -205,14 +206,17 @@ export class Reactor {
    * @internal servers call it
    */
   async attach(options: ListenerOptions, makeSpec: (serviceId: number) => ServiceSpec): Promise<Listener> {
-    if (this.#closing !== null) throw new ReactorError('REACTOR_CLOSED', 'the reactor is closed');
+    this.#checkOpen();
     await this.start();
     const spec = makeSpec(this.#nextServiceId);
     this.#nextServiceId += 1;
     const listener = new Listener(this, options, spec);
-    this.#listeners.set(spec.id, listener);
     try {
+      await listener.bind();
+      this.#checkOpen();
+      this.#listeners.set(spec.id, listener); // from here on threads that start look after it
       await listener.open();
+      this.#checkOpen();
     } catch (error) {
       this.#listeners.delete(spec.id);
       await listener.close(0);
@@ -266,9 +270,15 @@ export class Reactor {
 
   /** Runs `task` for each sub-reactor that is up; one that fails is logged and does not stop the others. */
   async onEveryThread(task: (thread: number) => Promise<unknown>): Promise<void> {
-    const up = this.threadStatus.filter(({ state }) => state === 'up');
-    const results = await Promise.allSettled(up.map(({ thread }) => task(thread)));
+    const up = this.#inline === null ? this.threadsUp : [0];
+    const results = await Promise.allSettled(up.map((thread) => task(thread)));
     for (const result of results) if (result.status === 'rejected') this.log('warn', result.reason);
+  }
+
+  /** Counts and logs an error of the main reactor that was dealt with. @internal */
+  troubled(error: ReactorError): void {
+    this.counters.row('main').countError(error.code);
+    this.log('warn', error);
   }
 
   /** @internal */
@@ -277,6 +287,11 @@ export class Reactor {
     this.#options.logger?.[level]({ code, ...fields }, message ?? String(error));
   }
 
+  #checkOpen(): void {
+    if (this.#closing !== null) throw new ReactorError('REACTOR_CLOSED', 'the reactor is closed');
+  }
+
+  /** @throws ReactorError when it did not come up; its restart is arranged already. */
   async #startThread(slot: ThreadSlot): Promise<void> {
     const { thread } = slot;
     assert(slot.state === 'down');
@@ -296,42 +311,68 @@ export class Reactor {
       name: `reactor-${thread}`,
       cpus: this.#options.pin === true ? [thread % availableParallelism()] : [],
     };
-    const worker = new Worker(new URL('./sub-reactor.worker.js', import.meta.url), {
-      workerData: start,
-      transferList: [...transferList],
-      execArgv: [],
-      name: start.name,
-    });
+    const worker = this.#createWorker(slot, start, transferList);
     slot.worker = worker;
     worker.on('error', (error) => this.log('error', error, { thread }));
     const exited = new Promise<never>((_, reject) => {
       worker.once('exit', (exitCode) => {
-        this.#threadEnded(slot, exitCode);
-        reject(
-          new ReactorError(
-            'REACTOR_THREAD_LOST',
-            `sub-reactor ${thread} ended with ${exitCode} while starting`,
-          ),
-        );
+        this.#threadEnded(slot, `ended with ${exitCode}`);
+        reject(lostWhileStarting(thread, `ended with ${exitCode}`));
       });
     });
-    exited.catch(() => {}); // only a start that is under way wants to know; the restart is #threadEnded's
-    await Promise.race([this.#prepareThread(slot), exited]);
+    try {
+      await Promise.race([this.#prepareThread(slot), exited]);
+    } catch (error) {
+      if (slot.worker === worker) await worker.terminate(); // it runs but cannot serve
+      throw error;
+    }
+  }
+
+  #createWorker(slot: ThreadSlot, start: WorkerStart, transferList: readonly MessagePort[]): Worker {
+    try {
+      return new Worker(new URL('./sub-reactor.worker.js', import.meta.url), {
+        workerData: start,
+        transferList: [...transferList],
+        execArgv: [],
+        name: start.name,
+      });
+    } catch (cause) {
+      const reason = `cannot be started: ${(cause as Error).message}`;
+      this.#threadEnded(slot, reason);
+      throw lostWhileStarting(slot.thread, reason);
+    }
   }
 
   /** Gives a new thread its services; from then on it takes connections. */
   async #prepareThread(slot: ThreadSlot): Promise<void> {
-    await this.#loop.call(slot.thread, TASKS.refresh, undefined, { timeoutMs: THREAD_START_TIMEOUT_MS });
-    for (const listener of this.#listeners.values()) await listener.openOn(slot.thread);
+    const { thread } = slot;
+    await this.#loop.call(thread, TASKS.refresh, undefined, { timeoutMs: THREAD_START_TIMEOUT_MS });
+    for (;;) {
+      // Looked for anew each time: servers come, go and reload while this one is being brought up.
+      const next = [...this.#listeners.values()].find((listener) => !listener.isOpenOn(thread));
+      if (next === undefined) break;
+      await this.#openOn(next, thread);
+    }
     slot.state = 'up';
-    this.#handOff?.threadUp(slot.thread);
+    this.#handOff?.threadUp(thread);
   }
 
-  #threadEnded(slot: ThreadSlot, exitCode: number): void {
+  async #openOn(listener: Listener, thread: number): Promise<void> {
+    const isWanted = (): boolean => this.#listeners.has(listener.spec.id);
+    try {
+      await listener.openOn(thread);
+    } catch (error) {
+      if (isWanted()) throw error;
+    }
+    if (!isWanted()) await listener.closeOn(thread, 0);
+  }
+
+  #threadEnded(slot: ThreadSlot, how: string): void {
     const { thread } = slot;
     slot.worker = null;
     slot.state = 'down';
     this.#mesh.lost(thread);
+    for (const listener of this.#listeners.values()) listener.forget(thread);
     const lost = this.occupancy.openOn(thread);
     if (this.#handOff === null) this.occupancy.forget(thread);
     else this.#handOff.threadDown(thread);
@@ -344,7 +385,7 @@ export class Reactor {
     slot.restarts += 1;
     if (performance.now() - slot.startedMs > STABLE_MS) slot.backoff.reset();
     const delayMs = slot.backoff.nextDelayMs();
-    const error = new ReactorError('REACTOR_THREAD_LOST', `sub-reactor ${thread} ended with ${exitCode}`);
+    const error = new ReactorError('REACTOR_THREAD_LOST', `sub-reactor ${thread} ${how}`);
     this.counters.row('main').countError(error.code);
     this.log('error', error, { thread, connectionsLost: lost, restartInMs: delayMs });
     this.#loop.runAfter(delayMs, () => {
@@ -371,7 +412,8 @@ export class Reactor {
     await worker.terminate();
   }
 
-  #troubled(report: TroubleReport): void {
+  /** What a sub-reactor has counted already. */
+  #logTrouble(report: TroubleReport): void {
     this.log('warn', report, { thread: report.thread });
   }
 
@@ -395,6 +437,10 @@ export class Reactor {
     this.#options.logger?.warn({ threads: wanted }, addonMissingReason() ?? 'the native addon is missing');
     return 0;
   }
+}
+
+function lostWhileStarting(thread: number, how: string): ReactorError {
+  return new ReactorError('REACTOR_THREAD_LOST', `sub-reactor ${thread} ${how} while starting`);
 }
 
 function choice<T extends string>(name: string, value: T, allowed: readonly T[]): T {

@@ -5,8 +5,8 @@
 import net from 'node:net';
 
 import { type Addon, loadAddon } from '../addon/index.js';
-import { Acceptor, type AcceptorSource, descriptorOf } from './acceptor.js';
-import { errorToWire, ReactorError } from './errors.js';
+import { Acceptor, type AcceptorSource, descriptorOf, type SharedListener } from './acceptor.js';
+import { errorToWire, ReactorError, type ReactorErrorCode } from './errors.js';
 import type { EventLoop } from './event-loop.js';
 import { loadHandlers } from './handler-module.js';
 import { ADOPT_TASK, decodeHandOff } from './hand-off.js';
@@ -34,8 +34,8 @@ export interface SubReactorContext {
 /** Argument of the task that makes a sub-reactor accept by itself. */
 export interface ListenOrder {
   readonly serviceId: number;
-  /** A listening descriptor that becomes this thread's, or where to listen without an addon. */
-  readonly source: { readonly fd: number } | { readonly target: ListenTarget };
+  /** The listening socket, or where to listen without an addon. */
+  readonly source: SharedListener | { readonly target: ListenTarget };
   readonly limits: OccupancyLimits;
 }
 
@@ -54,7 +54,6 @@ export const TASKS = {
   stopListening: 'reactor.listen.stop',
   refresh: 'reactor.refresh',
   sample: 'reactor.sample',
-  stop: 'reactor.stop',
   trouble: 'reactor.trouble',
 } as const;
 
@@ -66,6 +65,8 @@ export class SubReactor {
   readonly #addon: Addon | null = loadAddon();
   readonly #readInto: ReadInto = createReadInto();
   readonly #services = new Map<number, Service>();
+  /** Services that drain: they take no more connections. */
+  readonly #draining = new Set<number>();
   readonly #acceptors = new Map<number, Acceptor>();
   readonly #sampler: RequestSampler = new RequestSampler(Math.random);
   readonly #gauges: ThreadGauges;
@@ -105,7 +106,7 @@ export class SubReactor {
             this.#context.counters,
             this.#sampler,
             this.#readInto,
-            this.#trouble,
+            this.trouble,
             spec,
             loaded,
           )
@@ -113,7 +114,7 @@ export class SubReactor {
             this.#loop,
             this.#context.counters,
             this.#sampler,
-            this.#trouble,
+            this.trouble,
             spec,
             loaded,
           );
@@ -125,35 +126,36 @@ export class SubReactor {
     await this.#service(spec.id).reload(await loadHandlers(this.#loop, spec));
   }
 
-  /** Accepts on this thread. With a descriptor it owns it, also when this fails. */
+  /** Accepts on this thread. @throws ReactorError see Acceptor.start */
   async listen(order: ListenOrder): Promise<unknown> {
     const { serviceId, source, limits } = order;
     const service = this.#service(serviceId);
     const acceptor = new Acceptor(this.#loop, this.#context.counters, this.#acceptorSource(source), {
       accepted: (socket) => this.#acceptHere(service, socket, limits),
-      troubled: (error) => this.#trouble(error),
+      troubled: (error) => this.trouble(error),
     });
     this.#acceptors.set(serviceId, acceptor);
     try {
       return await acceptor.start();
     } catch (error) {
       this.#acceptors.delete(serviceId);
-      await acceptor.close();
+      acceptor.close();
       throw error;
     }
   }
 
-  async stopListening(serviceId: number): Promise<void> {
-    const acceptor = this.#acceptors.get(serviceId);
+  stopListening(serviceId: number): void {
+    this.#acceptors.get(serviceId)?.close();
     this.#acceptors.delete(serviceId);
-    await acceptor?.close();
   }
 
   /** Drains the service's connections; resolves to how many were cut off at the deadline. */
   async removeService(serviceId: number, deadlineMs: number): Promise<number> {
-    await this.stopListening(serviceId);
+    this.stopListening(serviceId);
+    this.#draining.add(serviceId);
     const cut = (await this.#services.get(serviceId)?.drain(deadlineMs)) ?? 0;
     this.#services.delete(serviceId);
+    this.#draining.delete(serviceId);
     return cut;
   }
 
@@ -168,9 +170,10 @@ export class SubReactor {
     if (incarnation !== this.#context.incarnation) return; // meant for a predecessor; main gave it to another
     const service = this.#services.get(serviceId);
     const peer = address === '' ? undefined : address;
-    if (service === undefined) {
+    if (service === undefined || this.#draining.has(serviceId)) {
       this.#addon?.closeFd(fd);
       this.#leave(peer);
+      this.#refused('REACTOR_CLOSED');
     } else {
       this.#adopt(service, fd, peer);
     }
@@ -182,8 +185,7 @@ export class SubReactor {
     const address = socket.remoteAddress;
     const refusal = this.#context.occupancy.admit(this.#context.thread, address, limits);
     if (refusal !== null) {
-      this.#context.counters.values[CONNECTIONS_REFUSED]! += 1;
-      this.#context.counters.countError(refusal.code);
+      this.#refused(refusal.code);
       socket.destroy();
       return;
     }
@@ -210,8 +212,13 @@ export class SubReactor {
       if (typeof source === 'number') this.#addon?.closeFd(source);
       else source.destroy();
       this.#leave(address);
-      this.#trouble(error);
+      this.trouble(error);
     }
+  }
+
+  #refused(code: ReactorErrorCode): void {
+    this.#context.counters.values[CONNECTIONS_REFUSED]! += 1;
+    this.#context.counters.countError(code);
   }
 
   #leave(address: string | undefined): void {
@@ -222,7 +229,7 @@ export class SubReactor {
     if ('target' in source) return { kind: 'node', target: source.target };
     if (this.#addon === null)
       throw new ReactorError('REACTOR_ADDON_MISSING', 'a listening descriptor needs the addon');
-    return { kind: 'descriptor', addon: this.#addon, fd: source.fd };
+    return { kind: 'descriptor', addon: this.#addon, listener: source };
   }
 
   #service(serviceId: number): Service {
@@ -232,8 +239,8 @@ export class SubReactor {
     return service;
   }
 
-  /** Counts an error and sends it to whoever keeps the log. */
-  readonly #trouble = (error: unknown): void => {
+  /** Counts an error and sends it to whoever keeps the log. Never throws. */
+  readonly trouble = (error: unknown): void => {
     const { code, message } = errorToWire(error, 'REACTOR_HANDLER_FAILED');
     if (error instanceof ReactorError) this.#context.counters.countError(error.code);
     const report = { thread: this.#context.thread, code, message: message.slice(0, TROUBLE_TEXT_MAX) };

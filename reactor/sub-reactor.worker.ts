@@ -10,7 +10,7 @@ import { MeshSeat, type MeshSeatData } from './mesh-seat.js';
 import { SharedBudget } from './shared-budget.js';
 import { SharedCounters, type SharedCountersMemory } from './shared-counters.js';
 import { SharedOccupancy, type SharedOccupancyMemory } from './shared-occupancy.js';
-import { SubReactor, TASKS } from './sub-reactor.js';
+import { SubReactor } from './sub-reactor.js';
 
 /** Everything a sub-reactor needs to start; all memory in it is shared. */
 export interface WorkerStart {
@@ -35,9 +35,7 @@ if (start.cpus.length > 0) addon?.setThreadAffinity([...start.cpus]);
 
 const pool = new BufferPool(start.pool, start.thread, new SharedBudget(start.budget));
 const loop = new EventLoop(MeshSeat.join(start.mesh), pool, undefined, {
-  onTaskError: (error) => {
-    loop.post('main', TASKS.trouble, { thread: start.thread, ...error.toWire() });
-  },
+  onTaskError: (error) => subReactor.trouble(error), // the loop runs nothing before this module is evaluated
 });
 loop.ref(); // a thread without connections waits for work
 const subReactor = new SubReactor(loop, {
