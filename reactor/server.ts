@@ -64,6 +64,7 @@ export abstract class Server<T> {
   readonly #limits: OccupancyLimits;
   readonly #target: ListenTarget;
   #listener: Listener | null = null;
+  #isStarting = false;
 
   /** Starts nothing yet. @throws ReactorError REACTOR_OPTION_INVALID */
   constructor(options: ServerOptions, handlers: HandlersOption<T>) {
@@ -74,6 +75,7 @@ export abstract class Server<T> {
     this.#ownsReactor = options.reactor === undefined;
     this.reactor = options.reactor ?? new Reactor(options);
     if (!isModule(handlers) && this.reactor.inline === null) {
+      if (this.#ownsReactor) void this.reactor.close(); // it has descriptors already
       throw invalid(
         'handlers must be the URL of a module: functions cannot cross to other threads (threads: 0 takes them)',
       );
@@ -91,7 +93,10 @@ export abstract class Server<T> {
    * @throws ReactorError REACTOR_PORT_IN_USE, REACTOR_LISTEN_FAILED, REACTOR_HANDLERS_INVALID, REACTOR_CLOSED
    */
   async listen(): Promise<ListenAddress> {
-    if (this.#listener !== null) throw new ReactorError('REACTOR_CLOSED', 'the server listens already');
+    if (this.#listener !== null || this.#isStarting) {
+      throw new ReactorError('REACTOR_CLOSED', 'the server listens already');
+    }
+    this.#isStarting = true;
     try {
       const application = await this.#application();
       this.#listener = await this.reactor.attach(
@@ -101,6 +106,8 @@ export abstract class Server<T> {
     } catch (error) {
       if (this.#ownsReactor) await this.reactor.close({ drainTimeoutMs: 0 });
       throw error;
+    } finally {
+      this.#isStarting = false;
     }
     return this.#listener.address;
   }

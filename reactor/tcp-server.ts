@@ -25,10 +25,12 @@ export class TcpServer extends Server<HandlerModule | Handlers> {
 
   /** Starts nothing yet. @throws ReactorError REACTOR_OPTION_INVALID */
   constructor(options: TcpServerOptions) {
-    super(options, options.handlers);
-    this.#codec = options.codec ?? TLV;
-    this.#limits = resolveConnectionLimits(options);
-    createCodec(this.#codec); // judged here, where the mistake is, and not on every thread
+    const codec = options.codec ?? TLV;
+    createCodec(codec); // judged here, where the mistake is, and not on every thread
+    const limits = resolveConnectionLimits(options);
+    super(options, options.handlers); // only now: the reactor it makes has descriptors
+    this.#codec = codec;
+    this.#limits = limits;
   }
 
   protected override describe(common: CommonSpec): ServiceSpec {
