@@ -4,6 +4,7 @@
 
 import { parse as parseYaml } from 'yaml';
 import yargs, { type Argv } from 'yargs';
+import { takeActivatedSockets } from '../reactor/index.js';
 import { type Flag, type FlagTable, type FlagTexts, resolveFlags, UsageError } from './flags.js';
 import { nearest } from './nearest.js';
 import { completeServeOptions, SERVE_FLAGS, type ServeOptions } from './serve-options.js';
@@ -33,7 +34,8 @@ export async function parseArgs(args: readonly string[], context: ArgsContext): 
     environment: context.environment,
     file: fileTexts(parsed, SERVE_FLAGS, context),
   });
-  return { kind: 'serve', options: completeServeOptions(options) };
+  const activated = takeActivatedSockets(context.environment).map(({ name, fd }) => [name, fd] as const);
+  return { kind: 'serve', options: completeServeOptions(options, new Map(activated)) };
 }
 
 type Parsed = Readonly<Record<string, unknown>>;

@@ -1,5 +1,5 @@
-// The value of --tcp, --http, --udp and --metrics: HOST:PORT in its spellings, and back to text.
-// serve-options.ts reads flags with it; ready-line.ts writes what a server really listens on. Pure.
+// The values of --tcp, --http, --udp, --unix and --metrics, in all their spellings.
+// serve-options.ts reads flags with it. Pure.
 
 import { isIP } from 'node:net';
 import { UsageError } from './flags.js';
@@ -19,15 +19,21 @@ export interface ListenDescriptor {
   readonly fd: number;
 }
 
+/** A socket that systemd opened, by the FileDescriptorName= of its unit. */
+export interface ListenActivated {
+  readonly activated: string;
+}
+
 /** sun_path on Linux, without its ending zero. */
 const UNIX_PATH_BYTES_MAX = 107;
 
-/** `H:P`, `[::1]:P`, `:P` and `P` (with the given host), `fd:N`, or `off`. */
-export function readListen(hostDefault: string): (text: string) => ListenAddress | ListenDescriptor | 'off' {
+/** `H:P`, `[::1]:P`, `:P` and `P` (with the given host), `fd:N`, `systemd:NAME`, or `off`. */
+export function readListen(
+  hostDefault: string,
+): (text: string) => ListenAddress | ListenDescriptor | ListenActivated | 'off' {
   return (text) => {
-    if (text === 'off') return 'off';
-    const fd = /^fd:(\d+)$/.exec(text)?.[1];
-    if (fd !== undefined) return { fd: Number(fd) };
+    const given = readGiven(text);
+    if (given !== null) return given;
     const match = /^(?:\[([^\]]+)\]:|([^:[\]]*):)?(\d{1,5})$/.exec(text);
     const port = Number(match?.[3]);
     const host = match?.[1] ?? (match?.[2] || hostDefault);
@@ -39,16 +45,18 @@ export function readListen(hostDefault: string): (text: string) => ListenAddress
   };
 }
 
-/** A path, `fd:N`, or `off`. */
-export function readListenPath(text: string): ListenPath | ListenDescriptor | 'off' {
-  if (text === 'off') return 'off';
-  const fd = /^fd:(\d+)$/.exec(text)?.[1];
-  if (fd !== undefined) return { fd: Number(fd) };
+/** A path, `fd:N`, `systemd:NAME`, or `off`. */
+export function readListenPath(text: string): ListenPath | ListenDescriptor | ListenActivated | 'off' {
+  const given = readGiven(text);
+  if (given !== null) return given;
   if (text !== '' && Buffer.byteLength(text) <= UNIX_PATH_BYTES_MAX) return { path: text };
   throw new UsageError(`"${text}" should be a path of 1 to ${UNIX_PATH_BYTES_MAX} bytes, or off`);
 }
 
-/** `127.0.0.1:9000` or `[::1]:9000`. */
-export function formatAddress({ host, port }: ListenAddress): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+/** What is no address: somebody else opened the socket, or there is none. */
+function readGiven(text: string): ListenDescriptor | ListenActivated | 'off' | null {
+  if (text === 'off') return 'off';
+  const [, kind, value] = /^(fd|systemd):(.+)$/.exec(text) ?? [];
+  if (kind === 'systemd' && value !== undefined) return { activated: value };
+  return kind === 'fd' && /^\d+$/.test(value ?? '') ? { fd: Number(value) } : null;
 }

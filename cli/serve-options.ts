@@ -27,6 +27,7 @@ import {
 } from './flags.js';
 import {
   type ListenAddress,
+  type ListenActivated,
   type ListenDescriptor,
   type ListenPath,
   readListen,
@@ -36,14 +37,14 @@ import {
 /** The dispatch functions that have a name; a program may also give one of its own. */
 const DISPATCH_RULES = ['round-robin', 'least-connections', 'hash'] as const;
 
-type Listen = ListenAddress | ListenDescriptor | 'off';
+type Listen = ListenAddress | ListenDescriptor | ListenActivated | 'off';
 
 /** As given: null where a flag was not. */
 export interface ServeFlags {
   tcp: Listen | null;
   http: Listen | null;
   udp: Listen | null;
-  unix: ListenPath | ListenDescriptor | 'off' | null;
+  unix: ListenPath | ListenDescriptor | ListenActivated | 'off' | null;
   metrics: Listen | null;
   threads: number;
   processes: number;
@@ -316,20 +317,24 @@ export const SERVE_FLAGS: FlagTable<ServeFlags> = {
   },
 };
 
+/** Descriptors of the sockets that systemd opened, by name. */
+export type ActivatedSockets = ReadonlyMap<string, number>;
+
 /**
- * Turns the flags into complete options: default listeners where none was named, and what must agree does.
+ * Turns the flags into complete options: default listeners where none was named, sockets of systemd looked up,
+ * and what must agree does.
  * @throws UsageError
  */
-export function completeServeOptions(flags: ServeFlags): ServeOptions {
+export function completeServeOptions(flags: ServeFlags, activated: ActivatedSockets): ServeOptions {
   const listeners = [flags.tcp, flags.http, flags.udp, flags.unix];
   const alone = listeners.every((listen) => listen === null || listen === 'off');
   const options: ServeOptions = {
     ...flags,
-    tcp: chosen(flags.tcp, alone ? { host: EVERYWHERE, port: 9000 } : null),
-    http: chosen(flags.http, alone ? { host: EVERYWHERE, port: 8080 } : null),
-    udp: chosen(flags.udp, null),
-    unix: chosen(flags.unix, null),
-    metrics: chosen(flags.metrics, alone ? { host: LOOPBACK, port: 9100 } : null),
+    tcp: chosen('tcp', flags.tcp, alone ? { host: EVERYWHERE, port: 9000 } : null, activated),
+    http: chosen('http', flags.http, alone ? { host: EVERYWHERE, port: 8080 } : null, activated),
+    udp: chosen('udp', flags.udp, null, activated),
+    unix: chosen('unix', flags.unix, null, activated),
+    metrics: chosen('metrics', flags.metrics, alone ? { host: LOOPBACK, port: 9100 } : null, activated),
   };
   checkTogether(options);
   return options;
@@ -359,9 +364,20 @@ export function processFlags(options: ServeOptions, index: number): string[] {
   return flags;
 }
 
-function chosen<T>(listen: T | 'off' | null, fallback: T | null): T | null {
+function chosen<T extends ListenAddress | ListenPath>(
+  flag: string,
+  listen: T | ListenDescriptor | ListenActivated | 'off' | null,
+  fallback: T | null,
+  activated: ActivatedSockets,
+): T | ListenDescriptor | null {
   if (listen === 'off') return null;
-  return listen ?? fallback;
+  if (listen === null || !('activated' in listen)) return listen ?? fallback;
+  const fd = activated.get(listen.activated);
+  if (fd !== undefined) return { fd };
+  const names = [...activated.keys()].join(', ') || 'none at all';
+  throw new UsageError(
+    `--${flag}: systemd opened no socket named "${listen.activated}" for us; it opened ${names}`,
+  );
 }
 
 function checkTogether(options: ServeOptions): void {

@@ -79,3 +79,4 @@ export { UdpClient, type UdpClientOptions } from './udp-client.js';
 export type { UdpHandlerModule, UdpHandlers, UdpPeer, UdpSendOutcome } from './udp-handlers.js';
 export type { UdpAddress } from './udp-service.js';
 export type { UdpStats } from './udp-socket.js';
+export { type ActivatedSocket, takeActivatedSockets } from './socket-activation.js';

@@ -79,6 +79,21 @@ test('an address is read in each of its spellings', async () => {
   }
 });
 
+test('a socket of systemd is found by its name, and a missing one is wrong usage', async () => {
+  const environment = {
+    LISTEN_PID: String(process.pid),
+    LISTEN_FDS: '2',
+    LISTEN_FDNAMES: 'web:control',
+  };
+  const { http, unix } = await serveOptions('--http systemd:web --unix systemd:control', { ...environment });
+  assert.deepEqual([http, unix], [{ fd: 3 }, { fd: 4 }]);
+  const missing = serveOptions('--tcp systemd:game', { ...environment });
+  await assert.rejects(
+    missing,
+    /--tcp: systemd opened no socket named "game" for us; it opened web, control$/,
+  );
+});
+
 test('wrong usage is one line that names the flag and what would be right', async () => {
   const mistakes: [line: string, said: RegExp][] = [
     ['serve --thread 2', /^--thread: no such flag; did you mean --threads\?/],
