@@ -28,6 +28,9 @@ export interface FastifyLike {
 /** Everything an HTTP handler module may return; an Express app is an `HttpRequestHandler`. */
 export type HttpApplication = HttpRequestHandler | HttpHandlers | FastifyLike | http.Server | https.Server;
 
+/** Node asks whether the last two have listeners, so they get one of ours only beside the application's. */
+const REQUEST_EVENTS = ['request', 'checkContinue', 'checkExpectation'] as const;
+
 export interface HttpApp {
   readonly server: http.Server | https.Server;
   /**
@@ -37,6 +40,9 @@ export interface HttpApp {
   close(answered: Promise<unknown>): Promise<void>;
 }
 
+/** Hears of every request before the application does. */
+export type RequestObserver = (request: http.IncomingMessage, response: http.ServerResponse) => void;
+
 /**
  * @param onHandlerError is told of a plain handler that threw or rejected; its request was answered with 500.
  * @throws ReactorError REACTOR_HANDLERS_INVALID: this is none of the forms above, or its start-up failed.
@@ -44,21 +50,35 @@ export interface HttpApp {
 export async function toHttpApp(
   application: unknown,
   onHandlerError: (error: ReactorError) => void,
+  onRequest: RequestObserver,
 ): Promise<HttpApp> {
-  if (isServer(application)) return ownServer(application);
+  if (isServer(application)) return observed(ownServer(application), onRequest);
   if (typeof application === 'function') {
-    return plainApp({ onRequest: application as HttpRequestHandler }, onHandlerError);
+    return plainApp({ onRequest: application as HttpRequestHandler }, onHandlerError, onRequest);
   }
   if (typeof application === 'object' && application !== null) {
-    if (isFastify(application)) return await fastifyApp(application);
+    if (isFastify(application)) return observed(await fastifyApp(application), onRequest);
     if ('onRequest' in application && typeof application.onRequest === 'function') {
-      return plainApp(application as HttpHandlers, onHandlerError);
+      return plainApp(application as HttpHandlers, onHandlerError, onRequest);
     }
   }
   throw invalid('gave neither a request handler, an http.Server, a Fastify instance nor { onRequest }');
 }
 
-function plainApp(handlers: HttpHandlers, onHandlerError: (error: ReactorError) => void): HttpApp {
+/** An application with a server of its own: the observer is its first listener, wherever requests are heard. */
+function observed(app: HttpApp, onRequest: RequestObserver): HttpApp {
+  for (const event of REQUEST_EVENTS) {
+    if (event === 'request' || app.server.listenerCount(event) > 0)
+      app.server.prependListener(event, onRequest);
+  }
+  return app;
+}
+
+function plainApp(
+  handlers: HttpHandlers,
+  onHandlerError: (error: ReactorError) => void,
+  onRequest: RequestObserver,
+): HttpApp {
   const fail = (response: http.ServerResponse, error: unknown): void => {
     answerFailure(response);
     onHandlerError(
@@ -66,6 +86,7 @@ function plainApp(handlers: HttpHandlers, onHandlerError: (error: ReactorError) 
     );
   };
   const server = http.createServer((request, response) => {
+    onRequest(request, response);
     try {
       const result = handlers.onRequest(request, response);
       if (result instanceof Promise) result.catch((error: unknown) => fail(response, error));

@@ -61,7 +61,7 @@ export class HttpHost implements Service {
       onError: logError,
       sampler: {
         begin: () => sampler.begin(),
-        finish: (ticket, { request, response }, startedMs) => {
+        finish: (ticket, request, response, startedMs) => {
           const durationMs = performance.now() - startedMs;
           sampler.finish(ticket, {
             name: `${request.method ?? ''} ${request.url ?? ''}`,

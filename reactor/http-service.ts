@@ -1,6 +1,8 @@
 // Serves HTTP on sockets that were accepted elsewhere: one service per sub-reactor, over the thread's application.
 // A sub-reactor adopts the socket and calls adopt(); node:http parses, answers, keeps alive and upgrades.
-// Leaves accepting, connection limits and the choice of thread to others; http-channels.ts counts requests.
+// Leaves accepting, connection limits and the choice of thread to others.
+// A request costs one call here when it begins and nothing when it ends: what is still under way is found out
+// by looking at each connection's latest answer, when somebody asks.
 
 import type http from 'node:http';
 import type net from 'node:net';
@@ -8,14 +10,6 @@ import tls from 'node:tls';
 
 import { ReactorError } from './errors.js';
 import { type HttpApp, toHttpApp } from './http-app.js';
-import {
-  abandonRequests,
-  listenToRequests,
-  type PublishedRequest,
-  type RequestOwner,
-  type RequestRecord,
-  watchRequests,
-} from './http-channels.js';
 import { DRAIN_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS, UNHEARD_GRACE_MS } from './limits.js';
 import { NOT_SAMPLED } from './request-sample.js';
 
@@ -32,8 +26,6 @@ export interface HttpServiceOptions {
   timeoutCheckIntervalMs?: number;
   /** Told of some requests, chosen evenly, as they begin; their times go there when they are answered. */
   sampler?: HttpRequestSampler;
-  /** Called after every whole answer; `durationMs` runs from the parsed headers to the last byte handed to the kernel. */
-  onRequestDone?: (request: http.IncomingMessage, response: http.ServerResponse, durationMs: number) => void;
   /** User code failed (REACTOR_HANDLER_FAILED) or a TLS handshake did (REACTOR_TLS_FAILED). */
   onError?: (error: ReactorError) => void;
 }
@@ -42,15 +34,22 @@ export interface HttpRequestSampler {
   /** Whether this request is one of the sample; called for every request, so it has to be cheap. */
   begin(): number;
   /** A sampled request was answered; `ticket` is what `begin` gave. */
-  finish(ticket: number, published: PublishedRequest, startedMs: number): void;
+  finish(
+    ticket: number,
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+    startedMs: number,
+  ): void;
 }
 
 export interface HttpServiceStats {
   /** Open connections, those that were upgraded and those still in a TLS handshake included. */
   readonly connections: number;
   readonly connectionsAdopted: number;
+  /** Connections with a request whose answer is not out yet; several pipelined on one count once. */
   readonly requestsActive: number;
   readonly requestsStarted: number;
+  /** Requests whose answer was handed to the kernel whole. */
   readonly requestsDone: number;
   /** Requests whose connection ended before their answer did. */
   readonly requestsAborted: number;
@@ -59,8 +58,15 @@ export interface HttpServiceStats {
 /** Not in Node's typings, but in Node 20, 22 and 24. */
 type TunableServer = http.Server & { connectionsCheckingInterval: number };
 
-const STARTED_MS: unique symbol = Symbol('reactor-net http request start');
-type TimedResponse = http.ServerResponse & { [STARTED_MS]?: number };
+const RECORD: unique symbol = Symbol('reactor-net http connection');
+
+/** What is known of one connection. */
+interface ConnectionRecord {
+  readonly service: HttpService;
+  /** The answer that goes out last, under way or long gone; null before the first request. */
+  latest: http.ServerResponse | null;
+}
+type RecordedSocket = net.Socket & { [RECORD]?: ConnectionRecord };
 
 /** How node:http hands work to an application; everything else stays with the server that owns the socket. */
 const APPLICATION_EVENTS = ['request', 'checkContinue', 'checkExpectation', 'upgrade', 'connect'] as const;
@@ -82,15 +88,14 @@ export async function createHttpService(
   application: unknown,
   options: HttpServiceOptions = {},
 ): Promise<HttpService> {
-  const app = await toHttpApp(application, (error) => options.onError?.(error));
+  const app = await toHttpApp(application, (error) => options.onError?.(error), requestStarted);
   return new HttpService(app, options);
 }
 
-export class HttpService implements RequestOwner {
+export class HttpService {
   readonly #options: HttpServiceOptions;
   readonly #tlsServer: tls.Server | null;
-  readonly #stopListening: () => void;
-  readonly #open = new Map<net.Socket, RequestRecord>();
+  readonly #open = new Map<net.Socket, ConnectionRecord>();
   #backend: Backend;
   /** Replaced applications whose server still parses for connections it was given. */
   readonly #retired = new Set<Backend>();
@@ -99,7 +104,6 @@ export class HttpService implements RequestOwner {
   #onDrained: (() => void) | null = null;
   #adopted = 0;
   #started = 0;
-  #done = 0;
   #aborted = 0;
 
   /** Use `createHttpService`. */
@@ -107,7 +111,6 @@ export class HttpService implements RequestOwner {
     this.#options = options;
     this.#backend = startBackend(app, options);
     this.#tlsServer = options.tls === undefined ? null : this.#createTlsServer(options.tls);
-    this.#stopListening = listenToRequests();
   }
 
   get connections(): number {
@@ -115,16 +118,19 @@ export class HttpService implements RequestOwner {
   }
 
   get requestsActive(): number {
-    return this.#started - this.#done - this.#aborted;
+    let active = 0;
+    for (const record of this.#open.values()) if (!isIdle(record)) active += 1;
+    return active;
   }
 
   get stats(): HttpServiceStats {
+    const { requestsActive } = this;
     return {
       connections: this.connections,
       connectionsAdopted: this.#adopted,
-      requestsActive: this.requestsActive,
+      requestsActive,
       requestsStarted: this.#started,
-      requestsDone: this.#done,
+      requestsDone: this.#started - this.#aborted - requestsActive,
       requestsAborted: this.#aborted,
     };
   }
@@ -154,14 +160,14 @@ export class HttpService implements RequestOwner {
    * @throws ReactorError REACTOR_HANDLERS_INVALID, REACTOR_OPTION_INVALID: the old application goes on.
    */
   async replaceApplication(application: unknown): Promise<void> {
-    const app = await toHttpApp(application, (error) => this.#options.onError?.(error));
+    const app = await toHttpApp(application, (error) => this.#options.onError?.(error), requestStarted);
     if (app.server === this.#backend.app.server) return;
     const old = this.#backend;
     this.#backend = startBackend(app, this.#options);
     this.#retired.add(old);
     for (const { app: retired } of this.#retired) forward(retired.server, app.server);
     const answered = [...this.#open.values()].flatMap(({ latest }) =>
-      latest === null ? [] : [closed(latest)],
+      latest === null || latest.writableFinished ? [] : [closed(latest)],
     );
     old.app.close(Promise.all(answered)).catch((cause: unknown) => this.#closeFailed(cause));
     this.#endIfUnused(old);
@@ -177,30 +183,20 @@ export class HttpService implements RequestOwner {
     return this.#closing;
   }
 
-  requestStarted(record: RequestRecord, response: TimedResponse): void {
+  /** @internal One of its connections brought a request. */
+  requestStarted(
+    record: ConnectionRecord,
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+  ): void {
+    record.latest = response;
     this.#started += 1;
-    const { sampler } = this.#options;
-    if (sampler !== undefined) {
-      const ticket = sampler.begin();
-      if (ticket !== NOT_SAMPLED) record.sampled = { response, ticket, startedMs: performance.now() };
-    }
-    if (this.#options.onRequestDone !== undefined) response[STARTED_MS] = performance.now();
     if (this.#state !== 'open') response.shouldKeepAlive = false;
-  }
-
-  requestDone(record: RequestRecord, { request, response, socket }: PublishedRequest): void {
-    this.#done += 1;
-    // Its headers may have promised keep-alive before draining began.
-    if (this.#state !== 'open' && record.active === 0) setImmediate(closeIfIdle, socket, record);
-    const { sampled } = record;
-    if (sampled?.response === response) {
-      record.sampled = null;
-      this.#options.sampler?.finish(sampled.ticket, { request, response, socket }, sampled.startedMs);
-    }
-    const { onRequestDone } = this.#options;
-    if (onRequestDone === undefined) return;
-    const nowMs = performance.now();
-    onRequestDone(request, response, nowMs - ((response as TimedResponse)[STARTED_MS] ?? nowMs));
+    const { sampler } = this.#options;
+    const ticket = sampler?.begin() ?? NOT_SAMPLED;
+    if (ticket === NOT_SAMPLED) return;
+    const startedMs = performance.now();
+    response.once('finish', () => sampler?.finish(ticket, request, response, startedMs));
   }
 
   #serve(socket: net.Socket): void {
@@ -212,11 +208,12 @@ export class HttpService implements RequestOwner {
 
   /** `backend` is null during a TLS handshake. */
   #track(socket: net.Socket, backend: Backend | null): void {
-    const record = watchRequests(socket, this);
+    const record: ConnectionRecord = { service: this, latest: null };
+    (socket as RecordedSocket)[RECORD] = record;
     this.#open.set(socket, record);
     if (backend !== null) backend.connections += 1;
     socket.on('close', () => {
-      this.#aborted += abandonRequests(record);
+      if (!isIdle(record)) this.#aborted += 1;
       this.#open.delete(socket);
       if (backend !== null) {
         backend.connections -= 1;
@@ -245,8 +242,12 @@ export class HttpService implements RequestOwner {
 
   async #close(deadlineMs: number): Promise<number> {
     this.#state = 'draining';
-    for (const { latest } of this.#open.values())
-      if (latest?.headersSent === false) latest.shouldKeepAlive = false;
+    for (const [socket, record] of this.#open) {
+      if (record.latest === null || isIdle(record)) continue;
+      if (!record.latest.headersSent) record.latest.shouldKeepAlive = false;
+      // Its headers may have promised keep-alive already.
+      record.latest.once('finish', () => setImmediate(closeIfIdle, socket, record));
+    }
     // One turn of the loop for the kernel's side: a request that has arrived already is still served.
     await new Promise((resolve) => setImmediate(resolve));
     this.#closeIdle();
@@ -271,7 +272,6 @@ export class HttpService implements RequestOwner {
     await drained;
     clearTimeout(unheard);
     this.#state = 'closed';
-    this.#stopListening();
     this.#backend.closeServer();
     return destroyed;
   }
@@ -326,6 +326,16 @@ function forward(from: http.Server, to: http.Server): void {
   }
 }
 
+/** Hears every request of this thread's applications; other servers of the thread are not our business. */
+function requestStarted(request: http.IncomingMessage, response: http.ServerResponse): void {
+  const record = (request.socket as RecordedSocket)[RECORD];
+  record?.service.requestStarted(record, request, response);
+}
+
+function isIdle({ latest }: ConnectionRecord): boolean {
+  return latest === null || latest.writableFinished;
+}
+
 /** Resolves when this answer is out or its connection has ended. */
 function closed(response: http.ServerResponse): Promise<void> {
   return new Promise((resolve) => response.once('close', () => resolve()));
@@ -336,6 +346,6 @@ function rawSocketOf(socket: tls.TLSSocket): net.Socket {
   return (socket as unknown as { readonly _parent: net.Socket })._parent;
 }
 
-function closeIfIdle(socket: net.Socket, record: RequestRecord): void {
-  if (record.active === 0) socket.destroySoon();
+function closeIfIdle(socket: net.Socket, record: ConnectionRecord): void {
+  if (isIdle(record)) socket.destroySoon();
 }

@@ -4,6 +4,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { test } from 'node:test';
 import type { ReactorError } from '../../reactor/errors.js';
+import { NOT_SAMPLED } from '../../reactor/request-sample.js';
 import { createHttpService } from '../../reactor/http-service.js';
 import { exchange, serveHttp } from '../support/http-front.js';
 import { until } from '../support/until.js';
@@ -116,7 +117,8 @@ test('a client that vanishes before its answer is counted as aborted, and a late
   assert.equal(service.stats.requestsDone, 0);
 });
 
-test('onRequestDone sees every answer with its duration', async (t) => {
+test('a sampled request is told with its answer and its start, one that is not costs nothing', async (t) => {
+  let asked = 0;
   const seen: [string | undefined, number, boolean][] = [];
   const { port } = await serveHttp(
     t,
@@ -125,15 +127,19 @@ test('onRequestDone sees every answer with its duration', async (t) => {
       setTimeout(() => response.end('x'), 20);
     },
     {
-      onRequestDone: ({ url }, { statusCode }, durationMs) =>
-        seen.push([url, statusCode, durationMs >= 15 && durationMs < 10_000]),
+      sampler: {
+        begin: () => (asked++ % 2 === 0 ? 7 : NOT_SAMPLED),
+        finish: (ticket, { url }, { statusCode }, startedMs) => {
+          assert.equal(ticket, 7);
+          const durationMs = performance.now() - startedMs;
+          seen.push([url, statusCode, durationMs >= 15 && durationMs < 10_000]);
+        },
+      },
     },
   );
   await exchange(port, KEPT.replace('/', '/a') + LAST.replace('/', '/b'));
-  assert.deepEqual(seen, [
-    ['/a', 201, true],
-    ['/b', 201, true],
-  ]);
+  assert.deepEqual(seen, [['/a', 201, true]]);
+  assert.equal(asked, 2);
 });
 
 test('two services in one thread count only their own requests', async (t) => {
