@@ -462,7 +462,10 @@ export abstract class Connection extends TimerNode implements FrameSink {
 
   /** Delivers frames that a pause held back, then reads on; unless something holds the input again. */
   #pump(): void {
-    if (this.#dispatching) return;
+    if (this.#dispatching) {
+      this.startReading(); // the delivery under way goes on by itself
+      return;
+    }
     while (this.#holdsFrames && this.#pauses === 0 && this.#state === 'open') this.#dispatch(null);
     if (this.#pauses !== 0 || this.#state === 'closed') return;
     if (this.#peerEnded) this.#tellHalfClose();
