@@ -47,7 +47,6 @@ test('a variable that cannot be right is refused with its name', () => {
 test('a process started as systemd starts one serves the socket that was opened for it', async (t) => {
   const opened = net.createServer().listen(0, '127.0.0.1');
   await once(opened, 'listening');
-  t.after(() => opened.close());
   const { port } = opened.address() as net.AddressInfo;
   const program = fileURLToPath(new URL('./fixtures/activated-server.js', import.meta.url));
   // The shell knows its own pid before it becomes the program, which is how systemd names it.
@@ -55,6 +54,7 @@ test('a process started as systemd starts one serves the socket that was opened 
     env: { ...process.env, LISTEN_FDS: '1', LISTEN_FDNAMES: 'web' },
     stdio: ['ignore', 'pipe', 'inherit', (opened as unknown as { _handle: { fd: number } })._handle.fd],
   });
+  opened.close(); // the child has a copy; this one would take connections away from it
   t.after(async () => {
     child.kill();
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
