@@ -94,9 +94,9 @@ export class ProcessMaster {
     }));
   }
 
-  /** Whether every process accepts work. */
+  /** Whether work is accepted: one process is enough, the others may be starting again. */
   get ready(): boolean {
-    return !this.#closing && this.#slots.every(({ current }) => current?.state === 'ready');
+    return !this.#closing && this.#slots.some(({ current }) => current?.state === 'ready');
   }
 
   /** Answers of the processes that are ready and answer in time; the others are left out. */
@@ -215,7 +215,12 @@ export class ProcessMaster {
     for (const slot of this.#slots) {
       if (this.#closing) return;
       const next = this.#spawn(slot);
-      await this.#untilReady(next);
+      try {
+        await this.#untilReady(next);
+      } catch (error) {
+        if (this.#closing) return; // it was stopped with the others
+        throw error;
+      }
       const previous = slot.current;
       slot.current = next;
       if (slot.timer !== null) clearTimeout(slot.timer);

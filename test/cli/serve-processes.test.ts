@@ -83,8 +83,8 @@ test('a killed process is replaced, and the other one answers meanwhile', { skip
   assert.equal((await client.ask(1, 'x')).body.toString(), 'x');
   client.socket.destroy();
   await until(async () => /process_restarts_total\{process="\d"\} 1$/m.test(await get(ready, '/metrics')));
-  await until(async () => (await get(ready, '/readyz')) === 'ready\n');
-  assert.equal(children(ready.pid).length, 2);
+  await until(() => children(ready.pid).length === 2);
+  assert.equal(await get(ready, '/readyz'), 'ready\n');
   assert.equal(await command.stop(), 0);
 });
 

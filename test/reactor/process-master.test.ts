@@ -8,6 +8,7 @@ import { loadAddon } from '../../addon/index.js';
 import { ReactorError } from '../../reactor/errors.js';
 import type { Logger } from '../../reactor/logger.js';
 import { ProcessMaster, type ProcessMasterOptions } from '../../reactor/process-master.js';
+import { until } from '../support/until.js';
 
 const PROGRAM = fileURLToPath(new URL('fixtures/supervised-process.js', import.meta.url));
 const addon = loadAddon();
@@ -59,14 +60,6 @@ function pids(master: ProcessMaster): (number | undefined)[] {
   return master.processes.map(({ pid }) => pid);
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!condition()) {
-    assert(Date.now() < deadline, 'the condition did not come true in 20 s');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 test('every process accepts on the one socket that the master bound', { skip }, async (t) => {
   const { master, port } = bench(t, 'serves');
   await master.start();
@@ -82,7 +75,8 @@ test('a killed process is started again and the other one serves meanwhile', { s
   const [victim, survivor] = pids(master);
   assert(victim !== undefined && survivor !== undefined);
   process.kill(victim, 'SIGKILL');
-  await until(() => master.processes[0]!.restarts === 1 && master.ready);
+  await until(() => master.processes[0]!.restarts === 1 && master.processes[0]!.state === 'ready');
+  assert.equal(master.ready, true);
   assert.equal(pids(master)[1], survivor);
   assert.notEqual(pids(master)[0], victim);
   assert.equal(master.processes[1]!.restarts, 0);
