@@ -71,7 +71,7 @@ export interface ConnectionHost {
   scheduleFlush(connection: Connection): void;
   /** The connection has ended and holds nothing any more. */
   released(connection: Connection): void;
-  /** A hook that reports errors threw itself: nobody is left to tell but the log. */
+  /** onError or onClose failed itself: nobody is left to tell but the log, which also counts the code. */
   hookFailed(error: unknown): void;
 }
 
@@ -113,6 +113,8 @@ export abstract class Connection extends TimerNode implements FrameSink {
   /** A send answered 'full' and onDrain is owed. */
   #full = false;
   #pendingHandlers = 0;
+  /** Inside onError. */
+  #isReporting = false;
 
   #bytesRead = 0;
   #bytesWritten = 0;
@@ -298,14 +300,13 @@ export abstract class Connection extends TimerNode implements FrameSink {
     this.closeTransport(reset);
   }
 
-  /** Reports a coded error of this connection to its handlers and counts it. @internal */
+  /** Counts a coded error of this connection and tells its handlers. @internal */
   report(error: ReactorError): void {
     this.host.counters.countError(error.code);
-    try {
-      this.#watch(this.host.router.failed(this, error));
-    } catch (hookError) {
-      this.host.hookFailed(hookError);
-    }
+    if (this.#isReporting) return; // caused by the very hook that would be told
+    this.#isReporting = true;
+    this.#tell('onError', () => this.host.router.failed(this, error));
+    this.#isReporting = false;
   }
 
   /** Everything accepted was taken by the kernel and FIN sent: however the rest goes, `end` succeeded. @internal */
@@ -379,12 +380,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
     this.host.released(this);
     if (!this.#announced) return;
     this.#announced = false;
-    try {
-      this.#watch(this.host.router.closed(this, closeReason));
-    } catch (error) {
-      this.host.counters.values[HANDLER_ERRORS]! += 1;
-      this.host.hookFailed(error);
-    }
+    this.#tell('onClose', () => this.host.router.closed(this, closeReason));
   }
 
   /** Yields to other connections: reading goes on in the next turn. */
@@ -583,10 +579,23 @@ export abstract class Connection extends TimerNode implements FrameSink {
     if (isThenable(result)) result.then(undefined, (error: unknown) => this.#handlerFailed(error));
   }
 
+  /** Calls a hook whose own failure has nobody left to be told but the log. */
+  #tell(hook: 'onError' | 'onClose', call: () => unknown): void {
+    const failed = (cause: unknown): void => {
+      this.host.counters.values[HANDLER_ERRORS]! += 1;
+      this.host.hookFailed(handlerError(hook, cause));
+    };
+    try {
+      const result = call();
+      if (isThenable(result)) result.then(undefined, failed);
+    } catch (cause) {
+      failed(cause);
+    }
+  }
+
   #handlerFailed(cause: unknown): void {
     this.host.counters.values[HANDLER_ERRORS]! += 1;
-    const message = cause instanceof Error ? cause.message : String(cause);
-    this.report(new ReactorError('REACTOR_HANDLER_FAILED', `handler failed: ${message}`, { cause }));
+    this.report(handlerError('handler', cause));
     this.#transmit(); // the frames before this one have earned their answers
     this.close('handler-error');
   }
@@ -701,4 +710,9 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
     typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
   );
+}
+
+function handlerError(what: string, cause: unknown): ReactorError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new ReactorError('REACTOR_HANDLER_FAILED', `${what} failed: ${message}`, { cause });
 }
