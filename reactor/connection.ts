@@ -277,7 +277,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
     if (this.#pendingHandlers === 0) this.endFor('shutdown');
   }
 
-  /** `end` with another reason. @internal */
+  /** `end` with another reason: what was sent is delivered, what still comes is not looked at. @internal */
   endFor(reason: CloseReason): void {
     if (this.#state === 'closed' || this.#state === 'draining') return;
     if (this.#state === 'connecting') {
@@ -287,6 +287,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
     this.#closeReason ??= reason;
     this.#state = 'draining';
     this.#stateSinceMs = this.loop.nowMs;
+    this.#decoder.release(); // no frame is taken any more
     if (!this.#dispatching) this.flush();
     this.#armTimer();
   }
@@ -485,8 +486,8 @@ export abstract class Connection extends TimerNode implements FrameSink {
   #inputFailed(error: unknown): void {
     if (!(error instanceof ReactorError)) throw error; // a decoder throws coded errors only: our own defect
     this.report(error);
-    this.#transmit(); // the frames before this one have earned their answers
-    this.close(error.code === 'REACTOR_POOL_EXHAUSTED' ? 'pool-exhausted' : 'frame-error');
+    // The frames before this one have earned their answers.
+    this.endFor(error.code === 'REACTOR_POOL_EXHAUSTED' ? 'pool-exhausted' : 'frame-error');
   }
 
   #tellHalfClose(): void {
@@ -596,8 +597,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
   #handlerFailed(cause: unknown): void {
     this.host.counters.values[HANDLER_ERRORS]! += 1;
     this.report(handlerError('handler', cause));
-    this.#transmit(); // the frames before this one have earned their answers
-    this.close('handler-error');
+    this.endFor('handler-error'); // the frames before this one have earned their answers
   }
 
   // Output.

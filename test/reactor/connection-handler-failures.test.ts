@@ -86,7 +86,51 @@ forEachTransport((transport) => {
       assert.equal(watched.counters.get('handler_errors'), 1);
     });
   }
+
+  test(`${transport}: answers that wait for a slow reader survive the handler that fails after them`, async (t) => {
+    const body = Buffer.alloc(1024 * 1024, 'x');
+    const watched = await serve(
+      t,
+      transport,
+      {
+        onFrame: {
+          [ECHO]: (connection) => {
+            for (let count = 0; count < 7; count += 1) connection.send(ECHO, body);
+          },
+          [FAIL]: fail,
+        },
+      },
+      { pauseReadingWhenFull: false },
+    );
+    const client = await RawClient.connect(t, watched.port);
+    client.socket.pause();
+    client.write(Buffer.concat([tlvFrame(ECHO, ''), tlvFrame(FAIL, ''), Buffer.alloc(200_000)]));
+    await watched.connection();
+    client.socket.resume();
+    assert.equal((await client.receiveUntilEnd()).length, 7 * (8 + body.length));
+    client.end();
+    assert.deepEqual(await watched.closed(), ['handler-error']);
+  });
 });
+
+const HOOKS_OF_OUTPUT: readonly (readonly [string, () => unknown])[] = [
+  ['throws', fail],
+  ['rejects', reject],
+];
+
+for (const [manner, onDrain] of HOOKS_OF_OUTPUT) {
+  test(`an onDrain that ${manner} ends its connection`, async (t) => {
+    const reasons: string[] = [];
+    const host = new MemoryHost(t, { onDrain, onClose: (_, reason) => reasons.push(reason) });
+    const connection = host.connect(0);
+    assert.equal(connection.write(Buffer.alloc(100_000)), 'full');
+    connection.peerReads(100_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(connection.state, 'draining');
+    connection.gone('peer-ended');
+    assert.deepEqual(reasons, ['handler-error']);
+  });
+}
 
 test('an onError that sends is not told of the errors of its own sends', (t) => {
   const codes: string[] = [];
