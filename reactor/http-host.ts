@@ -100,7 +100,10 @@ export class HttpHost implements Service {
       return;
     }
     readProxyHeader(this.#loop, socket, this.#spec.handshakeTimeoutMs).then(
-      () => this.#http.adopt(socket),
+      ({ command, sourceAddress: address, sourcePort: port }) => {
+        const isRelayed = command === 'proxy' && address !== '';
+        this.#http.adopt(socket, isRelayed ? { address, port } : undefined);
+      },
       (error: unknown) => this.#logError(error),
     );
   }

@@ -6,6 +6,7 @@
 
 import type http from 'node:http';
 import type net from 'node:net';
+import { isIP } from 'node:net';
 import tls from 'node:tls';
 
 import { ReactorError } from './errors.js';
@@ -53,6 +54,11 @@ export interface HttpServiceStats {
   readonly requestsDone: number;
   /** Requests whose connection ended before their answer did. */
   readonly requestsAborted: number;
+}
+
+export interface ClientAddress {
+  readonly address: string;
+  readonly port: number;
 }
 
 /** Not in Node's typings, but in Node 20, 22 and 24. */
@@ -138,14 +144,16 @@ export class HttpService {
   /**
    * Takes a connected socket for life. Nobody has listened for its data (bytes put back by `unshift` are
    * fine), it was made without `onread` and with `allowHalfOpen: true`; whether it is paused does not
-   * matter, and TCP_NODELAY is the caller's. A closed service destroys it.
+   * matter, and TCP_NODELAY is the caller's. A closed service destroys it. `client` is whom a PROXY header
+   * named: the application then sees that address as the socket's.
    */
-  adopt(socket: net.Socket): void {
+  adopt(socket: net.Socket, client?: ClientAddress): void {
     if (this.#state === 'closed') {
       socket.destroy();
       return;
     }
     this.#adopted += 1;
+    if (client !== undefined) presentClient(socket, client);
     if (this.#tlsServer === null) {
       this.#serve(socket);
       return;
@@ -230,8 +238,12 @@ export class HttpService {
       ...options,
     });
     server.on('secureConnection', (socket) => {
+      const raw = rawSocketOf(socket);
+      const { remoteAddress: address, remotePort: port } = raw;
+      const isRelayed = Object.hasOwn(raw, 'remoteAddress') && address !== undefined && port !== undefined;
+      if (isRelayed) presentClient(socket, { address, port });
       this.#serve(socket);
-      this.#open.delete(rawSocketOf(socket)); // from here on the secure socket stands for the connection
+      this.#open.delete(raw); // from here on the secure socket stands for the connection
     });
     server.on('tlsClientError', (cause, socket) => {
       socket.destroy();
@@ -339,6 +351,18 @@ function isIdle({ latest }: ConnectionRecord): boolean {
 /** Resolves when this answer is out or its connection has ended. */
 function closed(response: http.ServerResponse): Promise<void> {
   return new Promise((resolve) => response.once('close', () => resolve()));
+}
+
+/** By what isIP answers. */
+const FAMILIES: Readonly<Record<number, string>> = { 4: 'IPv4', 6: 'IPv6' };
+
+/** Puts the client's address where applications look for it, over what the kernel says of the balancer. */
+function presentClient(socket: net.Socket, { address, port }: ClientAddress): void {
+  Object.defineProperties(socket, {
+    remoteAddress: { value: address },
+    remotePort: { value: port },
+    remoteFamily: { value: FAMILIES[isIP(address)] }, // a Unix client has none
+  });
 }
 
 /** The socket a TLSSocket was made over; Node has no public name for it. */

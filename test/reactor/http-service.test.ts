@@ -24,6 +24,11 @@ const failingHalfway = (_request: unknown, response: http.ServerResponse): void 
   throw new Error('thrown');
 };
 
+const tellAddress = (request: http.IncomingMessage, response: http.ServerResponse): void => {
+  const { remoteAddress, remotePort, remoteFamily } = request.socket;
+  response.end(`${remoteAddress} ${remotePort} ${remoteFamily}`);
+};
+
 const empty = (_request: unknown, response: http.ServerResponse): unknown => response.end();
 
 test('a plain handler answers, keeps the connection alive and counts each request once', async (t) => {
@@ -140,6 +145,20 @@ test('a sampled request is told with its answer and its start, one that is not c
   await exchange(port, KEPT.replace('/', '/a') + LAST.replace('/', '/b'));
   assert.deepEqual(seen, [['/a', 201, true]]);
   assert.equal(asked, 2);
+});
+
+test('the application sees the address of the client that a PROXY header named', async (t) => {
+  const service = await createHttpService(tellAddress);
+  const front = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+    service.adopt(socket, { address: '2001:db8::7', port: 1234 });
+  });
+  front.listen(0, '127.0.0.1');
+  await once(front, 'listening');
+  t.after(async () => {
+    front.close();
+    await service.close({ deadlineMs: 0 });
+  });
+  assert.match(await exchange((front.address() as net.AddressInfo).port, LAST), /2001:db8::7 1234 IPv6$/);
 });
 
 test('two services in one thread count only their own requests', async (t) => {
