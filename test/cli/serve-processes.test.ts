@@ -1,23 +1,16 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { loadAddon } from '../../addon/index.js';
-import { Command, type Ready } from '../support/command.js';
+import { Command, type Ready, temporaryFolder } from '../support/command.js';
 import { TlvClient, tlvFrame } from '../support/tlv.js';
 
 const LOCAL = '127.0.0.1:0';
 const skip = loadAddon() === null ? 'the addon binds the shared sockets' : false;
 const isRoot = process.getuid?.() === 0;
-
-function folder(t: TestContext): string {
-  const path = mkdtempSync(join(tmpdir(), 'reactor-net-'));
-  t.after(() => rmSync(path, { recursive: true }));
-  return path;
-}
 
 function start(t: TestContext, ...args: string[]): Command {
   const common = ['--json', '--processes', '2', '--threads', '1', '--metrics', LOCAL];
@@ -44,7 +37,7 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
 }
 
 test('two processes serve one port, and the metrics tell them apart', { skip }, async (t) => {
-  const unix = join(folder(t), 'socket');
+  const unix = join(temporaryFolder(t), 'socket');
   const command = start(t, '--tcp', LOCAL, '--http', LOCAL, '--udp', LOCAL, '--unix', unix);
   const ready = await command.ready();
   assert.equal(children(ready.pid).length, 2);
@@ -133,7 +126,7 @@ test('the processes drop to the user, the master keeps the right to start more',
 });
 
 test('a handler module that does not load fails the start with one line', { skip }, async (t) => {
-  const module = join(folder(t), 'broken.mjs');
+  const module = join(temporaryFolder(t), 'broken.mjs');
   writeFileSync(module, 'export default 42;');
   const command = start(t, '--tcp', LOCAL, '--handlers', module);
   assert.equal(await command.exitCode, 1);
@@ -141,7 +134,7 @@ test('a handler module that does not load fails the start with one line', { skip
 });
 
 test('a second signal ends the processes as well', { skip }, async (t) => {
-  const module = join(folder(t), 'endless.mjs');
+  const module = join(temporaryFolder(t), 'endless.mjs');
   writeFileSync(
     module,
     `export default () => ({ onFrame: {

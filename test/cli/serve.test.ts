@@ -1,51 +1,28 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type IncomingMessage, request } from 'node:http';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import tls from 'node:tls';
 import { TRANSPORTS } from '../../reactor/index.js';
 import { AUTHORITY, CLIENT_CERT, CLIENT_KEY, SERVER_CERT, SERVER_KEY } from '../support/certificates.js';
-import { Command } from '../support/command.js';
+import { Command, temporaryFolder } from '../support/command.js';
 import { TlvClient, tlvFrame } from '../support/tlv.js';
 
 const LOCAL = '127.0.0.1:0';
 const isRoot = process.getuid?.() === 0;
 
-function folder(t: TestContext): string {
-  const path = mkdtempSync(join(tmpdir(), 'reactor-net-'));
-  t.after(() => rmSync(path, { recursive: true }));
-  return path;
-}
-
 function ask(url: string, options: RequestInit = {}): Promise<Response> {
   return fetch(url, { ...options, headers: { connection: 'close' } });
 }
 
-/** A handler module that answers every frame with this text. */
-function answersWith(text: string): string {
-  return `export default () => ({ onFrame: (connection) => connection.send(1, '${text}') });`;
-}
-
-/** A request that the server cannot finish: its body never ends. */
-async function hangingRequest(t: TestContext, address: string): Promise<void> {
-  const [host, port] = address.split(':');
-  const hanging = request({ host, port, path: '/echo', method: 'POST' });
-  hanging.on('error', () => {}); // the server may cut it off, that is the point
-  t.after(() => hanging.destroy());
-  hanging.write('the beginning');
-  const [response] = (await once(hanging, 'response')) as [NodeJS.ReadableStream];
-  response.on('error', () => {}).resume(); // as above
-}
-
 for (const transport of TRANSPORTS) {
   test(`${transport}: each listener does what the contract says, and the ready line tells where`, async (t) => {
-    const unix = join(folder(t), 'socket');
+    const unix = join(temporaryFolder(t), 'socket');
     const args = ['--tcp', LOCAL, '--http', LOCAL, '--metrics', LOCAL, '--unix', unix];
     const command = new Command(t, ['serve', '--json', '--threads', '2', '--transport', transport, ...args]);
     const { pid, listen } = await command.ready();
@@ -90,16 +67,8 @@ test('a datagram is answered to its sender, and counted', async (t) => {
   assert.equal(await command.stop(), 0);
 });
 
-test('a request that is on its way when a drain begins is answered', async (t) => {
-  const command = new Command(t, ['serve', '--json', '--tcp', LOCAL, '--threads', '1']);
-  const client = await TlvClient.connect((await command.ready()).listen['tcp']!);
-  command.child.kill('SIGTERM');
-  assert.equal((await client.ask(1, 'x')).body.toString(), 'x');
-  assert.equal(await command.exitCode, 0);
-});
-
 test('with a certificate TCP and HTTP speak TLS, and with an authority clients must show one', async (t) => {
-  const path = folder(t);
+  const path = temporaryFolder(t);
   const files = { cert: SERVER_CERT, key: SERVER_KEY, ca: AUTHORITY };
   const flags = Object.entries(files).flatMap(([name, text]) => {
     writeFileSync(join(path, name), text);
@@ -203,7 +172,7 @@ test('wrong usage ends with exit code 2 and one line', async (t) => {
 });
 
 test('a handler module that does not load ends with one line that names it', async (t) => {
-  const module = join(folder(t), 'broken.mjs');
+  const module = join(temporaryFolder(t), 'broken.mjs');
   writeFileSync(module, 'export default 42;');
   const command = new Command(t, ['serve', '--tcp', LOCAL, '--threads', '1', '--handlers', module]);
   assert.equal(await command.exitCode, 1);
@@ -211,78 +180,10 @@ test('a handler module that does not load ends with one line that names it', asy
 });
 
 test('values come from the environment and from the configuration file', async (t) => {
-  const file = join(folder(t), 'flags.yaml');
+  const file = join(temporaryFolder(t), 'flags.yaml');
   writeFileSync(file, `tcp: "${LOCAL}"\nthreads: 1\n`);
   const command = new Command(t, ['serve', '--config', file], { REACTOR_NET_JSON: 'true' });
   assert.deepEqual(Object.keys((await command.ready()).listen), ['tcp']);
-});
-
-test('draining answers what is under way and refuses newcomers', async (t) => {
-  const module = join(folder(t), 'slow.mjs');
-  writeFileSync(
-    module,
-    `let release;
-     export default () => ({ onFrame: {
-       1: async (connection) => { await new Promise((resolve) => (release = resolve)); connection.send(1, 'late'); },
-       2: (connection) => connection.send(2, 'waiting'),
-       3: () => release(),
-     } });`,
-  );
-  const command = new Command(t, ['serve', '--json', '--tcp', LOCAL, '--threads', '1', '--handlers', module]);
-  const { listen } = await command.ready();
-  const client = await TlvClient.connect(listen['tcp']!);
-  client.socket.write(Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]));
-  await client.ask(2, '');
-  const other = await TlvClient.connect(listen['tcp']!);
-  await other.ask(2, '');
-  other.socket.write(Buffer.from([3, 0, 0, 0, 0, 0, 0, 0]));
-  assert.equal((await client.next()).body.toString(), 'late');
-  const exitCode = command.stop();
-  await Promise.all([client.closed(), other.closed()]);
-  assert.equal(await exitCode, 0);
-  await assert.rejects(TlvClient.connect(listen['tcp']!), /ECONNREFUSED/);
-});
-
-test('a drain that passes its deadline ends with exit code 1', async (t) => {
-  const args = ['--http', LOCAL, '--threads', '1', '--drain-timeout', '100ms'];
-  const command = new Command(t, ['serve', '--json', ...args]);
-  await hangingRequest(t, (await command.ready()).listen['http']!);
-  assert.equal(await command.stop(), 1);
-});
-
-test('a second signal ends a drain at once with exit code 130', async (t) => {
-  const args = ['--http', LOCAL, '--metrics', LOCAL, '--threads', '1', '--drain-timeout', '60s'];
-  const command = new Command(t, ['serve', '--json', ...args]);
-  const { listen } = await command.ready();
-  await hangingRequest(t, listen['http']!);
-  command.child.kill('SIGTERM');
-  // Readiness ends with the first signal, so a 503 says that it was taken.
-  while ((await ask(`http://${listen['metrics']}/readyz`)).status !== 503);
-  await new Promise((resolve) => setTimeout(resolve, 60)); // two signals within 50 ms count as one
-  assert.equal(await command.stop('SIGINT'), 130);
-});
-
-test('SIGHUP loads the handler module anew and keeps the connection', async (t) => {
-  const module = join(folder(t), 'handlers.mjs');
-  writeFileSync(module, answersWith('old'));
-  const command = new Command(t, ['serve', '--json', '--tcp', LOCAL, '--threads', '2', '--handlers', module]);
-  const client = await TlvClient.connect((await command.ready()).listen['tcp']!);
-  assert.equal((await client.ask(1, '')).body.toString(), 'old');
-  writeFileSync(module, answersWith('new'));
-  command.child.kill('SIGHUP');
-  while ((await client.ask(1, '')).body.toString() !== 'new');
-  assert.equal(await command.stop(), 0);
-});
-
-test('a reload that fails is logged and the old code goes on', async (t) => {
-  const module = join(folder(t), 'handlers.mjs');
-  writeFileSync(module, answersWith('old'));
-  const command = new Command(t, ['serve', '--json', '--tcp', LOCAL, '--threads', '1', '--handlers', module]);
-  const client = await TlvClient.connect((await command.ready()).listen['tcp']!);
-  writeFileSync(module, 'syntax error');
-  command.child.kill('SIGHUP');
-  while (!command.stderr.includes('the reload failed')) await once(command.child.stderr!, 'data');
-  assert.equal((await client.ask(1, '')).body.toString(), 'old');
 });
 
 test('root gives its rights up once the port is bound', { skip: !isRoot && 'only root can' }, async (t) => {
