@@ -470,7 +470,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
   }
 
   #pause(by: number): void {
-    if (this.#pauses === 0 && this.#state !== 'closed') {
+    if (this.#pauses === 0 && this.#state !== 'closed' && this.#state !== 'draining') {
       this.host.counters.values[READS_PAUSED]! += 1;
       this.stopReading();
     }
@@ -657,6 +657,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
 
   /** Output fell: lets a waiting sender and the input go on, and finishes an `end`. */
   #outputShrank(): void {
+    if (this.#state === 'closed') return;
     const left = this.outputBytes;
     const isEnding = this.#state === 'draining' || (this.#outputEnded && this.#state === 'open');
     if (isEnding && left === 0 && !this.#writeShutDown) {
@@ -664,8 +665,8 @@ export abstract class Connection extends TimerNode implements FrameSink {
       this.shutdownWrite();
     }
     if (this.#state === 'draining') {
-      if (left > 0) return;
-      if (!this.#peerEnded) this.startReading(); // a paused socket would never see the peer's FIN
+      // Read on whatever paused it: for the peer's FIN, and for a peer that reads only when it has written.
+      if (!this.#peerEnded) this.startReading();
       return;
     }
     if (!this.#full || left > this.host.limits.lowWaterBytes) return;
