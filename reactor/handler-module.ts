@@ -2,8 +2,21 @@
 // A reload imports it under a new version, because Node never forgets a module: the query makes it new.
 // Modules that it imports itself stay cached; put what changes into the handler module, or restart.
 
+import { pathToFileURL } from 'node:url';
+
 import { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
+
+/** Whether handlers are given as a module, by URL or path, rather than as a value. */
+export function isModule(handlers: unknown): handlers is URL | string {
+  return typeof handlers === 'string' || handlers instanceof URL;
+}
+
+/** The URL of a module given by URL or file path; plain text, so that it can cross to other threads. */
+export function moduleUrl(handlers: URL | string): string {
+  if (handlers instanceof URL) return handlers.href;
+  return /^[a-z][a-z0-9+.-]+:/i.test(handlers) ? handlers : pathToFileURL(handlers).href;
+}
 
 /**
  * Returns what the default export returned for this loop.

@@ -6,7 +6,7 @@ import type { EventLoop } from './event-loop.js';
 import { createHttpService, type HttpService } from './http-service.js';
 import { adoptStream } from './net-connection.js';
 import { readProxyHeader } from './proxy-preface.js';
-import { NOT_SAMPLED, type RequestSampler } from './request-sample.js';
+import type { RequestSampler } from './request-sample.js';
 import type { HttpServiceSpec, Service } from './service.js';
 import {
   BYTES_READ,

@@ -25,6 +25,12 @@ export {
 } from './limits.js';
 export type { ServerOptions } from './server.js';
 export { TcpServer, type TcpServerOptions } from './tcp-server.js';
+export {
+  type ReconnectOptions,
+  TcpClient,
+  type TcpClientOptions,
+  type TcpClientState,
+} from './tcp-client.js';
 export type { ConnectionOptions } from './tcp-options.js';
 export { type HttpHandlerModule, HttpServer, type HttpServerOptions } from './http-server.js';
 export type { HttpApplication, HttpHandlers, HttpRequestHandler } from './http-app.js';

@@ -1,10 +1,9 @@
 // What TcpServer and HttpServer have in common: where to listen, who may connect, whose code, which reactor.
 // Options are checked and completed here, the one edge where they may be incomplete.
 
-import { pathToFileURL } from 'node:url';
-
 import { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
+import { isModule, moduleUrl } from './handler-module.js';
 import {
   CONNECTIONS_MAX,
   CONNECTIONS_PER_ADDRESS_MAX,
@@ -148,15 +147,6 @@ export abstract class Server<T> {
   }
 
   protected abstract instantiate(handlers: T, loop: EventLoop): unknown;
-}
-
-function isModule(handlers: unknown): handlers is URL | string {
-  return typeof handlers === 'string' || handlers instanceof URL;
-}
-
-function moduleUrl(handlers: URL | string): string {
-  if (handlers instanceof URL) return handlers.href;
-  return /^[a-z][a-z0-9+.-]+:/i.test(handlers) ? handlers : pathToFileURL(handlers).href;
 }
 
 function listenTarget(options: ServerOptions): ListenTarget {

@@ -6,7 +6,6 @@ import dns from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { constants, networkInterfaces } from 'node:os';
 import { performance } from 'node:perf_hooks';
-import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 
 import { AddonError, loadAddon, requireAddon } from '../addon/index.js';
@@ -14,6 +13,7 @@ import { Backoff, type BackoffOptions } from './backoff.js';
 import { BufferPool } from './buffer-pool.js';
 import { ReactorError, type WireError } from './errors.js';
 import { EventLoop } from './event-loop.js';
+import { isModule, moduleUrl } from './handler-module.js';
 import { DRAIN_TIMEOUT_MS, poolBytesMaxDefault, THREAD_START_TIMEOUT_MS } from './limits.js';
 import type { Logger } from './logger.js';
 import { SharedBudget } from './shared-budget.js';
@@ -315,15 +315,6 @@ function probePort(host: string, port: number, ipv6Only: boolean): void {
       cause,
     });
   }
-}
-
-function isModule(handlers: unknown): handlers is URL | string {
-  return typeof handlers === 'string' || handlers instanceof URL;
-}
-
-function moduleUrl(handlers: URL | string): string {
-  if (handlers instanceof URL) return handlers.href;
-  return /^[a-z][a-z0-9+.-]+:/i.test(handlers) ? handlers : pathToFileURL(handlers).href;
 }
 
 function invalid(message: string): ReactorError {
