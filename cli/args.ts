@@ -7,7 +7,7 @@ import yargs, { type Argv } from 'yargs';
 import { takeActivatedSockets } from '../reactor/index.js';
 import { type Flag, type FlagTable, type FlagTexts, resolveFlags, UsageError } from './flags.js';
 import { nearest } from './nearest.js';
-import { completeServeOptions, SERVE_FLAGS, type ServeOptions } from './serve-options.js';
+import { completeServeOptions, SERVE_FLAGS, type ServeFlags, type ServeOptions } from './serve-options.js';
 
 export type Command =
   | { readonly kind: 'serve'; readonly options: ServeOptions }
@@ -34,6 +34,7 @@ export async function parseArgs(args: readonly string[], context: ArgsContext): 
     environment: context.environment,
     file: fileTexts(parsed, SERVE_FLAGS, context),
   });
+  refuseUnreadable(options, context);
   const activated = takeActivatedSockets(context.environment).map(({ name, fd }) => [name, fd] as const);
   return { kind: 'serve', options: completeServeOptions(options, new Map(activated)) };
 }
@@ -126,6 +127,20 @@ function refuseOddSwitches<Options>(args: readonly string[], table: FlagTable<Op
     const text = given.slice(flag.length + 3);
     if (text !== 'true' && text !== 'false')
       throw new UsageError(`--${flag}: "${text}" should be true or false`);
+  }
+}
+
+/** Found here, the mistake is named by its flag; later it would be a listener that cannot start. */
+function refuseUnreadable(flags: ServeFlags, context: ArgsContext): void {
+  for (const key of ['tlsCert', 'tlsKey', 'tlsCa'] as const) {
+    const path = flags[key];
+    if (path === null) continue;
+    try {
+      context.readFile(path);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new UsageError(`--${SERVE_FLAGS[key].flag}: should be a file that can be read: ${reason}`);
+    }
   }
 }
 

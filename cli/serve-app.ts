@@ -1,6 +1,8 @@
 // The servers of `reactor-net serve` in one process: one reactor, and a server for each listener.
 // serve.ts runs one by itself, serve-processes.ts one in each supervised process; they print, wait and stop it.
 
+import { constants } from 'node:os';
+import { AddonError } from '../addon/index.js';
 import {
   DATAGRAMS_DROPPED,
   DATAGRAMS_RECEIVED,
@@ -51,9 +53,9 @@ export class ServeApp {
   async start(): Promise<ListenMap> {
     const { tcp, http, unix } = this.#options;
     return {
-      ...(tcp === null ? {} : { tcp: await named('--tcp', this.#listenTcp(tcp)) }),
-      ...(http === null ? {} : { http: await named('--http', this.#listenHttp(http)) }),
-      ...(unix === null ? {} : { unix: await named('--unix', this.#listenTcp(unix)) }),
+      ...(tcp === null ? {} : { tcp: await named('--tcp', this.#listenTcp(tcp), '--handlers') }),
+      ...(http === null ? {} : { http: await named('--http', this.#listenHttp(http), '--http-handlers') }),
+      ...(unix === null ? {} : { unix: await named('--unix', this.#listenTcp(unix), '--handlers') }),
       ...(this.#udp === null ? {} : { udp: await named('--udp', this.#udp.listen()) }),
     };
   }
@@ -123,18 +125,30 @@ export class ServeApp {
   }
 }
 
-/** Names the flag in what went wrong with it, and says what would be right. */
-export async function named(flag: string, listening: Promise<BoundAddress>): Promise<string> {
+/**
+ * Names the flag in what went wrong with it, and says what would be right.
+ * @param handlersFlag to blame for a handler module that does not load
+ */
+export async function named(
+  flag: string,
+  listening: Promise<BoundAddress>,
+  handlersFlag: string = flag,
+): Promise<string> {
   try {
     return formatAddress(await listening);
   } catch (error) {
-    throw explained(flag, error);
+    const isModule = error instanceof ReactorError && error.code === 'REACTOR_HANDLERS_INVALID';
+    throw explained(isModule ? handlersFlag : flag, error);
   }
 }
 
 export function explained(flag: string, error: unknown): Error {
   const message = error instanceof Error ? error.message : String(error);
-  const inUse = error instanceof ReactorError && error.code === 'REACTOR_PORT_IN_USE';
-  const advice = inUse ? '; choose another address, or port 0 for a free one' : '';
+  const advice = isInUse(error) ? '; choose another address, or port 0 for a free one' : '';
   return new Error(`${flag}: ${message}${advice}`, { cause: error });
+}
+
+function isInUse(error: unknown): boolean {
+  if (error instanceof ReactorError) return error.code === 'REACTOR_PORT_IN_USE';
+  return error instanceof AddonError && error.errno === constants.errno.EADDRINUSE;
 }

@@ -130,7 +130,7 @@ test('a handler module that does not load fails the start with one line', { skip
   writeFileSync(module, 'export default 42;');
   const command = start(t, '--tcp', LOCAL, '--handlers', module);
   assert.equal(await command.exitCode, 1);
-  assert.match(command.stderr, /^reactor-net: --tcp: .*broken\.mjs.*\n$/);
+  assert.match(command.stderr, /^reactor-net: --handlers: .*broken\.mjs.*\n$/);
 });
 
 test('a second signal ends the processes as well', { skip }, async (t) => {

@@ -176,7 +176,7 @@ test('a handler module that does not load ends with one line that names it', asy
   writeFileSync(module, 'export default 42;');
   const command = new Command(t, ['serve', '--tcp', LOCAL, '--threads', '1', '--handlers', module]);
   assert.equal(await command.exitCode, 1);
-  assert.match(command.stderr, /^reactor-net: --tcp: .*broken\.mjs.*\n$/);
+  assert.match(command.stderr, /^reactor-net: --handlers: .*broken\.mjs.*\n$/);
 });
 
 test('values come from the environment and from the configuration file', async (t) => {
