@@ -189,10 +189,8 @@ export class NetConnection extends Connection {
   /** @internal */
   socketFailed(error: NodeJS.ErrnoException): void {
     this.#closeReason = 'peer-reset';
-    if (this.state !== 'connecting') return;
-    const isUnreached = error.syscall === 'connect' || error.syscall === 'getaddrinfo';
-    const code = isUnreached ? 'REACTOR_CONNECT_FAILED' : this.#handshakeFailure;
-    this.report(new ReactorError(code, error.message, { cause: error }));
+    if (this.state === 'closed' || this.isDelivered) return;
+    this.report(new ReactorError(this.#failureCode(error), error.message, { cause: error }));
   }
 
   /** @internal */
@@ -200,6 +198,13 @@ export class NetConnection extends Connection {
     this.#inFlight?.slab.release(); // libuv has let go of it: the handle is closed
     this.#inFlight = null;
     this.transportClosed(this.#closeReason);
+  }
+
+  #failureCode({ syscall }: NodeJS.ErrnoException): ReactorErrorCode {
+    if (this.state !== 'connecting') return 'REACTOR_CONNECTION_CLOSED';
+    return syscall === 'connect' || syscall === 'getaddrinfo'
+      ? 'REACTOR_CONNECT_FAILED'
+      : this.#handshakeFailure;
   }
 
   #take(chunk: Buffer): void {
@@ -228,8 +233,9 @@ export class NetConnection extends Connection {
   #write(chunk: OutputChunk): void {
     const bytes = chunk.usedBytes;
     this.#socket.write(chunk.slab.bytes.subarray(0, bytes));
-    // libuv tries at once: an empty queue afterwards means that the kernel has copied every byte.
-    if (this.#socket.writableLength === 0) {
+    // libuv tries at once: an empty queue afterwards means that the kernel has copied every byte, or that
+    // the socket has failed, and then nothing was taken and 'close' follows.
+    if (this.#socket.writableLength === 0 && this.#socket.writable) {
       chunk.slab.release();
       this.written(bytes);
       return;

@@ -108,6 +108,7 @@ forEachTransport((transport) => {
     await until(() => connection.outputBytes > 0);
     client.reset();
     assert.deepEqual(await watched.closed(), ['peer-reset']);
+    assert.deepEqual(watched.codes, ['REACTOR_CONNECTION_CLOSED']);
     assert.equal(connection.outputBytes, 0);
   });
 
@@ -125,6 +126,20 @@ forEachTransport((transport) => {
     await until(() => connection.state === 'draining' && connection.outputBytes > 0);
     client.reset();
     assert.deepEqual(await watched.closed(), ['peer-reset']);
+  });
+
+  test(`${transport}: a write to a peer that is gone is not counted as written`, async (t) => {
+    const watched = await serve(t, transport, {});
+    const client = await RawClient.connect(t, watched.port);
+    const connection = await watched.connection();
+    connection.pause(); // so that the reset is met by the write and not by a read
+    client.reset();
+    await client.closed();
+    assert.equal(connection.send(1, 'into the void'), 'sent');
+    connection.end();
+    assert.deepEqual(await watched.closed(), ['peer-reset']);
+    assert.deepEqual(watched.codes, ['REACTOR_CONNECTION_CLOSED']);
+    assert.equal(connection.stats.bytesWritten, 0);
   });
 
   test(`${transport}: an id is never used again although its slot is`, async (t) => {
