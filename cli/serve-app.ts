@@ -29,20 +29,16 @@ const UDP_HANDLERS = new URL('./udp-handlers.js', import.meta.url);
 
 /** The metrics and health endpoint is not here: it belongs to the process, or to the master of several. */
 export class ServeApp {
-  readonly metrics: Metrics;
   readonly #options: ServeOptions;
   readonly #reactor: Reactor;
   readonly #udp: UdpServer | null;
+  #metrics: Metrics | null = null;
 
   /** Starts nothing yet. */
   constructor(logger: Logger, options: ServeOptions) {
-    const { threads, accept, dispatch, transport, pin, udp, processIndex } = options;
+    const { threads, accept, dispatch, transport, pin, udp } = options;
     this.#options = options;
     this.#reactor = new Reactor({ threads, accept, dispatch, transport, pin, logger });
-    this.metrics = new Metrics(
-      this.#reactor.counters,
-      processIndex === null ? {} : { process: String(processIndex) },
-    );
     this.#udp =
       udp === null
         ? null
@@ -63,6 +59,14 @@ export class ServeApp {
   async figures(): Promise<ProcessFigures> {
     await this.refresh();
     return figuresOf(this.#reactor.counters);
+  }
+
+  /** Made when somebody asks first: watching the garbage collector is not free. */
+  get metrics(): Metrics {
+    const { processIndex } = this.#options;
+    const labels = processIndex === null ? {} : { process: String(processIndex) };
+    this.#metrics ??= new Metrics(this.#reactor.counters, labels);
+    return this.#metrics;
   }
 
   requests(): Promise<RequestSample> {
