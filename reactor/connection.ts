@@ -621,6 +621,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
       this.close('output-overflow', true);
       return 'closed';
     }
+    if (this.outputBytes === 0) return 'dropped'; // above the cap by itself: there is no drain to wait for
     this.#full = true;
     if (overflow === 'pause') this.#pause(PAUSED_BY_OUTPUT);
     return 'dropped';
