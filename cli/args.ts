@@ -7,7 +7,8 @@ import yargs, { type Argv } from 'yargs';
 import { takeActivatedSockets } from '../reactor/index.js';
 import { type Flag, type FlagTable, type FlagTexts, resolveFlags, UsageError } from './flags.js';
 import { nearest } from './nearest.js';
-import { completeServeOptions, SERVE_FLAGS, type ServeFlags, type ServeOptions } from './serve-options.js';
+import { SERVE_FLAGS, type ServeFlags } from './serve-flags.js';
+import { completeServeOptions, type ServeOptions } from './serve-options.js';
 
 export type Command =
   | { readonly kind: 'serve'; readonly options: ServeOptions }

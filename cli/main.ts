@@ -2,7 +2,7 @@
 // bin/reactor-net.js calls `runCommandLine`; each command is a file of its own, imported when it runs.
 // Exit codes: 0 done, 1 failed, 2 wrong usage, 3 could not reach the other side, 130 interrupted.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from './args.js';
 import { UsageError } from './flags.js';
 
@@ -52,15 +52,12 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
 
 /** The benches are compiled in a checkout; an installed package comes without them. */
 async function runBench(args: readonly string[]): Promise<number> {
-  // Not a literal: the package's declarations must not depend on files it does not have.
+  // Not a literal: the compiler would take the benches to be always there.
   const program = new URL('../bench/main.js', import.meta.url);
-  let bench: { main(args: readonly string[]): Promise<number> };
-  try {
-    bench = await import(program.href);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
+  if (!existsSync(program)) {
     throw new UsageError('bench: the benches are part of a checkout, not of the installed package');
   }
+  const bench = (await import(program.href)) as { main(args: readonly string[]): Promise<number> };
   return bench.main(args);
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Flag } from '../../cli/flags.js';
-import { SERVE_FLAGS } from '../../cli/serve-options.js';
+import { SERVE_FLAGS } from '../../cli/serve-flags.js';
 import { Metrics, SharedCounters } from '../../reactor/index.js';
 
 function page(name: string): string {
