@@ -118,6 +118,18 @@ export class UdpServer {
     }
   }
 
+  /**
+   * Loads the handler module anew on every thread; the sockets stay. Handlers given as a value stay as they are.
+   * @throws ReactorError REACTOR_HANDLERS_INVALID: a thread that could not keeps its old code.
+   */
+  async reload(): Promise<void> {
+    if (this.#address === null || !isModule(this.#options.handlers)) return;
+    const spec = { ...this.#spec!, version: this.#spec!.version + 1 };
+    this.#spec = spec;
+    if (this.#inline !== null) await this.#inline.reload(spec);
+    await Promise.all(this.#alive().map((thread) => this.#loop.call(thread, UDP_TASKS.reload, spec)));
+  }
+
   /** What all threads have received and sent; those of a thread that ended are lost with it. */
   async stats(): Promise<UdpStats> {
     if (this.#inline !== null) return this.#inline.stats();
@@ -149,6 +161,7 @@ export class UdpServer {
     };
     return {
       handlersUrl: isModule(handlers) ? moduleUrl(handlers) : '',
+      version: 0,
       host,
       port,
       ipv6Only,

@@ -11,6 +11,8 @@ import { UdpSocket, type UdpSocketOptions, type UdpStats } from './udp-socket.js
 /** Crosses to the thread, so plain data only. */
 export interface UdpSpec {
   readonly handlersUrl: string;
+  /** Counts reloads; the module is imported anew for every version. */
+  readonly version: number;
   /** Numeric. */
   readonly host: string;
   readonly port: number;
@@ -29,6 +31,7 @@ export interface UdpAddress {
 
 export const UDP_TASKS = {
   open: 'udp.open',
+  reload: 'udp.reload',
   stats: 'udp.stats',
   close: 'udp.close',
   trouble: 'udp.trouble',
@@ -41,6 +44,7 @@ export class UdpService {
   constructor(loop: EventLoop) {
     this.#loop = loop;
     loop.register(UDP_TASKS.open, (spec) => this.open(spec as UdpSpec));
+    loop.register(UDP_TASKS.reload, (spec) => this.reload(spec as UdpSpec));
     loop.register(UDP_TASKS.stats, () => this.stats());
     loop.register(UDP_TASKS.close, (deadlineMs) => this.close(deadlineMs as number));
   }
@@ -52,8 +56,7 @@ export class UdpService {
   async open(spec: UdpSpec, handlers?: unknown): Promise<UdpAddress> {
     assert(this.#socket === null);
     const { host, port, ipv6Only, reusePort, options } = spec;
-    const loaded =
-      handlers ?? (await loadHandlers(this.#loop, { handlersUrl: spec.handlersUrl, version: 0 }));
+    const loaded = handlers ?? (await loadHandlers(this.#loop, spec));
     const fd = reusePort ? requireAddon().bindUdp({ host, port, ipv6Only, reusePort }).fd : spec.fd;
     this.#socket = await UdpSocket.bind(
       { host, port, ipv6Only, ...(fd === null ? {} : { fd }) },
@@ -61,6 +64,12 @@ export class UdpService {
       options,
     );
     return this.#socket.address;
+  }
+
+  /** Imports the user's code anew. @throws ReactorError REACTOR_HANDLERS_INVALID: the old code stays. */
+  async reload(spec: UdpSpec): Promise<void> {
+    assert(this.#socket !== null);
+    this.#socket.replaceHandlers(await loadHandlers(this.#loop, spec));
   }
 
   stats(): UdpStats {

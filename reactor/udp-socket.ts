@@ -72,7 +72,7 @@ export function sumUdpStats(all: readonly UdpStats[]): UdpStats {
 
 export class UdpSocket {
   readonly #socket: dgram.Socket;
-  readonly #router: UdpRouter;
+  #router: UdpRouter;
   readonly #isRaw: boolean;
   readonly #sendQueueBytesMax: number;
   readonly #stats: MutableStats = { ...NO_STATS };
@@ -153,6 +153,11 @@ export class UdpSocket {
 
   get stats(): UdpStats {
     return { ...this.#stats };
+  }
+
+  /** Later datagrams go to these. @throws ReactorError REACTOR_HANDLERS_INVALID: the old ones stay. */
+  replaceHandlers(handlers: unknown): void {
+    this.#router = new UdpRouter(handlers);
   }
 
   /** Bytes that wait for the kernel. */

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { loadAddon } from '../../addon/index.js';
 import { UdpClient } from '../../reactor/udp-client.js';
@@ -94,6 +97,25 @@ test(
     await assert.rejects(second.listen(), { code: 'REACTOR_PORT_IN_USE' });
   },
 );
+
+test('reload puts new code in place and keeps the port; broken code changes nothing', async (t) => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'reactor-net-udp-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const file = path.join(folder, 'handlers.mjs');
+  const write = (text: string): Promise<void> =>
+    writeFile(file, `export default () => ({ onFrame: { 1: (peer) => peer.send(1, '${text}') } });`);
+  for (const threads of [0, 1]) {
+    await write('old');
+    const server = await serve(t, { handlers: file, threads });
+    assert.equal(await ask(server, 1, ''), 'old');
+    await write('new');
+    await server.reload();
+    assert.equal(await ask(server, 1, ''), 'new');
+    await writeFile(file, 'export default 7;');
+    await assert.rejects(server.reload(), { code: 'REACTOR_HANDLERS_INVALID' });
+    assert.equal(await ask(server, 1, ''), 'new');
+  }
+});
 
 test('a given descriptor is duplicated, so it outlives the server', needsAddon, async (t) => {
   const addon = loadAddon()!;
