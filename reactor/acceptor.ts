@@ -9,10 +9,11 @@ import { constants } from 'node:os';
 
 import { type Addon, AddonError } from '../addon/index.js';
 import { Backoff } from './backoff.js';
+import { DescriptorWatch } from './descriptor-watch.js';
 import { ReactorError } from './errors.js';
 import type { EventLoop, TimerHandle } from './event-loop.js';
 import { type ListenAddress, type ListenTarget, listenWithNode } from './listening-socket.js';
-import { ACCEPT_PAUSED, type CounterRow } from './shared-counters.js';
+import { ACCEPT_PAUSED, CONNECTIONS_REFUSED, type CounterRow } from './shared-counters.js';
 
 /** A listening descriptor that stays the main reactor's, so that a thread that dies cannot leak it. */
 export interface SharedListener {
@@ -40,12 +41,20 @@ export interface AcceptorSink {
 /** Shape of the waits while descriptors are short. */
 const PAUSE_BACKOFF = { firstMs: 20, capMs: 1000 };
 
+const MESSAGES = {
+  near: 'close to the descriptor limit (ulimit -n): accepting is paused',
+  // Something else took the last one between two looks of ours; libuv then closes whoever waits.
+  out: 'out of descriptors (ulimit -n): those who connected just now were closed',
+};
+
 export class Acceptor {
   readonly #loop: EventLoop;
   readonly #counters: CounterRow;
   readonly #source: AcceptorSource;
   readonly #sink: AcceptorSink;
   readonly #backoff: Backoff = new Backoff(Math.random, PAUSE_BACKOFF);
+  /** Null without the addon: then accepting cannot be paused. */
+  readonly #watch: DescriptorWatch | null;
   #server: net.Server | null = null;
   #retry: TimerHandle | null = null;
   #isClosed = false;
@@ -55,10 +64,7 @@ export class Acceptor {
     this.#counters = counters;
     this.#source = source;
     this.#sink = sink;
-  }
-
-  get isPaused(): boolean {
-    return this.#server === null && !this.#isClosed;
+    this.#watch = source.kind === 'descriptor' ? new DescriptorWatch(source.addon, loop.threadCount) : null;
   }
 
   /** @throws ReactorError REACTOR_PORT_IN_USE, REACTOR_LISTEN_FAILED, REACTOR_FD_LIMIT, REACTOR_CLOSED */
@@ -94,17 +100,17 @@ export class Acceptor {
       socket.destroy();
       return;
     }
-    const fd = descriptorOf(socket);
     try {
       this.#sink.accepted(socket);
       this.#backoff.reset();
     } catch (error) {
       socket.destroy();
       if (!isDescriptorShortage(error)) throw error;
+      this.#counters.values[CONNECTIONS_REFUSED]! += 1;
       this.#pause(error);
       return;
     }
-    if (this.#isNearLimit(fd)) this.#pause(undefined);
+    if (this.#watch?.isScarceAfterAccept() === true) this.#pause(undefined);
   }
 
   #failed(error: NodeJS.ErrnoException): void {
@@ -116,8 +122,9 @@ export class Acceptor {
   #pause(cause: unknown): void {
     if (this.#isClosed || this.#retry !== null) return;
     this.#counters.values[ACCEPT_PAUSED]! += 1;
-    const message = 'close to the descriptor limit (ulimit -n): accepting is paused';
-    this.#sink.troubled(new ReactorError('REACTOR_FD_LIMIT', message, { cause }));
+    this.#sink.troubled(
+      new ReactorError('REACTOR_FD_LIMIT', MESSAGES[cause === undefined ? 'near' : 'out'], { cause }),
+    );
     if (this.#source.kind === 'node') return; // closing would lose the queue: newcomers are refused one by one
     this.#stop();
     this.#retryLater();
@@ -127,7 +134,7 @@ export class Acceptor {
     this.#retry = this.#loop.runAfter(this.#backoff.nextDelayMs(), () => {
       this.#retry = null;
       if (this.#isClosed) return;
-      if (this.#isShort()) this.#retryLater();
+      if (this.#watch?.isScarce() === true) this.#retryLater();
       else this.start().catch((error: ReactorError) => this.#restartFailed(error));
     });
   }
@@ -137,26 +144,6 @@ export class Acceptor {
     this.#stop();
     this.#sink.troubled(error);
     if (error.code !== 'REACTOR_CLOSED') this.#retryLater();
-  }
-
-  /** Whether a new descriptor would be among the last ones. */
-  #isShort(): boolean {
-    if (this.#source.kind !== 'descriptor') return false;
-    const { addon, listener } = this.#source;
-    try {
-      const probe = ownDescriptor(addon, listener);
-      addon.closeFd(probe);
-      return this.#isNearLimit(probe);
-    } catch (error) {
-      return (error as ReactorError).code === 'REACTOR_FD_LIMIT'; // start() meets any other error again
-    }
-  }
-
-  #isNearLimit(fd: number): boolean {
-    if (this.#source.kind !== 'descriptor') return false;
-    const { soft } = this.#source.addon.descriptorLimit();
-    // The kernel hands out the lowest free number, so a number near the limit means that few are left.
-    return fd >= soft - headroom(soft);
   }
 
   /** Closes the socket at once; 'close' of the server itself may wait for connections and is of no interest. */
@@ -192,11 +179,6 @@ function ownDescriptor(addon: Addon, { fd, inode }: SharedListener): number {
 export function descriptorOf(socket: net.Socket): number {
   // Not in Node's typings, but the documented way in for `{ fd }` hand-over has no other source.
   return (socket as net.Socket & { _handle?: { fd: number } | null })._handle?.fd ?? -1;
-}
-
-/** Descriptors kept for files, logs and new sub-reactors: a sixteenth of the limit, 16 to 256. */
-function headroom(soft: number): number {
-  return Math.min(256, Math.max(16, Math.floor(soft / 16)));
 }
 
 function isDescriptorShortage(error: unknown): boolean {
