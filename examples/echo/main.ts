@@ -14,7 +14,6 @@ const server = new TcpServer({
 const address = await server.listen();
 
 console.log(`echo listens on ${formatAddress(address)} with ${server.reactor.threads} threads`);
-console.log('A frame is a message id and a length, both u32 little-endian, then the body:');
-console.log(`  printf '\\1\\0\\0\\0\\5\\0\\0\\0hello' | nc -N 127.0.0.1 ${address.port} | xxd`);
+console.log(`  PORT=${address.port} node dist/examples/echo/client.js hello world`);
 
 process.once('SIGINT', () => void server.close());

@@ -3,18 +3,19 @@
 // PORT chooses the port (default 9001; 0 takes a free one). Ctrl-C drains and stops.
 
 import { formatAddress, TcpServer } from 'reactor-net/reactor';
+import { FRAMING } from './framing.js';
 
 const { PORT = '9001' } = process.env;
 
 const server = new TcpServer({
   host: '127.0.0.1',
   port: Number(PORT),
-  codec: { kind: 'length-field', lengthBytes: 2, byteOrder: 'big', frameBytesMax: 1024 },
+  codec: FRAMING,
   handlers: new URL('./handlers.js', import.meta.url),
 });
 const address = await server.listen();
 
 console.log(`greeting listens on ${formatAddress(address)}`);
-console.log(`  printf '\\0\\3Ann\\0\\3Bob' | nc -N 127.0.0.1 ${address.port} | xxd`);
+console.log(`  PORT=${address.port} node dist/examples/greeting/client.js Ann Bob`);
 
 process.once('SIGINT', () => void server.close());

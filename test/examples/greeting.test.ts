@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { connectTo, startExample, stopExample } from '../support/example.js';
+import { connectTo, runClient, startExample, stopExample } from '../support/example.js';
 
 test('greeting: a welcome at connect, then a numbered reply to each name', async (t) => {
   const greeting = await startExample(t, 'greeting');
@@ -11,6 +11,14 @@ test('greeting: a welcome at connect, then a numbered reply to each name', async
   const [welcome, ...replies] = textsOf(Buffer.concat(chunks));
   assert.match(welcome!, /^Welcome to thread \d+\. Who is there\?$/);
   assert.deepEqual(replies, ['Hello Ann, you are number 1 here.', 'Hello Bob, you are number 2 here.']);
+  await stopExample(greeting);
+});
+
+test('greeting: its client prints the welcome and the replies, and ends', async (t) => {
+  const greeting = await startExample(t, 'greeting');
+  const client = await runClient(t, 'greeting', greeting.port, ['Ann']);
+  assert.match(client.lines.join('\n'), /^Welcome to .*\nHello Ann, you are number 1 here\.$/);
+  assert.equal(await client.exitCode, 0);
   await stopExample(greeting);
 });
 

@@ -63,3 +63,11 @@ export async function compileProject(t: TestContext, blocks: readonly string[]):
   });
   return folder;
 }
+
+/** Gives a compiled program of the project another port than the document shows. */
+export async function setPort(folder: string, program: string, port: number): Promise<void> {
+  const file = path.join(folder, program);
+  const source = await readFile(file, 'utf8');
+  assert.match(source, /port: \d+/);
+  await writeFile(file, source.replace(/port: \d+/, `port: ${port}`));
+}

@@ -19,10 +19,21 @@ export async function startExample(
   name: string,
   environment: NodeJS.ProcessEnv = {},
 ): Promise<Example> {
-  const program = fileURLToPath(new URL(`../../examples/${name}/main.js`, import.meta.url));
-  const command = new Command(t, [], { PORT: '0', ...environment }, program);
+  const command = new Command(t, [], { PORT: '0', ...environment }, programOf(name, 'main'));
   const line = await command.line((text) => text.includes(' listens on '));
   return { command, port: Number(/127\.0\.0\.1:(\d+)/.exec(line)?.[1]) };
+}
+
+/** Runs the client of an example with `words` to its end, and gives it back. */
+export async function runClient(
+  t: TestContext,
+  name: string,
+  port: number,
+  words: readonly string[],
+): Promise<Command> {
+  const client = new Command(t, words, { PORT: String(port) }, programOf(name, 'client'));
+  await client.exitCode;
+  return client;
 }
 
 /** Ctrl-C: the example must go by itself, without a word of complaint. */
@@ -52,4 +63,8 @@ export class LineReader {
     assert(done !== true, 'the peer closed instead of sending another line');
     return value;
   }
+}
+
+function programOf(example: string, program: string): string {
+  return fileURLToPath(new URL(`../../examples/${example}/${program}.js`, import.meta.url));
 }
