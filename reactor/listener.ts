@@ -32,8 +32,10 @@ export interface ListenerOptions {
  */
 type Mode = AcceptMode | 'inline' | 'node-reuseport' | 'node-single';
 
-/** Added to a drain deadline for the answer itself. */
-const ANSWER_GRACE_MS = 5000;
+/** Added to a drain deadline for the last FINs and the answer itself. */
+const ANSWER_GRACE_MS = 3000;
+/** A thread that is busy for longer stops accepting when it gets to it; nobody waits for that. */
+const STOP_TIMEOUT_MS = 1000;
 const START_OPTIONS = { timeoutMs: THREAD_START_TIMEOUT_MS };
 
 export class Listener {
@@ -142,7 +144,10 @@ export class Listener {
     this.#acceptor = null;
     inline?.stopListening(this.spec.id);
     if (inline === null && this.#mode !== 'master') {
-      await this.#reactor.onEveryThread((thread) => loop.call(thread, TASKS.stopListening, this.spec.id));
+      const options = { timeoutMs: STOP_TIMEOUT_MS };
+      await this.#reactor.onEveryThread((thread) =>
+        loop.call(thread, TASKS.stopListening, this.spec.id, options),
+      );
     }
     const sockets = this.#sockets;
     const socketFile = this.#socketFile;
