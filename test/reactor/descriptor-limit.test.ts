@@ -32,7 +32,7 @@ function startLimited(t: TestContext, ...args: string[]): { line: () => Promise<
     line: async () => {
       const { value, done } = await lines.next();
       assert(done !== true, 'the server prints one more line');
-      return JSON.parse(value as string) as unknown;
+      return JSON.parse(value) as unknown;
     },
     end: () => child.stdin.end(),
   };

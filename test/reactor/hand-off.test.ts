@@ -154,7 +154,10 @@ test('closing closes what no thread has adopted, and only that', () => {
   bench.give(12);
   bench.sockets.delete(10); // adopted and closed
   bench.handOff.close();
-  assert.deepEqual(bench.closed.toSorted(), [11, 12]);
+  assert.deepEqual(
+    bench.closed.toSorted((a, b) => a - b),
+    [11, 12],
+  );
 });
 
 test('while no queue has room connections wait in order, and are sent when there is', () => {

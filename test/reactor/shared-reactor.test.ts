@@ -5,14 +5,21 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ACCEPT_MODES, HttpServer, Reactor, TcpServer, type TcpServerOptions } from '../../reactor/index.js';
+import {
+  ACCEPT_MODES,
+  type Handlers,
+  HttpServer,
+  Reactor,
+  TcpServer,
+  type TcpServerOptions,
+} from '../../reactor/index.js';
 import { addressOf, openDescriptors, STEERED_HANDLERS, STEERED_HTTP } from '../support/steered-server.js';
 import { TlvClient, tlvFrame } from '../support/tlv.js';
 import { forEachTransport } from '../support/transports.js';
 import { until } from '../support/until.js';
 
 /** A plain handler on the calling thread, by value. */
-const ECHO: TcpServerOptions['handlers'] = {
+const ECHO: Handlers = {
   onFrame: { 1: (connection, frame) => connection.send(1, frame.body) },
 };
 
@@ -133,9 +140,9 @@ forEachTransport((transport) => {
       ECHO,
       (loop) => {
         assert.equal(loop.threadIndex, 'main');
-        return ECHO as object;
+        return ECHO;
       },
-      async () => ECHO as object,
+      async () => ECHO,
       STEERED_HANDLERS,
       STEERED_HANDLERS.href,
     ];
@@ -154,7 +161,7 @@ forEachTransport((transport) => {
   });
 
   test(`handlers as values are refused where threads would have to load them (${transport})`, () => {
-    for (const handlers of [ECHO, () => ECHO as object]) {
+    for (const handlers of [ECHO, () => ECHO]) {
       assert.throws(() => new TcpServer({ transport, threads: 1, port: 0, handlers }), {
         code: 'REACTOR_OPTION_INVALID',
         message: /URL of a module/,

@@ -17,7 +17,7 @@ export const STEERED_HTTP: URL = new URL('../reactor/fixtures/steered-http.js', 
 const NO_BACKOFF = { firstMs: 0, capMs: 0 };
 
 const gate = new Int32Array(new SharedArrayBuffer(8));
-setEnvironmentData(GATE, gate.buffer as unknown as string); // any cloneable value, whatever the typings say
+setEnvironmentData(GATE, gate.buffer);
 
 export class SteeredServer {
   readonly server: TcpServer;

@@ -1,0 +1,49 @@
+// Without the native addon: one thread, or every thread through Node's own SO_REUSEPORT where Node has it.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { NODE_HAS_REUSE_PORT } from '../../reactor/listening-socket.js';
+import { forEachTransport } from '../support/transports.js';
+
+const SCRIPT = fileURLToPath(new URL('fixtures/without-addon.js', import.meta.url));
+const MISSING = '/nowhere/reactor_net.node';
+
+interface Outcome {
+  readonly threads: number;
+  readonly tcp: string;
+  readonly unix: string;
+  readonly http: string;
+  readonly inUse: string;
+  readonly afterLoss: string;
+  readonly drained: boolean;
+}
+
+forEachTransport((transport) => {
+  test(`without the addon everything is served, on fewer threads, with one line that says so (${transport})`, async () => {
+    const child = spawn(process.execPath, [SCRIPT, transport], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 60_000,
+      env: { ...process.env, REACTOR_NET_ADDON: MISSING },
+    });
+    const [stdout, stderr, [code]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, 'exit'),
+    ]);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(stderr.trimEnd().split('\n').length, 1, stderr);
+    assert.match(stderr, /native addon is missing: \/nowhere\/reactor_net\.node/);
+    assert.deepEqual(JSON.parse(stdout) as Outcome, {
+      threads: NODE_HAS_REUSE_PORT ? 2 : 0,
+      tcp: 'over tcp',
+      unix: 'over unix',
+      http: NODE_HAS_REUSE_PORT ? 'a thread' : 'main',
+      inUse: 'REACTOR_PORT_IN_USE',
+      afterLoss: 'served',
+      drained: true,
+    });
+  });
+});
