@@ -124,6 +124,8 @@ export abstract class Connection extends TimerNode implements FrameSink {
   #stateSinceMs: number;
   #lastReadMs: number;
   #lastWriteMs: number;
+  /** Untaken bytes when they were last looked at. */
+  #untakenSeen = 0;
 
   constructor(host: ConnectionHost, id: number) {
     super();
@@ -165,8 +167,10 @@ export abstract class Connection extends TimerNode implements FrameSink {
 
   // What a transport supplies.
 
-  /** Bytes handed to the kernel's care but not taken yet. */
+  /** Bytes handed to the kernel's care but not taken yet, in whole chunks. */
   protected abstract get inFlightBytes(): number;
+  /** The same to the byte, as far as the transport knows; falls while a slow peer takes a long chunk. */
+  protected abstract get untakenBytes(): number;
   protected abstract startReading(): void;
   protected abstract stopReading(): void;
   /** Writes as much of `output` as the kernel takes; reports the rest through `written` later. */
@@ -426,7 +430,8 @@ export abstract class Connection extends TimerNode implements FrameSink {
   override onTimer(): void {
     const nowMs = this.loop.nowMs;
     const due = this.#deadlines().find(([, dueMs]) => dueMs <= nowMs);
-    if (due === undefined) {
+    const isAboutOutput = due?.[0] === 'write-timeout' || due?.[0] === 'idle-timeout';
+    if (due === undefined || (isAboutOutput && this.#hasTakenSome())) {
       this.#armTimer();
       return;
     }
@@ -480,7 +485,13 @@ export abstract class Connection extends TimerNode implements FrameSink {
   #unpause(by: number): void {
     if ((this.#pauses & by) === 0) return;
     this.#pauses &= ~by;
-    if (this.#pauses === 0 && this.#state !== 'closed' && this.#state !== 'connecting') this.#pump();
+    if (this.#pauses !== 0 || this.#state === 'closed' || this.#state === 'connecting') return;
+    const { readTimeoutMs, firstByteTimeoutMs } = this.host.limits;
+    if (readTimeoutMs > 0 || (this.#bytesRead === 0 && firstByteTimeoutMs > 0)) {
+      this.#lastReadMs = this.loop.nowMs; // the peer could not be heard until now
+      if (!this.isScheduled) this.#armTimer();
+    }
+    this.#pump();
   }
 
   #inputFailed(error: unknown): void {
@@ -634,7 +645,10 @@ export abstract class Connection extends TimerNode implements FrameSink {
     const isBehind = this.inFlightBytes > 0;
     if (this.host.limits.idleTimeoutMs > 0 || isBehind) {
       if (wasCaughtUp) this.#lastWriteMs = this.loop.nowMs;
-      if (wasCaughtUp && isBehind) this.#armTimer();
+      if (wasCaughtUp && isBehind) {
+        this.#untakenSeen = this.untakenBytes;
+        this.#armTimer();
+      }
     }
   }
 
@@ -698,13 +712,24 @@ export abstract class Connection extends TimerNode implements FrameSink {
     };
     if (this.#state === 'connecting') add('handshake-timeout', this.#stateSinceMs, limits.handshakeTimeoutMs);
     if (this.#state === 'draining') add('drain-timeout', this.#stateSinceMs, limits.drainTimeoutMs);
-    if (this.#state === 'open') {
-      if (this.#bytesRead === 0) add('first-byte-timeout', this.#stateSinceMs, limits.firstByteTimeoutMs);
+    if (this.#state === 'open' || this.#state === 'half-closed') {
       add('idle-timeout', Math.max(this.#lastReadMs, this.#lastWriteMs), limits.idleTimeoutMs);
-      if (this.#pauses === 0) add('read-timeout', this.#lastReadMs, limits.readTimeoutMs);
     }
-    if (this.outputBytes > 0) add('write-timeout', this.#lastWriteMs, limits.writeTimeoutMs);
+    if (this.#state === 'open' && this.#pauses === 0) {
+      if (this.#bytesRead === 0) add('first-byte-timeout', this.#lastReadMs, limits.firstByteTimeoutMs);
+      add('read-timeout', this.#lastReadMs, limits.readTimeoutMs);
+    }
+    // What only waits for the end of the turn is not in flight.
+    if (this.inFlightBytes > 0) add('write-timeout', this.#lastWriteMs, limits.writeTimeoutMs);
     return deadlines;
+  }
+
+  /** Whether a slow peer has taken a part of the chunk in flight since somebody looked; asked at deadlines. */
+  #hasTakenSome(): boolean {
+    if (this.inFlightBytes === 0 || this.untakenBytes === this.#untakenSeen) return false;
+    this.#untakenSeen = this.untakenBytes;
+    this.#lastWriteMs = this.loop.nowMs;
+    return true;
   }
 }
 

@@ -18,7 +18,10 @@ const FULL_READS_MAX = 4;
 const NO_BYTES = Buffer.alloc(0);
 const CONNECTION: unique symbol = Symbol('reactor-net connection');
 
-type ConnectionSocket = net.Socket & { [CONNECTION]?: NetConnection };
+type ConnectionSocket = net.Socket & {
+  [CONNECTION]?: NetConnection;
+  readonly _handle?: { readonly writeQueueSize?: number } | null;
+};
 
 /** Node's shape for reading into one buffer; the same object serves every socket of a thread. */
 export interface ReadInto {
@@ -132,6 +135,11 @@ export class NetConnection extends Connection {
 
   protected get inFlightBytes(): number {
     return this.#inFlight === null ? 0 : this.#inFlight.usedBytes;
+  }
+
+  protected get untakenBytes(): number {
+    // Node's own socket timeout asks the handle in the same way; there is no public name for it.
+    return this.#socket._handle?.writeQueueSize ?? this.inFlightBytes;
   }
 
   protected startReading(): void {

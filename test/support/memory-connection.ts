@@ -113,6 +113,7 @@ export class MemoryConnection extends Connection {
     if (chunk === null) return;
     this.#take(chunk);
     if (this.#takenOfInFlight < chunk.usedBytes) return;
+    this.#takenOfInFlight = 0;
     this.#inFlight = null;
     chunk.slab.release();
     this.writtenLater(chunk.usedBytes);
@@ -133,6 +134,10 @@ export class MemoryConnection extends Connection {
     return this.#inFlight === null ? 0 : this.#inFlight.usedBytes;
   }
 
+  protected get untakenBytes(): number {
+    return this.inFlightBytes - this.#takenOfInFlight;
+  }
+
   protected startReading(): void {
     this.isReading = true;
   }
@@ -150,6 +155,7 @@ export class MemoryConnection extends Connection {
       if (this.#takenOfInFlight < chunk.usedBytes) {
         this.#inFlight = chunk;
       } else {
+        this.#takenOfInFlight = 0;
         chunk.slab.release();
         this.written(chunk.usedBytes);
       }
