@@ -83,8 +83,8 @@ export class ServeApp {
     values[DATAGRAMS_DROPPED] = stats.malformed + stats.sendsDropped + stats.sendErrors;
   }
 
-  reload(): Promise<void> {
-    return this.#reactor.reload();
+  async reload(): Promise<void> {
+    await Promise.all([this.#reactor.reload(), this.#udp?.reload()]);
   }
 
   /** Resolves to whether everything under way was finished in time. */
