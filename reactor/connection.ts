@@ -8,6 +8,7 @@ import type { FrameCodec, FrameDecoder, FrameSink } from './codec.js';
 import { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
 import { BorrowedFrame, type CloseReason } from './handlers.js';
+import { LINGER_MS } from './limits.js';
 import { OutputQueue } from './output-queue.js';
 import { NOT_SAMPLED, type RequestSampler } from './request-sample.js';
 import type { Router } from './router.js';
@@ -678,6 +679,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
     if (isEnding && left === 0 && !this.#writeShutDown) {
       this.#writeShutDown = true;
       this.shutdownWrite();
+      if (this.#isDraining) this.#linger();
     }
     if (this.#state === 'draining') {
       // Read on whatever paused it: for the peer's FIN, and for a peer that reads only when it has written.
@@ -711,7 +713,10 @@ export abstract class Connection extends TimerNode implements FrameSink {
       if (timeoutMs > 0) deadlines.push([reason, sinceMs + timeoutMs]);
     };
     if (this.#state === 'connecting') add('handshake-timeout', this.#stateSinceMs, limits.handshakeTimeoutMs);
-    if (this.#state === 'draining') add('drain-timeout', this.#stateSinceMs, limits.drainTimeoutMs);
+    if (this.#state === 'draining') {
+      const isLingering = this.#isDraining && this.isDelivered;
+      add('drain-timeout', this.#stateSinceMs, isLingering ? LINGER_MS : limits.drainTimeoutMs);
+    }
     if (this.#state === 'open' || this.#state === 'half-closed') {
       add('idle-timeout', Math.max(this.#lastReadMs, this.#lastWriteMs), limits.idleTimeoutMs);
     }
@@ -722,6 +727,12 @@ export abstract class Connection extends TimerNode implements FrameSink {
     // What only waits for the end of the turn is not in flight.
     if (this.inFlightBytes > 0) add('write-timeout', this.#lastWriteMs, limits.writeTimeoutMs);
     return deadlines;
+  }
+
+  /** The server is closing and this peer has got everything: its FIN is not waited for much longer. */
+  #linger(): void {
+    this.#stateSinceMs = this.loop.nowMs;
+    this.#armTimer();
   }
 
   /** Whether a slow peer has taken a part of the chunk in flight since somebody looked; asked at deadlines. */

@@ -9,7 +9,7 @@ import type { Connection, ConnectionHost, ConnectionLimits } from './connection.
 import { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
 import type { Handlers } from './handlers.js';
-import { UNHEARD_GRACE_MS } from './limits.js';
+import { LINGER_MS, UNHEARD_GRACE_MS } from './limits.js';
 import { adoptStream, NetConnection, type NetConnectionOptions, type ReadInto } from './net-connection.js';
 import { readProxyHeader } from './proxy-preface.js';
 import type { RequestSampler } from './request-sample.js';
@@ -23,9 +23,6 @@ import {
 } from './shared-counters.js';
 import { TlsHandshaker } from './tls-handshaker.js';
 import { toTlsServerOptions } from './tls-options.js';
-
-/** How long a closing server waits for the FIN of a peer that has got everything. */
-const LINGER_MS = 1000;
 
 export class TcpService implements Service, ConnectionHost {
   readonly loop: EventLoop;
