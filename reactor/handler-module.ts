@@ -1,6 +1,6 @@
 // Imports a user's handler module on this thread and runs its default export.
 // A reload imports it under a new version, because Node never forgets a module: the query makes it new.
-// Modules that it imports itself stay cached; put what changes into the handler module, or restart.
+// Modules that it imports itself stay cached (docs/supervision.md): what changes belongs into the handler module.
 
 import { pathToFileURL } from 'node:url';
 

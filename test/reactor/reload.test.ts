@@ -183,6 +183,35 @@ forEachTransport((transport) => {
     }
   });
 
+  test(`a thread whose code does not load any more is started again until it does (${transport})`, async (t) => {
+    const module = new ModuleFile(t, mortalTcpModule('v1'));
+    const restartBackoff = { firstMs: 0, capMs: 0 };
+    const options = { transport, threads: 2, host: '127.0.0.1', restartBackoff };
+    const server = new TcpServer({ ...options, handlers: module.url });
+    t.after(() => server.close({ drainTimeoutMs: 0 }));
+    const address = addressOf(await server.listen());
+    const { reactor } = server;
+    const killer = await TlvClient.connect(address);
+    await killer.ask(1, 'x');
+    module.write('throw new Error("broken on purpose");');
+    await killer.ask(9, '').catch(() => {});
+    const restarts = (): number => reactor.counters.total('thread_restarts');
+    await until(() => restarts() >= 3);
+    assert.equal(reactor.threadsUp.length, 1);
+    const kept = await TlvClient.connect(address);
+    assert.equal((await kept.ask(1, 'x')).body.toString(), 'v1 x', 'the other thread goes on');
+    module.write(tcpModule('v2'));
+    await until(() => reactor.threadsUp.length === 2);
+    const answers = new Set<string>();
+    for (let count = 0; count < 4; count += 1) {
+      const client = await TlvClient.connect(address);
+      answers.add((await client.ask(1, 'x')).body.toString());
+      client.socket.destroy();
+    }
+    assert.deepEqual([...answers].toSorted(), ['v1 x', 'v2 x']);
+    kept.socket.destroy();
+  });
+
   test(`reloads that are asked for at once end with the latest code everywhere (${transport})`, async (t) => {
     const module = new ModuleFile(t, tcpModule('v0'));
     const server = new TcpServer({ transport, threads: 2, host: '127.0.0.1', handlers: module.url });

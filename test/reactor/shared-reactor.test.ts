@@ -13,7 +13,13 @@ import {
   TcpServer,
   type TcpServerOptions,
 } from '../../reactor/index.js';
-import { addressOf, openDescriptors, STEERED_HANDLERS, STEERED_HTTP } from '../support/steered-server.js';
+import {
+  addressOf,
+  openDescriptors,
+  STEERED_HANDLERS,
+  STEERED_HTTP,
+  threadOf,
+} from '../support/steered-server.js';
 import { TlvClient, tlvFrame } from '../support/tlv.js';
 import { forEachTransport } from '../support/transports.js';
 import { until } from '../support/until.js';
@@ -42,6 +48,12 @@ async function getOn(url: string, signal: AbortSignal): Promise<number> {
   }
   agent.destroy();
   return answers;
+}
+
+function untilStarting(reactor: Reactor): Promise<void> {
+  return until(
+    () => reactor.threadStatus.some(({ state }) => state === 'starting') || reactor.threadsUp.length === 2,
+  );
 }
 
 forEachTransport((transport) => {
@@ -101,6 +113,44 @@ forEachTransport((transport) => {
       const before = openDescriptors().length;
       for (let count = 0; count < 4; count += 1) await round();
       await until(() => openDescriptors().length <= before && reactor.occupancy.open() === 0);
+    });
+  }
+
+  for (const accept of ACCEPT_MODES) {
+    test(`servers come and go while threads die, and end up where they should (${transport}, ${accept})`, async (t) => {
+      const reactor = new Reactor({
+        transport,
+        threads: 2,
+        accept,
+        restartBackoff: { firstMs: 0, capMs: 0 },
+      });
+      t.after(() => reactor.close({ drainTimeoutMs: 0 }));
+      const create = (): TcpServer =>
+        new TcpServer({ reactor, host: '127.0.0.1', handlers: STEERED_HANDLERS });
+      let present = create();
+      await present.listen();
+      for (let round = 0; round < 8; round += 1) {
+        const restarts = reactor.counters.total('thread_restarts');
+        reactor.loop.post(round % 2, 'end-thread', 'exit');
+        // Before, while and after the thread starts anew.
+        const turns = round % 4;
+        if (turns > 0) await until(() => reactor.counters.total('thread_restarts') > restarts);
+        for (let turn = 1; turn < turns; turn += 1) await untilStarting(reactor);
+        const next = create();
+        const left = addressOf(present.address);
+        await Promise.all([next.listen(), present.close()]);
+        await until(
+          () => reactor.counters.total('thread_restarts') > restarts && reactor.threadsUp.length === 2,
+        );
+        await assert.rejects(TlvClient.connect(left), { code: 'ECONNREFUSED' });
+        const clients = await Promise.all(
+          Array.from({ length: 24 }, () => TlvClient.connect(addressOf(next.address))),
+        );
+        const threads = await Promise.all(clients.map((client) => threadOf(client)));
+        if (accept !== 'shared') assert.equal(new Set(threads).size, 2, 'both threads have the new server');
+        for (const { socket } of clients) socket.destroy();
+        present = next;
+      }
     });
   }
 
