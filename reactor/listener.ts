@@ -78,6 +78,8 @@ export class Listener {
     this.#sockets = opened.fds.map((fd) => ({ fd, inode: addon.socketInode(fd), backlog }));
     this.#socketFile = opened.socketFile;
     this.address = opened.address;
+    // A descriptor given by number says only now what it is.
+    this.spec = { ...this.spec, isUnix: opened.address.path !== undefined };
   }
 
   /**
