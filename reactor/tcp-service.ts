@@ -37,6 +37,8 @@ export class TcpService implements Service, ConnectionHost {
   readonly #logError: (error: unknown) => void;
   /** What to call when a connection of ours has ended, by its id. */
   readonly #gone = new Map<number, () => void>();
+  /** Sockets whose PROXY header or TLS handshake is under way: no connections yet. */
+  readonly #securing = new Set<net.Socket>();
   #dirty: Connection[] = [];
   #isFlushDue = false;
   #whenEmpty: (() => void) | null = null;
@@ -79,11 +81,17 @@ export class TcpService implements Service, ConnectionHost {
       return;
     }
     const socket = typeof source === 'number' ? adoptStream(source, null) : source;
-    this.#secure(socket, this.#handshaker, onGone).catch((error: unknown) => {
-      onGone();
-      if (error instanceof ReactorError) this.counters.countError(error.code);
-      else this.#logError(error);
-    });
+    this.#securing.add(socket);
+    this.#secure(socket, this.#handshaker, onGone)
+      .catch((error: unknown) => {
+        onGone();
+        if (error instanceof ReactorError) this.counters.countError(error.code);
+        else this.#logError(error);
+      })
+      .finally(() => {
+        this.#securing.delete(socket);
+        this.#tellWhenEmpty();
+      });
   }
 
   async reload(application: unknown): Promise<void> {
@@ -91,7 +99,7 @@ export class TcpService implements Service, ConnectionHost {
   }
 
   async drain(deadlineMs: number): Promise<number> {
-    let unheardCount = 0;
+    let unheardCount = this.#securing.size;
     for (const connection of this.#own()) {
       if (connection.stats.bytesRead === 0) unheardCount += 1;
       else connection.drain();
@@ -99,11 +107,13 @@ export class TcpService implements Service, ConnectionHost {
     if (unheardCount > 0) {
       await this.#emptyWithin(Math.min(UNHEARD_GRACE_MS, deadlineMs));
       for (const connection of this.#own()) connection.drain();
+      for (const socket of this.#securing) socket.destroy();
     }
     await this.#emptyWithin(deadlineMs);
     const left = this.#own();
     const cut = left.filter((connection) => !connection.isDelivered).length;
     for (const connection of left) connection.close('shutdown');
+    for (const socket of this.#securing) socket.destroy();
     await this.#emptyWithin(LINGER_MS);
     return cut;
   }
@@ -124,7 +134,7 @@ export class TcpService implements Service, ConnectionHost {
     this.counters.values[CONNECTIONS_CLOSED]! += 1;
     this.counters.values[CONNECTIONS_OPEN]! -= 1;
     onGone?.();
-    if (this.#gone.size === 0) this.#whenEmpty?.();
+    this.#tellWhenEmpty();
   }
 
   hookFailed(error: unknown): void {
@@ -163,9 +173,17 @@ export class TcpService implements Service, ConnectionHost {
     for (const connection of dirty) connection.flush();
   }
 
+  get #isEmpty(): boolean {
+    return this.#gone.size === 0 && this.#securing.size === 0;
+  }
+
+  #tellWhenEmpty(): void {
+    if (this.#isEmpty) this.#whenEmpty?.();
+  }
+
   /** Resolves when the last connection is gone or the deadline has passed. */
   #emptyWithin(deadlineMs: number): Promise<void> {
-    if (this.#gone.size === 0) return Promise.resolve();
+    if (this.#isEmpty) return Promise.resolve();
     return new Promise((resolve) => {
       const deadline = this.loop.runAfter(deadlineMs, done);
       const loop = this.loop;
