@@ -53,6 +53,7 @@ export class Listener {
   /** Reloads asked for; every attempt is a version of its own, since Node remembers a failed import too. */
   #reloads = 0;
   #reloading: Promise<void> = Promise.resolve();
+  #stopped: Promise<void> | null = null;
 
   constructor(reactor: Reactor, options: ListenerOptions, spec: ServiceSpec) {
     this.#reactor = reactor;
@@ -140,23 +141,10 @@ export class Listener {
     return reloaded;
   }
 
-  async stopAccepting(): Promise<void> {
-    const { inline, loop } = this.#reactor;
-    this.#acceptor?.close();
-    this.#acceptor = null;
-    inline?.stopListening(this.spec.id);
-    if (inline === null && this.#mode !== 'master') {
-      const options = { timeoutMs: STOP_TIMEOUT_MS };
-      await this.#reactor.onEveryThread((thread) =>
-        loop.call(thread, TASKS.stopListening, this.spec.id, options),
-      );
-    }
-    const sockets = this.#sockets;
-    const socketFile = this.#socketFile;
-    this.#sockets = [];
-    this.#socketFile = null;
-    for (const { fd } of sockets) this.#reactor.addon!.closeFd(fd);
-    if (socketFile !== null) await removeSocketFile(socketFile);
+  /** Idempotent. */
+  stopAccepting(): Promise<void> {
+    this.#stopped ??= this.#stopAccepting();
+    return this.#stopped;
   }
 
   /** Stops accepting and drains. Resolves to how many connections were cut off at the deadline. */
@@ -181,6 +169,25 @@ export class Listener {
       this.#reactor.log('warn', error, { thread });
       return connections;
     }
+  }
+
+  async #stopAccepting(): Promise<void> {
+    const { inline, loop } = this.#reactor;
+    this.#acceptor?.close();
+    this.#acceptor = null;
+    inline?.stopListening(this.spec.id);
+    if (inline === null && this.#mode !== 'master') {
+      const options = { timeoutMs: STOP_TIMEOUT_MS };
+      await this.#reactor.onEveryThread((thread) =>
+        loop.call(thread, TASKS.stopListening, this.spec.id, options),
+      );
+    }
+    const sockets = this.#sockets;
+    const socketFile = this.#socketFile;
+    this.#sockets = [];
+    this.#socketFile = null;
+    for (const { fd } of sockets) this.#reactor.addon!.closeFd(fd);
+    if (socketFile !== null) await removeSocketFile(socketFile);
   }
 
   async #reload(): Promise<void> {
