@@ -75,6 +75,8 @@ export class NetConnection extends Connection {
   readonly #canReset: boolean;
   readonly #handshakeFailure: ReactorErrorCode;
   #proxyHeader: ProxyHeaderParser | null;
+  /** First bytes of a connection that is not read yet. */
+  #heldBack: Buffer | null = null;
   #remoteAddress: string | undefined;
   #remotePort: number | undefined;
   /** The chunk the kernel did not take at once; null when it keeps up. */
@@ -143,6 +145,12 @@ export class NetConnection extends Connection {
   }
 
   protected startReading(): void {
+    const heldBack = this.#heldBack;
+    if (heldBack !== null) {
+      this.#heldBack = null;
+      this.receive(heldBack);
+      if (this.state === 'open' && !this.isReadingWanted) return;
+    }
     this.#socket.resume();
   }
 
@@ -230,12 +238,18 @@ export class NetConnection extends Connection {
         this.#remotePort = header.sourcePort;
       }
       this.opened();
-      if (headerBytes < chunk.length && this.state === 'open') this.receive(chunk.subarray(headerBytes));
+      if (headerBytes < chunk.length) this.#takeFirst(chunk.subarray(headerBytes));
     } catch (error) {
       if (!(error instanceof ReactorError)) throw error;
       this.report(error);
       this.close('frame-error');
     }
+  }
+
+  /** What came in one read with the PROXY header; onConnect may have paused the connection meanwhile. */
+  #takeFirst(chunk: Buffer): void {
+    if (this.isReadingWanted) this.receive(chunk);
+    else if (this.state === 'open') this.#heldBack = Buffer.from(chunk);
   }
 
   #write(chunk: OutputChunk): void {
