@@ -39,8 +39,9 @@ async function untilHeld(reactor: Reactor, count: number, task?: 'held' | 'held-
 async function isRefused(steered: SteeredServer): Promise<boolean> {
   const { host, port } = steered.address;
   const socket = net.connect(port!, host);
-  const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException];
-  return error.code === 'ECONNREFUSED';
+  const outcome = await once(socket, 'connect').catch((error: NodeJS.ErrnoException) => error.code);
+  socket.destroy();
+  return outcome === 'ECONNREFUSED';
 }
 
 forEachTransport((transport) => {
