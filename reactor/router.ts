@@ -78,7 +78,8 @@ function assertHandlers(handlers: unknown): asserts handlers is Handlers {
     }
     for (const [key, handler] of Object.entries(onFrame)) {
       const msgId = Number(key);
-      if (!Number.isInteger(msgId) || msgId < 0 || msgId > MSG_ID_MAX) {
+      // Compared as text too: Number('') is 0 and Number('0x10') is 16, and neither was meant.
+      if (!Number.isInteger(msgId) || msgId < 0 || msgId > MSG_ID_MAX || String(msgId) !== key) {
         throw invalid(`onFrame has the key '${key}'; message ids are integers from 0 to ${MSG_ID_MAX}`);
       }
       if (typeof handler !== 'function') throw invalid(`onFrame[${key}] must be a function`);
