@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type CodecOptions, createCodec, type Handlers } from '../../reactor/index.js';
+import { type CodecOptions, createCodec, type Handlers, type ReactorErrorCode } from '../../reactor/index.js';
 import { CODEC_SAMPLES, encode } from '../support/frame-wire.js';
 import { RawClient } from '../support/raw-client.js';
 import { serve } from '../support/tcp-pair.js';
@@ -11,26 +11,38 @@ import { until } from '../support/until.js';
 
 const ECHO: Handlers = { onFrame: (connection, frame) => connection.send(frame.msgId, frame.body) };
 
-/** Wires that no frame can begin with, after one good frame. */
-const BAD_WIRES: readonly (readonly [CodecOptions, string, string])[] = [
-  [
-    { kind: 'tlv', frameBytesMax: 10 },
-    '01000000020000006162' + '010000000b000000',
-    'REACTOR_FRAME_TOO_LARGE',
-  ],
-  [{ kind: 'length-field', frameBytesMax: 10 }, '020000006162' + '0b000000', 'REACTOR_FRAME_TOO_LARGE'],
-  [
-    { kind: 'length-field', lengthAdjustment: -4 },
-    '06000000' + '6162' + '03000000',
-    'REACTOR_FRAME_MALFORMED',
-  ],
-  [{ kind: 'varint' }, '026162' + 'ffffffffff7f', 'REACTOR_FRAME_MALFORMED'],
-  [
-    { kind: 'delimiter', delimiter: ';', frameBytesMax: 10 },
-    '61623b' + '61'.repeat(12),
-    'REACTOR_FRAME_TOO_LARGE',
-  ],
-  [{ kind: 'line', frameBytesMax: 10 }, '61620a' + '61'.repeat(13), 'REACTOR_FRAME_TOO_LARGE'],
+interface BadWire {
+  readonly codec: CodecOptions;
+  /** Hexadecimal: one frame as it should be, and what no frame can begin with. */
+  readonly good: string;
+  readonly bad: string;
+  readonly code: ReactorErrorCode;
+}
+
+const LARGE = 'REACTOR_FRAME_TOO_LARGE';
+const MALFORMED = 'REACTOR_FRAME_MALFORMED';
+const BAD_WIRES: readonly BadWire[] = [
+  {
+    codec: { kind: 'tlv', frameBytesMax: 10 },
+    good: '01000000020000006162',
+    bad: '010000000b000000',
+    code: LARGE,
+  },
+  { codec: { kind: 'length-field', frameBytesMax: 10 }, good: '020000006162', bad: '0b000000', code: LARGE },
+  {
+    codec: { kind: 'length-field', lengthAdjustment: -4 },
+    good: '060000006162',
+    bad: '03000000',
+    code: MALFORMED,
+  },
+  { codec: { kind: 'varint' }, good: '026162', bad: 'ffffffffff7f', code: MALFORMED },
+  {
+    codec: { kind: 'delimiter', delimiter: ';', frameBytesMax: 10 },
+    good: '61623b',
+    bad: '61'.repeat(12),
+    code: LARGE,
+  },
+  { codec: { kind: 'line', frameBytesMax: 10 }, good: '61620a', bad: '61'.repeat(13), code: LARGE },
 ];
 
 forEachTransport((transport) => {
@@ -54,7 +66,7 @@ forEachTransport((transport) => {
     });
   }
 
-  for (const [codec, hex, code] of BAD_WIRES) {
+  for (const { codec, good, bad, code } of BAD_WIRES) {
     test(`${transport}: a ${codec.kind} wire that cannot be right ends with ${code} after the good frame's answer`, async (t) => {
       const watched = await serve(
         t,
@@ -63,7 +75,7 @@ forEachTransport((transport) => {
         { codec },
       );
       const client = await RawClient.connect(t, watched.port);
-      client.write(Buffer.from(hex, 'hex'));
+      client.write(Buffer.from(good + bad, 'hex'));
       assert.equal((await client.receiveUntilEnd()).toString(), 'ok');
       client.end();
       assert.deepEqual(await watched.closed(), ['frame-error']);

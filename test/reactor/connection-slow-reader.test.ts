@@ -99,7 +99,7 @@ forEachTransport((transport) => {
     assert.equal(indexes.length + dropped, count);
     assert.deepEqual(
       indexes,
-      [...indexes].sort((a, b) => a - b),
+      indexes.toSorted((a, b) => a - b),
     );
     assert.equal(watched.counters.errorCount('REACTOR_OUTPUT_OVERFLOW'), dropped);
     assert.deepEqual(await watched.closed(), ['ended']);

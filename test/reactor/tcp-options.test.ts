@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TcpServer, type TcpServerOptions } from '../../reactor/index.js';
-import { type ConnectionOptions, resolveConnectionLimits } from '../../reactor/tcp-options.js';
+import { resolveConnectionLimits } from '../../reactor/tcp-options.js';
 import { forEachTransport } from '../support/transports.js';
 
 test('without options the documented limits hold', () => {
@@ -39,7 +39,7 @@ const WRONG: readonly (readonly [object, RegExp])[] = [
 ];
 for (const [options, message] of WRONG) {
   test(`${JSON.stringify(options)} is refused with the option's name`, () => {
-    assert.throws(() => resolveConnectionLimits(options as ConnectionOptions), {
+    assert.throws(() => resolveConnectionLimits(options), {
       code: 'REACTOR_OPTION_INVALID',
       message,
     });

@@ -37,7 +37,7 @@ export class MemoryHost implements ConnectionHost {
     this.limits = resolveConnectionLimits(options);
     this.router = new Router(handlers);
     t.after(async () => {
-      for (const connection of [...this.loop.connections]) connection.destroy();
+      for (const connection of this.loop.connections) connection.destroy();
       await Promise.resolve(); // their transports go in a microtask
       this.loop.close();
       mesh.close();

@@ -57,7 +57,7 @@ export class WatchedServer {
   /** Ends everything and asserts that every connection was released. */
   async close(): Promise<void> {
     const { loop, occupancy } = this.server.reactor;
-    for (const connection of [...loop.connections]) connection.destroy();
+    for (const connection of loop.connections) connection.destroy();
     await until(() => occupancy.open() === 0);
     assert.equal(loop.connections.size, 0, 'no connection is left');
     assert.equal(loop.pool.stats().lentBytes, 0, 'no memory is lent');
