@@ -392,7 +392,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
   /** Yields to other connections: reading goes on in the next turn. */
   protected yieldTurn(): void {
     this.#pause(PAUSED_BY_BUDGET);
-    this.loop.queueInLoop(() => this.#unpause(PAUSED_BY_BUDGET));
+    setImmediate(() => this.#unpause(PAUSED_BY_BUDGET)); // no task of the loop: its queue may be full
   }
 
   /** Starts the clock on the current state; a transport calls it while it is still connecting. */

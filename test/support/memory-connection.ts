@@ -126,6 +126,11 @@ export class MemoryConnection extends Connection {
     this.transportClosed(reason);
   }
 
+  /** The transport read a lot at once and lets others have their turn. */
+  readALot(): void {
+    this.yieldTurn();
+  }
+
   sent(): Buffer {
     return Buffer.concat(this.writes);
   }
