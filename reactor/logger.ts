@@ -23,7 +23,7 @@ export interface Logger {
 export interface LoggerOptions {
   /** Default info. */
   level?: LogLevel;
-  /** Lines for people instead of JSON, Default: standard error is a terminal. */
+  /** Lines for people instead of JSON. Default: standard error is a terminal. */
   pretty?: boolean;
   /** Fields of every line. Default none; pid and host name are left to the service manager. */
   fields?: Record<string, unknown>;
