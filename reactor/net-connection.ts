@@ -15,6 +15,8 @@ import { ProxyHeaderParser } from './proxy-protocol.js';
 
 /** Reads that filled the whole buffer in a row after which a connection lets others have their turn. */
 const FULL_READS_MAX = 4;
+/** The same for streams, whose chunks do not tell whether more waits: bytes after which they yield. */
+const STREAM_BYTES_PER_TURN = FULL_READS_MAX * READ_BUFFER_BYTES;
 const NO_BYTES = Buffer.alloc(0);
 const CONNECTION: unique symbol = Symbol('reactor-net connection');
 
@@ -82,6 +84,8 @@ export class NetConnection extends Connection {
   /** The chunk the kernel did not take at once; null when it keeps up. */
   #inFlight: OutputChunk | null = null;
   #fullReads = 0;
+  /** Bytes a stream delivered since it yielded. */
+  #streamBytes = 0;
   #closeReason: CloseReason = 'peer-ended';
 
   /**
@@ -194,6 +198,10 @@ export class NetConnection extends Connection {
   /** @internal */
   readChunk(chunk: Buffer): void {
     this.#take(chunk);
+    this.#streamBytes += chunk.length;
+    if (this.#streamBytes < STREAM_BYTES_PER_TURN || !this.isReadingWanted) return;
+    this.#streamBytes = 0;
+    this.yieldTurn();
   }
 
   /** @internal */

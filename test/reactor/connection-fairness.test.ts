@@ -2,13 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
+import tls from 'node:tls';
 import { Worker } from 'node:worker_threads';
-import type { Connection } from '../../reactor/index.js';
+import type { Connection, Handlers } from '../../reactor/index.js';
+import { AUTHORITY, SERVER_CERT, SERVER_KEY } from '../support/certificates.js';
 import type { FloodOrder } from '../support/flood.worker.js';
 import { MemoryHost } from '../support/memory-connection.js';
 import { RawClient } from '../support/raw-client.js';
-import { serve } from '../support/tcp-pair.js';
+import { serve, type ServeOptions, type WatchedServer } from '../support/tcp-pair.js';
 import { forEachTransport } from '../support/transports.js';
 import { until } from '../support/until.js';
 
@@ -16,42 +18,59 @@ const FLOOD = 1;
 const QUIET = 2;
 const FRAMES = 300_000;
 const BODY_BYTES = 64;
+const TLS: ServeOptions = { tls: { cert: SERVER_CERT, key: SERVER_KEY } };
 /** Four reads of 64 KiB, after which a connection yields, and the frame that began before them. */
 const FRAMES_PER_TURN_MAX = Math.floor((4 * 64 * 1024) / (8 + BODY_BYTES)) + 1;
 
+async function connect(t: TestContext, { port }: WatchedServer, secured: boolean): Promise<RawClient> {
+  if (!secured) return await RawClient.connect(t, port);
+  const socket = tls.connect({ host: '127.0.0.1', port, ca: AUTHORITY });
+  t.after(() => socket.destroy());
+  await once(socket, 'secureConnect');
+  return new RawClient(socket);
+}
+
+function startFlood(port: number, secured: boolean): Worker {
+  const authority = secured ? AUTHORITY : undefined;
+  const order: FloodOrder = { port, msgId: FLOOD, bodyBytes: BODY_BYTES, frames: FRAMES, authority };
+  return new Worker(new URL('../support/flood.worker.js', import.meta.url), { workerData: order });
+}
+
 forEachTransport((transport) => {
-  test(`${transport}: of ${FRAMES} pipelined frames at most ${FRAMES_PER_TURN_MAX} are handled in one turn, and another's request comes in between`, async (t) => {
-    let floodFrames = 0;
-    let mostPerTurn = 0;
-    const floodBefore: number[] = [];
-    const watched = await serve(t, transport, {
-      onFrame: {
-        [FLOOD]: () => {
-          floodFrames += 1;
+  for (const secured of [false, true]) {
+    const kind = secured ? 'over TLS' : 'in the clear';
+    test(`${transport}: of ${FRAMES} frames pipelined ${kind} at most ${FRAMES_PER_TURN_MAX} are handled in one turn, and another's request comes in between`, async (t) => {
+      let floodFrames = 0;
+      let mostPerTurn = 0;
+      const floodBefore: number[] = [];
+      const handlers: Handlers = {
+        onFrame: {
+          [FLOOD]: () => {
+            floodFrames += 1;
+          },
+          [QUIET]: (connection) => {
+            floodBefore.push(floodFrames);
+            connection.send(QUIET, '');
+          },
         },
-        [QUIET]: (connection) => {
-          floodBefore.push(floodFrames);
-          connection.send(QUIET, '');
-        },
-      },
+      };
+      const watched = await serve(t, transport, handlers, secured ? TLS : {});
+      const quiet = await connect(t, watched, secured);
+      const flood = startFlood(watched.port, secured);
+      await until(() => floodFrames > 0);
+      quiet.send(QUIET);
+      let before = floodFrames;
+      await until(() => {
+        mostPerTurn = Math.max(mostPerTurn, floodFrames - before);
+        before = floodFrames;
+        if (quiet.receivedBytes === floodBefore.length * 8 && floodFrames < FRAMES) quiet.send(QUIET);
+        return floodFrames === FRAMES;
+      });
+      assert(mostPerTurn <= FRAMES_PER_TURN_MAX, `${mostPerTurn} frames in one turn`);
+      assert(floodBefore.length > 1 && floodBefore[0]! < FRAMES, 'answers came while the flood went on');
+      await once(flood, 'exit');
     });
-    const quiet = await RawClient.connect(t, watched.port);
-    const order: FloodOrder = { port: watched.port, msgId: FLOOD, bodyBytes: BODY_BYTES, frames: FRAMES };
-    const flood = new Worker(new URL('../support/flood.worker.js', import.meta.url), { workerData: order });
-    const ended = once(flood, 'exit');
-    await until(() => floodFrames > 0);
-    quiet.send(QUIET);
-    let before = floodFrames;
-    await until(() => {
-      mostPerTurn = Math.max(mostPerTurn, floodFrames - before);
-      before = floodFrames;
-      if (quiet.receivedBytes === floodBefore.length * 8 && floodFrames < FRAMES) quiet.send(QUIET);
-      return floodFrames === FRAMES;
-    });
-    assert(mostPerTurn <= FRAMES_PER_TURN_MAX, `${mostPerTurn} frames in one turn`);
-    assert(floodBefore.length > 1 && floodBefore[0]! < FRAMES, 'answers came while the flood went on');
-    await ended;
-  });
+  }
 
   test(`${transport}: a flood of output to one connection does not delay another's answer until it is delivered`, async (t) => {
     const body = Buffer.alloc(1024 * 1024);
