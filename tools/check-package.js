@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 const READY_TIMEOUT_MS = 30_000;
 const root = fileURLToPath(new URL('..', import.meta.url));
 const project = mkdtempSync(path.join(tmpdir(), 'reactor-net-package-'));
+const bin = path.join(project, 'node_modules/.bin/reactor-net');
 
 try {
   await check();
@@ -37,14 +38,13 @@ async function check() {
   console.log(
     `doors: ${specifiers.join(', ')} (${run('node', ['doors.js'], project).trim().split('\n').join(', ')} names)`,
   );
-  const version = run('npx', ['--no', 'reactor-net', '--version'], project).trim();
+  const version = run(bin, ['--version'], project).trim();
   if (version !== manifest.version) throw new Error(`reactor-net --version says '${version}'`);
   await serveOnce();
 }
 
 /** Starts the installed command line, asks it once, stops it. */
 async function serveOnce() {
-  const bin = path.join(project, 'node_modules/.bin/reactor-net');
   const server = spawn(bin, ['serve', '--http', '127.0.0.1:0', '--threads', '2', '--json'], {
     cwd: project,
     stdio: ['ignore', 'pipe', 'inherit'],
