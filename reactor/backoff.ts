@@ -1,5 +1,5 @@
 // How long to wait before trying again: capped exponential growth with jitter.
-// Used by tcp-client.ts (reconnect), the supervisor (restart of a thread) and the acceptor (EMFILE pause).
+// Asked before a client connects again, a thread or process is started again, and accepting goes on after a pause.
 // Pure: the random number comes in as a function, time is the caller's, so a test replays any sequence.
 
 import { ReactorError } from './errors.js';
@@ -24,6 +24,9 @@ export const BACKOFF_DEFAULTS: Required<BackoffOptions> = {
   factor: 2,
   jitter: 0.5,
 };
+
+/** Before a thread that ended is started again. */
+export const RESTART_BACKOFF: BackoffOptions = { firstMs: 100, capMs: 10_000 };
 
 export class Backoff {
   readonly #random: () => number;

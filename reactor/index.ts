@@ -1,13 +1,12 @@
 // The door of the reactor: everything a user or a higher layer may use, and nothing else.
+export { Reactor, type ThreadStatus } from './reactor.js';
 export {
   type AcceptMode,
   ACCEPT_MODES,
-  Reactor,
   type ReactorOptions,
-  type ThreadStatus,
   type TransportName,
   TRANSPORTS,
-} from './reactor.js';
+} from './reactor-options.js';
 export {
   formatAddress,
   type ListenAddress,

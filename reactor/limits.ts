@@ -34,6 +34,10 @@ export const PENDING_HANDLERS_MAX: number = 1024;
 /** Accepted descriptors that may wait for a busy or restarting sub-reactor. */
 export const HAND_OFFS_WAITING_MAX: number = 4096;
 
+/** Threads of one reactor; every pair of them has rings of its own. */
+export const THREADS_MAX: number = 256;
+/** A thread that lived this long starts its next restart backoff small again. */
+export const THREAD_STABLE_MS: number = 10_000;
 /** From starting a sub-reactor to its services being ready; importing a large application takes a while. */
 export const THREAD_START_TIMEOUT_MS: number = 60_000;
 

@@ -14,7 +14,8 @@ import {
   type SocketFile,
 } from './listening-socket.js';
 import { THREAD_START_TIMEOUT_MS } from './limits.js';
-import type { AcceptMode, Reactor } from './reactor.js';
+import type { AcceptMode } from './reactor-options.js';
+import type { Reactor } from './reactor.js';
 import type { ServiceSpec } from './service.js';
 import type { OccupancyLimits } from './shared-occupancy.js';
 import { type ListenOrder, TASKS } from './sub-reactor.js';

@@ -1,5 +1,5 @@
 // Opens the listening sockets of a server: TCP through the addon where there is one, through node:net otherwise.
-// reactor.ts opens them on the main thread; acceptor.ts accepts from them on any thread.
+// listener.ts opens them on the main thread; acceptor.ts accepts from them on any thread.
 // With the addon the descriptor belongs to us and outlives every net.Server on it, so accepting can be paused,
 // shared or handed to a restarted thread while the kernel goes on queueing newcomers.
 

@@ -1,90 +1,41 @@
-// The main reactor: owns the sub-reactors, keeps them alive, and spreads connections over them.
-// TcpServer and HttpServer attach their services to one; several servers may share it.
+// The main reactor: owns the sub-reactors and the services on them, and gathers their figures.
+// TcpServer and HttpServer attach their services to one; several servers may share it. A service's listening is
+// listener.ts, a thread's life sub-reactor-thread.ts, and which thread gets a connection hand-off.ts.
 // With threads: 0 the one sub-reactor runs on the calling thread and nothing else is started.
 
-import assert from 'node:assert/strict';
-import { availableParallelism } from 'node:os';
-import { performance } from 'node:perf_hooks';
-import { type MessagePort, Worker } from 'node:worker_threads';
-
-import { type Addon, addonMissingReason, loadAddon } from '../addon/index.js';
-import { Backoff, type BackoffOptions } from './backoff.js';
-import { BufferPool, type BufferPoolOptions } from './buffer-pool.js';
-import { createDispatch, type DispatchPolicy } from './dispatch.js';
+import { type Addon, loadAddon } from '../addon/index.js';
+import { BufferPool } from './buffer-pool.js';
 import { ReactorError } from './errors.js';
 import { EventLoop } from './event-loop.js';
 import { HandOff } from './hand-off.js';
-import { DRAIN_TIMEOUT_MS, poolBytesMaxDefault, THREAD_START_TIMEOUT_MS } from './limits.js';
-import type { Logger } from './logger.js';
-import { mergeSamples, type RequestSample } from './request-sample.js';
+import { DRAIN_TIMEOUT_MS } from './limits.js';
 import { Listener, type ListenerOptions } from './listener.js';
-import { NODE_HAS_REUSE_PORT } from './listening-socket.js';
+import type { Logger } from './logger.js';
+import {
+  type AcceptMode,
+  type ReactorOptions,
+  resolveReactorOptions,
+  type TransportName,
+} from './reactor-options.js';
+import { mergeSamples, type RequestSample } from './request-sample.js';
 import type { ServiceSpec } from './service.js';
 import { SharedBudget } from './shared-budget.js';
-import {
-  CONNECTIONS_CLOSED,
-  CONNECTIONS_OPEN,
-  CONNECTIONS_REFUSED,
-  SharedCounters,
-  THREAD_RESTARTS,
-} from './shared-counters.js';
+import { CONNECTIONS_REFUSED, SharedCounters } from './shared-counters.js';
 import { SharedOccupancy } from './shared-occupancy.js';
-import type { WorkerStart } from './sub-reactor.worker.js';
+import { SubReactorThread, type ThreadState } from './sub-reactor-thread.js';
 import { SubReactor, TASKS, type TroubleReport } from './sub-reactor.js';
 import { ThreadGauges } from './thread-gauges.js';
 import { ThreadMesh } from './thread-mesh.js';
 
-/** How bytes travel. 'net' is node:net and runs everywhere. */
-export type TransportName = 'net';
-export const TRANSPORTS: readonly TransportName[] = ['net'];
-
-/**
- * Who accepts. 'master': the main thread, which gives each connection to the thread that `dispatch` names.
- * 'reuseport': every sub-reactor on a socket of its own, the kernel spreads by a hash of the addresses.
- * 'shared': every sub-reactor on one common socket, whoever is first.
- */
-export type AcceptMode = 'master' | 'reuseport' | 'shared';
-export const ACCEPT_MODES: readonly AcceptMode[] = ['master', 'reuseport', 'shared'];
-
-export interface ReactorOptions {
-  /** Sub-reactors, one thread each; 0 runs everything on the calling thread. Default: one per processor. */
-  threads?: number;
-  /** Default 'master'. */
-  accept?: AcceptMode;
-  /** For 'master'. Default 'round-robin'. */
-  dispatch?: DispatchPolicy;
-  /** Default 'net'. */
-  transport?: TransportName;
-  /** Ties sub-reactor i to processor i modulo their number. Default false. */
-  pin?: boolean;
-  /** Bytes the buffer pools of all threads may own. Default 5 GiB or a quarter of memory, the smaller. */
-  poolBytesMax?: number;
-  pool?: BufferPoolOptions;
-  /** Waits before a sub-reactor that ended is started again. Default 100 ms doubling to 10 s, jittered. */
-  restartBackoff?: BackoffOptions;
-  /** Where troubles are told. Default: nowhere; every one is counted all the same. */
-  logger?: Logger;
-}
-
 export interface ThreadStatus {
   readonly thread: number;
-  readonly state: 'up' | 'starting' | 'down';
+  readonly state: ThreadState;
   readonly connections: number;
   readonly restarts: number;
 }
 
-interface ThreadSlot {
-  readonly thread: number;
-  readonly backoff: Backoff;
-  worker: Worker | null;
-  state: 'up' | 'starting' | 'down';
-  restarts: number;
-  startedMs: number;
-}
-
-/** A worker that lived this long starts its next backoff small again. */
-const STABLE_MS = 10_000;
-const RESTART_BACKOFF: BackoffOptions = { firstMs: 100, capMs: 10_000 };
+/** Somebody waits for the figures: a thread that is busy for longer is left out. */
+const FIGURES_OPTIONS = { timeoutMs: 1000 };
 
 export class Reactor {
   readonly accept: AcceptMode;
@@ -95,15 +46,12 @@ export class Reactor {
   readonly occupancy: SharedOccupancy;
   /** Null where it is not built: then only one thread accepts and serves. */
   readonly addon: Addon | null = loadAddon();
-  readonly #options: ReactorOptions;
+  readonly #logger: Logger | null;
   readonly #mesh: ThreadMesh;
-  readonly #budget: SharedBudget;
-  readonly #pool: BufferPool;
   readonly #loop: EventLoop;
   readonly #gauges: ThreadGauges;
-  readonly #adopted: SharedArrayBuffer;
   readonly #handOff: HandOff | null;
-  readonly #slots: ThreadSlot[];
+  readonly #threads: readonly SubReactorThread[];
   readonly #inline: SubReactor | null;
   readonly #listeners = new Map<number, Listener>();
   #nextServiceId = 1;
@@ -112,48 +60,58 @@ export class Reactor {
 
   /** Starts nothing yet. @throws ReactorError REACTOR_OPTION_INVALID, REACTOR_ADDON_MISSING */
   constructor(options: ReactorOptions = {}) {
-    this.#options = options;
-    this.accept = choice('accept', options.accept ?? 'master', ACCEPT_MODES);
-    this.transport = choice('transport', options.transport ?? 'net', TRANSPORTS);
-    this.threads = this.#threadCount();
-    const slotCount = Math.max(1, this.threads);
+    const settings = resolveReactorOptions(options, this.addon);
+    const { threads, pool } = settings;
+    this.#logger = settings.logger;
+    this.accept = settings.accept;
+    this.transport = settings.transport;
+    this.threads = threads;
+    const slotCount = Math.max(1, threads);
     this.counters = SharedCounters.create(slotCount);
     this.occupancy = SharedOccupancy.create(slotCount);
-    this.#adopted = new SharedArrayBuffer(slotCount * Int32Array.BYTES_PER_ELEMENT);
-    this.#budget = SharedBudget.create(options.poolBytesMax ?? poolBytesMaxDefault(), slotCount + 1);
-    this.#pool = new BufferPool(this.threads === 0 ? (options.pool ?? {}) : {}, slotCount, this.#budget);
-    this.#mesh = ThreadMesh.create({ threads: this.threads });
-    this.#loop = new EventLoop(this.#mesh.seat, this.#pool, undefined, {
+    const budget = SharedBudget.create(settings.poolBytesMax, slotCount + 1);
+    const ownPool = new BufferPool(threads === 0 ? pool : {}, slotCount, budget);
+    this.#mesh = ThreadMesh.create({ threads });
+    this.#loop = new EventLoop(this.#mesh.seat, ownPool, undefined, {
       onTaskError: (error) => this.troubled(error),
     });
     this.#gauges = new ThreadGauges(this.#loop, this.counters.row('main'));
     this.#loop.register(TASKS.trouble, (report) => this.#logTrouble(report as TroubleReport));
-    const dispatch = createDispatch(options.dispatch ?? 'round-robin');
+    const adopted = new SharedArrayBuffer(slotCount * Int32Array.BYTES_PER_ELEMENT);
     this.#handOff =
-      this.addon === null || this.threads === 0
+      this.addon === null || threads === 0
         ? null
-        : new HandOff(this.addon, this.#loop, this.occupancy, new Int32Array(this.#adopted), dispatch, {
+        : new HandOff(this.addon, this.#loop, this.occupancy, new Int32Array(adopted), settings.dispatch, {
             refused: (error) => this.#refused(error),
             troubled: (error) => this.troubled(error),
           });
     this.#inline =
-      this.threads > 0
+      threads > 0
         ? null
         : new SubReactor(this.#loop, {
             thread: 0,
             counters: this.counters.row(0),
             occupancy: this.occupancy,
-            adopted: new Int32Array(this.#adopted),
+            adopted: new Int32Array(adopted),
             incarnation: 0,
           });
-    this.#slots = Array.from({ length: this.threads }, (_, thread) => ({
-      thread,
-      backoff: new Backoff(Math.random, { ...RESTART_BACKOFF, ...options.restartBackoff }),
-      worker: null,
-      state: 'down',
-      restarts: 0,
-      startedMs: 0,
-    }));
+    const host = {
+      loop: this.#loop,
+      mesh: this.#mesh,
+      budget,
+      counters: this.counters,
+      occupancy: this.occupancy,
+      adopted,
+      handOff: this.#handOff,
+      isClosing: (): boolean => this.isClosing,
+      openServices: (thread: number): Promise<void> => this.#openServices(thread),
+      forgetServices: (thread: number): void => this.#forgetServices(thread),
+      log: this.log.bind(this),
+    };
+    this.#threads = Array.from(
+      { length: threads },
+      (_, thread) => new SubReactorThread(thread, host, settings),
+    );
   }
 
   /** The loop of the calling thread: reaches every sub-reactor by `post`, `call` and `broadcast`. */
@@ -179,7 +137,7 @@ export class Reactor {
     if (this.#inline !== null) {
       return [{ thread: 0, state: 'up', connections: this.occupancy.openOn(0), restarts: 0 }];
     }
-    return this.#slots.map(({ thread, state, restarts }) => ({
+    return this.#threads.map(({ thread, state, restarts }) => ({
       thread,
       state,
       connections: this.occupancy.openOn(thread),
@@ -189,14 +147,14 @@ export class Reactor {
 
   /** Sub-reactors that run and have their services. */
   get threadsUp(): readonly number[] {
-    return this.#slots.filter(({ state }) => state === 'up').map(({ thread }) => thread);
+    return this.#threads.filter(({ state }) => state === 'up').map(({ thread }) => thread);
   }
 
   /** Starts the sub-reactors; `listen` of any server does it for you. Idempotent. */
   start(): Promise<void> {
     // Between the end of the only thread and its restart nothing else may be there to keep the process alive.
     if (this.#starting === null && this.threads > 0) this.#loop.ref();
-    this.#starting ??= Promise.all(this.#slots.map((slot) => this.#startThread(slot))).then(() => {});
+    this.#starting ??= Promise.all(this.#threads.map((thread) => thread.start())).then(() => {});
     return this.#starting;
   }
 
@@ -252,18 +210,15 @@ export class Reactor {
   async refresh(): Promise<void> {
     // Without threads this loop is sub-reactor 0's as well, whose row tells it already.
     if (this.#inline === null) this.#gauges.refresh();
-    await this.onEveryThread((thread) =>
-      this.#loop.call(thread, TASKS.refresh, undefined, { timeoutMs: 1000 }),
-    );
+    await this.onEveryThread((thread) => this.#loop.call(thread, TASKS.refresh, undefined, FIGURES_OPTIONS));
   }
 
   /** A uniform sample of recent requests over all threads. */
   async sampleRequests(): Promise<RequestSample> {
     const samples: RequestSample[] = [];
     await this.onEveryThread(async (thread) => {
-      samples.push(
-        (await this.#loop.call(thread, TASKS.sample, undefined, { timeoutMs: 1000 })) as RequestSample,
-      );
+      const sample = await this.#loop.call(thread, TASKS.sample, undefined, FIGURES_OPTIONS);
+      samples.push(sample as RequestSample); // what SubReactor registers under that name
     });
     return mergeSamples(Math.random, samples);
   }
@@ -284,77 +239,20 @@ export class Reactor {
   /** @internal */
   log(level: 'info' | 'warn' | 'error', error: unknown, fields: object = {}): void {
     const { code, message } = error as { code?: string; message?: string };
-    this.#options.logger?.[level]({ code, ...fields }, message ?? String(error));
+    this.#logger?.[level]({ code, ...fields }, message ?? String(error));
   }
 
   #checkOpen(): void {
     if (this.#closing !== null) throw new ReactorError('REACTOR_CLOSED', 'the reactor is closed');
   }
 
-  /** @throws ReactorError when it did not come up; its restart is arranged already. */
-  async #startThread(slot: ThreadSlot): Promise<void> {
-    const { thread } = slot;
-    assert(slot.state === 'down');
-    slot.state = 'starting';
-    slot.startedMs = performance.now();
-    this.#budget.forget(thread);
-    const { seatData, transferList } = this.#mesh.connect(thread);
-    const start: WorkerStart = {
-      thread,
-      incarnation: this.#handOff?.threadStarting(thread) ?? 0,
-      mesh: seatData,
-      budget: this.#budget.buffer,
-      counters: this.counters.shared,
-      occupancy: this.occupancy.shared,
-      adopted: this.#adopted,
-      pool: this.#options.pool ?? {},
-      name: `reactor-${thread}`,
-      cpus: this.#options.pin === true ? [thread % availableParallelism()] : [],
-    };
-    const worker = this.#createWorker(slot, start, transferList);
-    slot.worker = worker;
-    worker.on('error', (error) => this.log('error', error, { thread }));
-    const exited = new Promise<never>((_, reject) => {
-      worker.once('exit', (exitCode) => {
-        this.#threadEnded(slot, `ended with ${exitCode}`);
-        reject(lostWhileStarting(thread, `ended with ${exitCode}`));
-      });
-    });
-    try {
-      await Promise.race([this.#prepareThread(slot), exited]);
-    } catch (error) {
-      if (slot.worker === worker) await worker.terminate(); // it runs but cannot serve
-      throw error;
-    }
-  }
-
-  #createWorker(slot: ThreadSlot, start: WorkerStart, transferList: readonly MessagePort[]): Worker {
-    try {
-      return new Worker(new URL('./sub-reactor.worker.js', import.meta.url), {
-        workerData: start,
-        transferList: [...transferList],
-        execArgv: [],
-        name: start.name,
-      });
-    } catch (cause) {
-      const reason = `cannot be started: ${(cause as Error).message}`;
-      this.#threadEnded(slot, reason);
-      throw lostWhileStarting(slot.thread, reason);
-    }
-  }
-
-  /** Gives a new thread its services; from then on it takes connections. */
-  async #prepareThread(slot: ThreadSlot): Promise<void> {
-    const { thread } = slot;
-    await this.#loop.call(thread, TASKS.refresh, undefined, { timeoutMs: THREAD_START_TIMEOUT_MS });
+  /** Looks anew each time: servers come, go and reload while the thread is being brought up. */
+  async #openServices(thread: number): Promise<void> {
     for (;;) {
-      // Looked for anew each time: servers come, go and reload while this one is being brought up.
       const next = [...this.#listeners.values()].find((listener) => !listener.isOpenOn(thread));
-      if (next === undefined) break;
+      if (next === undefined) return;
       await this.#openOn(next, thread);
     }
-    slot.state = 'up';
-    this.#handOff?.threadUp(thread);
   }
 
   async #openOn(listener: Listener, thread: number): Promise<void> {
@@ -367,31 +265,8 @@ export class Reactor {
     if (!isWanted()) await listener.closeOn(thread, 0);
   }
 
-  #threadEnded(slot: ThreadSlot, how: string): void {
-    const { thread } = slot;
-    slot.worker = null;
-    slot.state = 'down';
-    this.#mesh.lost(thread);
+  #forgetServices(thread: number): void {
     for (const listener of this.#listeners.values()) listener.forget(thread);
-    const lost = this.occupancy.openOn(thread);
-    if (this.#handOff === null) this.occupancy.forget(thread);
-    else this.#handOff.threadDown(thread);
-    const { values } = this.counters.row(thread);
-    values[CONNECTIONS_CLOSED]! += values[CONNECTIONS_OPEN]!;
-    this.counters.resetGauges(thread);
-    this.#budget.forget(thread);
-    if (this.#closing !== null) return;
-    values[THREAD_RESTARTS]! += 1;
-    slot.restarts += 1;
-    if (performance.now() - slot.startedMs > STABLE_MS) slot.backoff.reset();
-    const delayMs = slot.backoff.nextDelayMs();
-    const error = new ReactorError('REACTOR_THREAD_LOST', `sub-reactor ${thread} ${how}`);
-    this.counters.row('main').countError(error.code);
-    this.log('error', error, { thread, connectionsLost: lost, restartInMs: delayMs });
-    this.#loop.runAfter(delayMs, () => {
-      if (this.#closing !== null) return;
-      this.#startThread(slot).catch((startError: unknown) => this.log('error', startError, { thread }));
-    });
   }
 
   async #close(drainTimeoutMs: number): Promise<{ drained: boolean }> {
@@ -399,17 +274,11 @@ export class Reactor {
     this.#listeners.clear();
     await Promise.all(listeners.map((listener) => listener.stopAccepting()));
     const cut = await Promise.all(listeners.map((listener) => listener.close(drainTimeoutMs)));
-    await Promise.all(this.#slots.map((slot) => this.#stopThread(slot)));
+    await Promise.all(this.#threads.map((thread) => thread.stop()));
     this.#handOff?.close();
     this.#loop.close();
     this.#mesh.close();
     return { drained: cut.every((count) => count === 0) };
-  }
-
-  async #stopThread(slot: ThreadSlot): Promise<void> {
-    const { worker } = slot;
-    if (worker === null) return;
-    await worker.terminate();
   }
 
   /** What a sub-reactor has counted already. */
@@ -422,31 +291,4 @@ export class Reactor {
     row.values[CONNECTIONS_REFUSED]! += 1;
     row.countError(error.code);
   }
-
-  #threadCount(): number {
-    const wanted = this.#options.threads ?? availableParallelism();
-    if (!Number.isInteger(wanted) || wanted < 0 || wanted > 256) {
-      throw new ReactorError(
-        'REACTOR_OPTION_INVALID',
-        `threads must be an integer from 0 to 256, not ${wanted}`,
-      );
-    }
-    if (wanted === 0 || this.addon !== null) return wanted;
-    if (NODE_HAS_REUSE_PORT) return wanted; // every thread accepts for itself, through Node
-    // No descriptor can be handed over: one thread serves, fewer but whole.
-    this.#options.logger?.warn({ threads: wanted }, addonMissingReason() ?? 'the native addon is missing');
-    return 0;
-  }
-}
-
-function lostWhileStarting(thread: number, how: string): ReactorError {
-  return new ReactorError('REACTOR_THREAD_LOST', `sub-reactor ${thread} ${how} while starting`);
-}
-
-function choice<T extends string>(name: string, value: T, allowed: readonly T[]): T {
-  if (allowed.includes(value)) return value;
-  throw new ReactorError(
-    'REACTOR_OPTION_INVALID',
-    `${name} must be one of ${allowed.join(', ')}, not '${value}'`,
-  );
 }

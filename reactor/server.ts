@@ -13,7 +13,8 @@ import {
 } from './limits.js';
 import type { Listener } from './listener.js';
 import type { ListenAddress, ListenTarget } from './listening-socket.js';
-import { Reactor, type ReactorOptions } from './reactor.js';
+import type { ReactorOptions } from './reactor-options.js';
+import { Reactor } from './reactor.js';
 import type { ServiceSpec } from './service.js';
 import type { OccupancyLimits } from './shared-occupancy.js';
 import type { TlsServerOptions } from './tls-options.js';

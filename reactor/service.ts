@@ -1,5 +1,5 @@
 // What a sub-reactor asks of a service (TCP or HTTP) on its thread, and the plain data that describes one.
-// reactor.ts keeps the descriptions and sends them to every thread; sub-reactor.ts builds the services.
+// server.ts makes the descriptions and listener.ts sends them to every thread; sub-reactor.ts builds the services.
 
 import type net from 'node:net';
 

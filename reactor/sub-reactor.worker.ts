@@ -1,5 +1,5 @@
 // Runs inside a sub-reactor's thread: takes its seat in the mesh, builds the loop, and serves until told to stop.
-// reactor.ts starts it with a WorkerStart and hears of it through the mesh and the worker's 'exit'.
+// sub-reactor-thread.ts starts it with a WorkerStart and hears of it through the mesh and the worker's 'exit'.
 
 import { workerData } from 'node:worker_threads';
 
@@ -27,7 +27,7 @@ export interface WorkerStart {
   readonly cpus: readonly number[];
 }
 
-const start = workerData as WorkerStart; // posted by reactor.ts of this very version
+const start = workerData as WorkerStart; // posted by sub-reactor-thread.ts of this very version
 
 const addon = loadAddon();
 addon?.setThreadName(start.name);

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { loadAddon } from '../addon/index.js';
 import { ReactorError } from './errors.js';
+import { THREADS_MAX } from './limits.js';
 import { type LinkData, MeshSeat, type MeshSeatData, type MeshShared, meshMemoryBytes } from './mesh-seat.js';
 import { TaskRing } from './task-ring.js';
 
@@ -27,7 +28,6 @@ export interface MeshConnection {
   readonly transferList: readonly MessagePort[];
 }
 
-const THREADS_MAX = 256;
 const KIB = 1024;
 
 export class ThreadMesh {

@@ -9,12 +9,17 @@ import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 
 import { AddonError, loadAddon, requireAddon } from '../addon/index.js';
-import { Backoff, type BackoffOptions } from './backoff.js';
+import { Backoff, type BackoffOptions, RESTART_BACKOFF } from './backoff.js';
 import { BufferPool } from './buffer-pool.js';
 import { ReactorError, type WireError } from './errors.js';
 import { EventLoop } from './event-loop.js';
 import { isModule, moduleUrl } from './handler-module.js';
-import { DRAIN_TIMEOUT_MS, poolBytesMaxDefault, THREAD_START_TIMEOUT_MS } from './limits.js';
+import {
+  DRAIN_TIMEOUT_MS,
+  poolBytesMaxDefault,
+  THREAD_STABLE_MS,
+  THREAD_START_TIMEOUT_MS,
+} from './limits.js';
 import type { Logger } from './logger.js';
 import { SharedBudget } from './shared-budget.js';
 import { ThreadMesh } from './thread-mesh.js';
@@ -52,9 +57,6 @@ interface ThreadSlot {
 }
 
 const THREADS_MAX = 64;
-/** A thread that lived this long starts its next backoff small again. */
-const STABLE_MS = 10_000;
-const RESTART_BACKOFF: BackoffOptions = { firstMs: 100, capMs: 10_000 };
 
 export class UdpServer {
   readonly #options: UdpServerOptions;
@@ -214,7 +216,7 @@ export class UdpServer {
 
   #restartLater(thread: number): void {
     const slot = this.#slots[thread]!;
-    if (performance.now() - slot.startedMs > STABLE_MS) slot.backoff.reset();
+    if (performance.now() - slot.startedMs > THREAD_STABLE_MS) slot.backoff.reset();
     this.#loop.runAfter(slot.backoff.nextDelayMs(), () => {
       if (this.#closing !== null) return;
       this.#startThread(thread).catch((error: unknown) => {

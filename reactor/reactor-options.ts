@@ -1,0 +1,100 @@
+// The options of a reactor, their defaults and their checks: the one edge where they may be incomplete.
+// reactor.ts resolves what the user gave before it makes anything that would have to be closed again.
+
+import { availableParallelism } from 'node:os';
+
+import { type Addon, addonMissingReason } from '../addon/index.js';
+import { Backoff, type BackoffOptions, RESTART_BACKOFF } from './backoff.js';
+import type { BufferPoolOptions } from './buffer-pool.js';
+import { createDispatch, type DispatchFunction, type DispatchPolicy } from './dispatch.js';
+import { ReactorError } from './errors.js';
+import { poolBytesMaxDefault, THREADS_MAX } from './limits.js';
+import { NODE_HAS_REUSE_PORT } from './listening-socket.js';
+import type { Logger } from './logger.js';
+
+/** How bytes travel. 'net' is node:net and runs everywhere. */
+export type TransportName = 'net';
+export const TRANSPORTS: readonly TransportName[] = ['net'];
+
+/**
+ * Who accepts. 'master': the main thread, which gives each connection to the thread that `dispatch` names.
+ * 'reuseport': every sub-reactor on a socket of its own, the kernel spreads by a hash of the addresses.
+ * 'shared': every sub-reactor on one common socket, whoever is first.
+ */
+export type AcceptMode = 'master' | 'reuseport' | 'shared';
+export const ACCEPT_MODES: readonly AcceptMode[] = ['master', 'reuseport', 'shared'];
+
+export interface ReactorOptions {
+  /** Sub-reactors, one thread each; 0 runs everything on the calling thread. Default: one per processor. */
+  threads?: number;
+  /** Default 'master'. */
+  accept?: AcceptMode;
+  /** For 'master'. Default 'round-robin'. */
+  dispatch?: DispatchPolicy;
+  /** Default 'net'. */
+  transport?: TransportName;
+  /** Ties sub-reactor i to processor i modulo their number. Default false. */
+  pin?: boolean;
+  /** Bytes the buffer pools of all threads may own. Default 5 GiB or a quarter of memory, the smaller. */
+  poolBytesMax?: number;
+  pool?: BufferPoolOptions;
+  /** Waits before a sub-reactor that ended is started again. Default 100 ms doubling to 10 s, jittered. */
+  restartBackoff?: BackoffOptions;
+  /** Where troubles are told. Default: nowhere; every one is counted all the same. */
+  logger?: Logger;
+}
+
+/** The options once they are complete. */
+export interface ReactorSettings {
+  readonly threads: number;
+  readonly accept: AcceptMode;
+  readonly dispatch: DispatchFunction;
+  readonly transport: TransportName;
+  readonly pin: boolean;
+  readonly poolBytesMax: number;
+  readonly pool: BufferPoolOptions;
+  readonly restartBackoff: BackoffOptions;
+  readonly logger: Logger | null;
+}
+
+/** `addon` decides how many threads can be served at all. @throws ReactorError REACTOR_OPTION_INVALID */
+export function resolveReactorOptions(options: ReactorOptions, addon: Addon | null): ReactorSettings {
+  const restartBackoff = { ...RESTART_BACKOFF, ...options.restartBackoff };
+  void new Backoff(Math.random, restartBackoff); // judged here; each thread makes its own
+  return {
+    threads: threadCount(options, addon),
+    accept: choice('accept', options.accept ?? 'master', ACCEPT_MODES),
+    dispatch: createDispatch(options.dispatch ?? 'round-robin'),
+    transport: choice('transport', options.transport ?? 'net', TRANSPORTS),
+    pin: options.pin ?? false,
+    poolBytesMax: options.poolBytesMax ?? poolBytesMaxDefault(),
+    pool: options.pool ?? {},
+    restartBackoff,
+    logger: options.logger ?? null,
+  };
+}
+
+function threadCount(
+  { threads = availableParallelism(), logger }: ReactorOptions,
+  addon: Addon | null,
+): number {
+  if (!Number.isInteger(threads) || threads < 0 || threads > THREADS_MAX) {
+    throw new ReactorError(
+      'REACTOR_OPTION_INVALID',
+      `threads must be an integer from 0 to ${THREADS_MAX}, not ${threads}`,
+    );
+  }
+  if (threads === 0 || addon !== null) return threads;
+  if (NODE_HAS_REUSE_PORT) return threads; // every thread accepts for itself, through Node
+  // No descriptor can be handed over: one thread serves, fewer but whole.
+  logger?.warn({ threads }, addonMissingReason() ?? 'the native addon is missing');
+  return 0;
+}
+
+function choice<T extends string>(name: string, value: T, allowed: readonly T[]): T {
+  if (allowed.includes(value)) return value;
+  throw new ReactorError(
+    'REACTOR_OPTION_INVALID',
+    `${name} must be one of ${allowed.join(', ')}, not '${value}'`,
+  );
+}
