@@ -105,6 +105,127 @@ export interface Waker {
 /** Where a socket is bound: a path (a leading '\0': abstract; '' for an unnamed socket), or host and port. */
 export type LocalAddress = { readonly path: string } | { readonly host: string; readonly port: number };
 
+/**
+ * Memory the transport and TypeScript share, plain (not shared) arrays that are never detached while it is open;
+ * addon/transport-layout.ts names their words. The transport refers to them until `close`.
+ */
+export interface TransportMemory {
+  /** Received bytes; events point into it, valid until onBatch returns. At least RECEIVE_SLAB_BYTES_MIN, 4 MiB is good. */
+  receiveSlab: Uint8Array;
+  /** The batch, EVENT_WORDS each; at least EVENT_RECORDS_MIN records, 8192 is good. */
+  events: Uint32Array;
+  /** Bytes to send, filled from 0 up by TypeScript; CONTROL_SEND_BYTES is its fill level. */
+  sendSlab: Uint8Array;
+  /** Output records, SEND_WORDS each, in the order of sending; CONTROL_SEND_RECORDS is their number. */
+  sends: Uint32Array;
+  /** STATUS_WORDS per slot; its length bounds the number of slots. */
+  status: Uint32Array;
+  /** CONTROL_WORDS words. */
+  control: Uint32Array;
+}
+
+export interface TransportOptions extends TransportMemory {
+  /** Output that may wait on one connection; beyond it the connection is closed with ENOBUFS. The policy is the caller's. */
+  outputBytesMax: number;
+  /** After a batch, look for more for up to this long before the loop may sleep. Default 0. */
+  spinMicros?: number;
+}
+
+/** TLV (u32 msgId, u32 length, little-endian) unless `lengthBytes` is given; then as in reactor/codecs/length-field-codec.ts. */
+export interface FramingOptions {
+  /** Bytes one body may have, 1 to 2^31 - 1. */
+  frameBytesMax: number;
+  /** 1, 2, 3, 4 or 8; 0 or nothing: TLV, and the fields below are not looked at. */
+  lengthBytes?: number;
+  lengthOffset?: number;
+  /** Default false, little-endian. */
+  bigEndian?: boolean;
+  /** Added to the length to get the bytes that follow it. Default 0. */
+  lengthAdjustment?: number;
+  /** Bytes at the frame's start that are not part of the body. Default 0: no default of the codec applies here. */
+  stripBytes?: number;
+  /** 1, 2 or 4; 0 or nothing: no message id. */
+  msgIdBytes?: number;
+  msgIdOffset?: number;
+  /** Default: that of the length. */
+  msgIdBigEndian?: boolean;
+}
+
+/** Sums since the transport was made. */
+export interface TransportStats {
+  /** Times the loop found our epoll descriptor readable. */
+  readonly wakeups: number;
+  /** Calls of onBatch, exceptions aside. */
+  readonly batches: number;
+  readonly epollWaits: number;
+  /** epoll_ctl calls. */
+  readonly epollControls: number;
+  /** recv calls. */
+  readonly receives: number;
+  /** send and sendmsg calls. */
+  readonly sends: number;
+  /** accept4 calls. */
+  readonly accepts: number;
+  readonly frames: number;
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+}
+
+/**
+ * The sockets of one thread behind one epoll descriptor; see docs/transport.md.
+ *
+ * `onBatch(eventCount)` is called with that many records in `events`, oldest first; bytes in the receive slab and the
+ * records are valid until it returns. Afterwards, when the promises and ticks it left behind have run, the records in
+ * `sends` are sent: nothing need be returned. If it throws, the error becomes an uncaught exception of the thread and,
+ * if the thread lives on, onBatch is called again with the same count: keep the position and go on behind the event
+ * that threw (before an event is handled, note that it is taken).
+ *
+ * Output is written to `sendSlab` and described in `sends`; all records of one connection leave in one system call. What
+ * is written outside a batch needs `flush()`, which may also be called at any time to empty the two. What the kernel does
+ * not take is copied, waits in C++ and is reported by EVENT_DRAINED; `status` tells how much waits, without a call.
+ *
+ * A slot is the number of a socket. After `closeSlot`, `release` or EVENT_CLOSED it means nothing, events of the running
+ * batch that still name it are to be skipped, and the number comes back at the earliest in the next batch. Calls with a
+ * slot that is not in use do nothing.
+ */
+export interface Transport {
+  /** A number for `add` and the others; 0, raw bytes, is always there. Framings are never taken back. */
+  defineFraming(options: FramingOptions): number;
+  /**
+   * Takes over a connected stream socket, which must be non-blocking, and returns its slot; no option is set, nothing is
+   * read before `resume`. On failure the caller keeps the descriptor.
+   */
+  add(fd: number, framing: number): number;
+  /**
+   * Takes over a listening socket, which must be non-blocking, and returns its slot. `exclusive` 1: EPOLLEXCLUSIVE.
+   * Connections have `framing`. TCP_NODELAY set on the listener is inherited by what it accepts.
+   */
+  listen(fd: number, exclusive: 0 | 1, framing: number): number;
+  /** Starts connecting to a numeric address; EVENT_CONNECTED or EVENT_CLOSED follows. Output may be sent at once: it waits. */
+  connectTcp(host: string, port: number, framing: number): number;
+  connectUnix(path: string, framing: number): number;
+  /** Nothing is read any more; what this batch has is delivered. A listener accepts no more. */
+  pause(slot: number): void;
+  resume(slot: number): void;
+  /** FIN once all output, that of the next flush included, has gone. Reading goes on. */
+  shutdown(slot: number): void;
+  /** Closes now; output that waits in C++ or in `sends` is dropped. `reset`: with RST. Also for listeners. */
+  closeSlot(slot: number, reset?: boolean): void;
+  /** Takes the descriptor back, unwatched, and gives the slot up; -1 when it is not in use. Waiting output is dropped. */
+  release(slot: number): number;
+  /** The descriptor, still the transport's, for socket options and addresses; -1 when the slot is not in use. */
+  descriptorOf(slot: number): number;
+  /** Sends the records in `sends`. @throws AddonError ADDON_INVALID_ARGUMENT when one points outside the slab. */
+  flush(): void;
+  stats(): TransportStats;
+  /** Keeps the loop alive while open, as it does from the start. */
+  ref(): this;
+  /** Lets the loop end although this is open. */
+  unref(): this;
+  /** Closes every descriptor it owns; no callback follows, and the arrays are free. Calling it again does nothing. */
+  close(): void;
+}
+
 export interface Addon {
   /** A listening socket, non-blocking and closed on exec. */
   listenTcp(options: ListenTcpOptions): BoundSocket;
@@ -151,4 +272,9 @@ export interface Addon {
     fd: number,
     callback: () => void,
   ) => Waker;
+  /** What its methods refuse because it is closed is ADDON_CLOSED. */
+  Transport: new (
+    options: TransportOptions,
+    onBatch: (eventCount: number) => void,
+  ) => Transport;
 }

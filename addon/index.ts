@@ -3,13 +3,19 @@ export type {
   Addon,
   BindUdpOptions,
   BoundSocket,
+  FramingOptions,
   ListenTcpOptions,
   LocalAddress,
   SocketOptionName,
   TcpInfo,
   TcpState,
+  Transport,
+  TransportMemory,
+  TransportOptions,
+  TransportStats,
   Waker,
 } from './api.js';
 export type { AddonErrorCode, AddonErrorOptions } from './errors.js';
 export { AddonError } from './errors.js';
 export { addonMissingReason, loadAddon, requireAddon } from './native.js';
+export * from './transport-layout.js';

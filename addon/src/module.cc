@@ -8,6 +8,7 @@
 #include "binding/option_functions.h"
 #include "binding/socket_functions.h"
 #include "binding/thread_functions.h"
+#include "binding/transport.h"
 #include "binding/waker.h"
 
 namespace {
@@ -31,6 +32,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   reactor_net::ExportAddressFunctions(env, exports);
   reactor_net::ExportOptionFunctions(env, exports);
   reactor_net::ExportThreadFunctions(env, exports);
+  reactor_net::Transport::Export(env, exports);
   reactor_net::Waker::Export(env, exports);
   return exports;
 }

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "core/socket_address.h"
+
 namespace reactor_net {
 namespace {
 
@@ -32,14 +34,11 @@ bool IsUnixPath(const std::string& path) {
 }
 
 Result<Descriptor> ListenUnix(const std::string& path, int backlog) {
-  if (!IsUnixPath(path)) return Failure{EINVAL, "bind"};
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, path.data(), path.size());
-  const socklen_t bytes = static_cast<socklen_t>(kPathOffset + path.size() + (path[0] == '\0' ? 0 : 1));
+  const std::optional<SocketAddress> address = SocketAddress::Unix(path);
+  if (!address) return Failure{EINVAL, "bind"};
   Descriptor descriptor(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (descriptor.get() < 0) return Failure::Last("socket");
-  if (bind(descriptor.get(), reinterpret_cast<const sockaddr*>(&address), bytes) != 0) return Failure::Last("bind");
+  if (bind(descriptor.get(), address->get(), address->bytes()) != 0) return Failure::Last("bind");
   if (listen(descriptor.get(), backlog) != 0) return Failure::Last("listen");
   return descriptor;
 }

@@ -1,37 +1,15 @@
 #include "core/socket.h"
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <cstring>
 #include <optional>
+
+#include "core/socket_address.h"
 
 namespace reactor_net {
 namespace {
-
-struct Address {
-  sockaddr_storage storage;
-  socklen_t bytes;
-
-  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-};
-
-std::optional<Address> ParseAddress(const std::string& host, int port) {
-  addrinfo hints = {};
-  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (host.empty() || getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) {
-    return std::nullopt;
-  }
-  Address address = {};
-  std::memcpy(&address.storage, found->ai_addr, found->ai_addrlen);
-  address.bytes = found->ai_addrlen;
-  freeaddrinfo(found);
-  return address;
-}
 
 Failure SetOption(int fd, int level, int name, int value) {
   if (setsockopt(fd, level, name, &value, sizeof value) == 0) return Failure::None();
@@ -40,9 +18,9 @@ Failure SetOption(int fd, int level, int name, int value) {
 
 /** A socket of `type` with the options that have to be set before bind, bound. */
 Result<Descriptor> OpenAndBind(int type, const BindOptions& options) {
-  const std::optional<Address> address = ParseAddress(options.host, options.port);
+  const std::optional<SocketAddress> address = SocketAddress::Numeric(options.host, options.port);
   if (!address) return Failure{EINVAL, "getaddrinfo"};
-  const int family = address->storage.ss_family;
+  const int family = address->family();
   Descriptor descriptor(socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const int fd = descriptor.get();
   if (fd < 0) return Failure::Last("socket");
@@ -56,7 +34,7 @@ Result<Descriptor> OpenAndBind(int type, const BindOptions& options) {
   if (family == AF_INET6) {
     if (Failure failure = SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, options.ipv6_only)) return failure;
   }
-  if (bind(fd, address->get(), address->bytes) != 0) return Failure::Last("bind");
+  if (bind(fd, address->get(), address->bytes()) != 0) return Failure::Last("bind");
   return descriptor;
 }
 
@@ -76,7 +54,7 @@ Result<BoundSocket> WithPort(Descriptor descriptor) {
 
 }  // namespace
 
-bool IsNumericHost(const std::string& host) { return ParseAddress(host, 0).has_value(); }
+bool IsNumericHost(const std::string& host) { return SocketAddress::Numeric(host, 0).has_value(); }
 
 Result<BoundSocket> ListenTcp(const ListenOptions& options) {
   Result<Descriptor> opened = OpenAndBind(SOCK_STREAM, options.bind);

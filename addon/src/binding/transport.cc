@@ -1,0 +1,297 @@
+#include "binding/transport.h"
+
+#include <limits>
+
+#include "binding/arguments.h"
+#include "binding/errors.h"
+#include "binding/transport_options.h"
+
+namespace reactor_net {
+namespace {
+
+constexpr int64_t kSlotMax = std::numeric_limits<uint32_t>::max();
+
+}  // namespace
+
+void Transport::Export(Napi::Env env, Napi::Object exports) {
+  exports.Set("Transport",
+              DefineClass(env, "Transport",
+                          {InstanceMethod<&Transport::DefineFraming>("defineFraming"),
+                           InstanceMethod<&Transport::Add>("add"),
+                           InstanceMethod<&Transport::Listen>("listen"),
+                           InstanceMethod<&Transport::ConnectTcp>("connectTcp"),
+                           InstanceMethod<&Transport::ConnectUnix>("connectUnix"),
+                           InstanceMethod<&Transport::Pause>("pause"),
+                           InstanceMethod<&Transport::Resume>("resume"),
+                           InstanceMethod<&Transport::Shutdown>("shutdown"),
+                           InstanceMethod<&Transport::CloseSlot>("closeSlot"),
+                           InstanceMethod<&Transport::Release>("release"),
+                           InstanceMethod<&Transport::DescriptorOf>("descriptorOf"),
+                           InstanceMethod<&Transport::Flush>("flush"),
+                           InstanceMethod<&Transport::Stats>("stats"),
+                           InstanceMethod<&Transport::RefLoop>("ref"),
+                           InstanceMethod<&Transport::UnrefLoop>("unref"),
+                           InstanceMethod<&Transport::Close>("close")}));
+}
+
+Transport::Transport(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Transport>(info), raw_env_(info.Env()) {
+  Open(info);
+}
+
+void Transport::Open(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
+  TransportOptions options = ReadTransportOptions(env, arguments, arguments.Options(0));
+  if (env.IsExceptionPending()) return;
+  if (!info[1].IsFunction()) return ThrowInvalidArgument(env, "onBatch must be a function");
+  AddonState* state = AddonState::Of(env);
+  if (state->closing()) return ThrowCode(env, "ADDON_CLOSED", "this thread is ending");
+  Result<std::unique_ptr<Engine>> engine = Engine::Create(options.memory, options.output_bytes_max);
+  if (!engine.ok()) return ThrowFailure(env, engine.failure(), "new transport");
+  const Napi::String name = Napi::String::New(env, "ReactorNetTransport");
+  if (napi_async_init(env, info.This(), name, &context_) != napi_ok) {
+    return ThrowCode(env, "ADDON_CLOSED", "this thread is ending");
+  }
+  Result<TransportPoll*> poll =
+      TransportPoll::Start(state, std::move(engine.value()), options.control, options.spin_us, this);
+  if (!poll.ok()) return ThrowFailure(env, poll.failure(), "new transport");
+  poll_ = poll.value();
+  callback_ = Napi::Persistent(info[1].As<Napi::Function>());
+  for (Napi::Object array : options.arrays) arrays_.push_back(Napi::Persistent(array));
+  Ref();
+}
+
+Transport::~Transport() {
+  if (poll_ != nullptr) poll_->BeginClose();
+  if (context_ != nullptr) napi_async_destroy(raw_env_, context_);
+}
+
+Engine* Transport::OpenEngine(Napi::Env env) {
+  if (poll_ != nullptr) return &poll_->engine();
+  ThrowCode(env, "ADDON_CLOSED", "the transport is closed");
+  return nullptr;
+}
+
+Napi::Value Transport::DefineFraming(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
+  const Framing framing = ReadFramingOptions(env, arguments, arguments.Options(0));
+  if (env.IsExceptionPending()) return env.Undefined();
+  Engine* engine = OpenEngine(env);
+  if (engine == nullptr) return env.Undefined();
+  return SlotToJs(env, engine->AddFraming(framing), "too many framings");
+}
+
+Napi::Value Transport::Add(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
+  const int fd = arguments.Descriptor(0);
+  Engine* engine = OpenEngine(env);
+  bool known = false;
+  const uint32_t framing = ReadFraming(env, engine, arguments, 1, &known);
+  if (!known) return env.Undefined();
+  return SlotToJs(env, engine->Add(fd, framing), "fd " + std::to_string(fd));
+}
+
+Napi::Value Transport::Listen(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
+  const int fd = arguments.Descriptor(0);
+  const bool exclusive = arguments.Integer(1, "exclusive", 0, 1) != 0;
+  Engine* engine = OpenEngine(env);
+  bool known = false;
+  const uint32_t framing = ReadFraming(env, engine, arguments, 2, &known);
+  if (!known) return env.Undefined();
+  return SlotToJs(env, engine->Listen(fd, exclusive, framing), "fd " + std::to_string(fd));
+}
+
+Napi::Value Transport::ConnectTcp(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
+  const std::string host = arguments.Text(0, "host");
+  const int port = static_cast<int>(arguments.Integer(1, "port", 1, 65535));
+  Engine* engine = OpenEngine(env);
+  bool known = false;
+  const uint32_t framing = ReadFraming(env, engine, arguments, 2, &known);
+  if (!known) return env.Undefined();
+  if (!SocketAddress::Numeric(host, port)) {
+    ThrowInvalidArgument(env, "host must be a numeric IPv4 or IPv6 address");
+    return env.Undefined();
+  }
+  return SlotToJs(env, engine->ConnectTcp(host, port, framing), host + " port " + std::to_string(port));
+}
+
+Napi::Value Transport::ConnectUnix(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
+  const std::string path = arguments.Text(0, "path");
+  Engine* engine = OpenEngine(env);
+  bool known = false;
+  const uint32_t framing = ReadFraming(env, engine, arguments, 1, &known);
+  if (!known) return env.Undefined();
+  if (!SocketAddress::Unix(path)) {
+    ThrowInvalidArgument(env, "path must have 1 to 107 bytes");
+    return env.Undefined();
+  }
+  return SlotToJs(env, engine->ConnectUnix(path, framing), path);
+}
+
+uint32_t Transport::ReadFraming(Napi::Env env, Engine* engine, Arguments& arguments, size_t index, bool* known) {
+  if (engine == nullptr) return 0;
+  const uint32_t framing = static_cast<uint32_t>(arguments.Integer(index, "framing", 0, kSlotMax));
+  if (arguments.failed()) return 0;
+  *known = engine->HasFraming(framing);
+  if (!*known) ThrowInvalidArgument(env, "framing must be 0 or come from defineFraming");
+  return framing;
+}
+
+Napi::Value Transport::SlotToJs(Napi::Env env, Result<uint32_t> slot, const std::string& subject) {
+  if (slot.ok()) return Napi::Number::New(env, slot.value());
+  ThrowFailure(env, slot.failure(), subject);
+  return env.Undefined();
+}
+
+// After close, and for slots that are gone, the next four do nothing: whoever calls them could not have known.
+
+Napi::Value Transport::Pause(const Napi::CallbackInfo& info) {
+  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
+  if (poll_ != nullptr) poll_->engine().Pause(static_cast<uint32_t>(slot));
+  return info.Env().Undefined();
+}
+
+Napi::Value Transport::Resume(const Napi::CallbackInfo& info) {
+  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
+  if (poll_ != nullptr) poll_->engine().Resume(static_cast<uint32_t>(slot));
+  return info.Env().Undefined();
+}
+
+Napi::Value Transport::Shutdown(const Napi::CallbackInfo& info) {
+  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
+  if (poll_ != nullptr) poll_->engine().Shutdown(static_cast<uint32_t>(slot));
+  return info.Env().Undefined();
+}
+
+Napi::Value Transport::CloseSlot(const Napi::CallbackInfo& info) {
+  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
+  const bool reset = info[1].IsBoolean() && info[1].As<Napi::Boolean>().Value();
+  if (poll_ != nullptr) poll_->engine().Close(static_cast<uint32_t>(slot), reset);
+  return info.Env().Undefined();
+}
+
+Napi::Value Transport::Release(const Napi::CallbackInfo& info) {
+  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
+  const int fd = poll_ == nullptr ? -1 : poll_->engine().Release(static_cast<uint32_t>(slot));
+  return Napi::Number::New(info.Env(), fd);
+}
+
+Napi::Value Transport::DescriptorOf(const Napi::CallbackInfo& info) {
+  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
+  const int fd = poll_ == nullptr ? -1 : poll_->engine().DescriptorOf(static_cast<uint32_t>(slot));
+  return Napi::Number::New(info.Env(), fd);
+}
+
+Napi::Value Transport::Flush(const Napi::CallbackInfo& info) {
+  if (poll_ != nullptr && !poll_->Flush()) {
+    ThrowInvalidArgument(info.Env(), "records must lie within the send slab");
+  }
+  return info.Env().Undefined();
+}
+
+Napi::Value Transport::Stats(const Napi::CallbackInfo& info) {
+  Engine* engine = OpenEngine(info.Env());
+  if (engine == nullptr) return info.Env().Undefined();
+  const EngineStats stats = engine->stats();
+  Napi::Object result = Napi::Object::New(info.Env());
+  const auto set = [&result](const char* name, uint64_t value) { result.Set(name, static_cast<double>(value)); };
+  set("wakeups", poll_->wakeups());
+  set("batches", stats.batches);
+  set("epollWaits", stats.epoll_waits);
+  set("epollControls", stats.epoll_controls);
+  set("receives", stats.receives);
+  set("sends", stats.sends);
+  set("accepts", stats.accepts);
+  set("frames", stats.frames);
+  set("bytesReceived", stats.bytes_received);
+  set("bytesSent", stats.bytes_sent);
+  return result;
+}
+
+Napi::Value Transport::RefLoop(const Napi::CallbackInfo& info) {
+  if (poll_ != nullptr) uv_ref(poll_->AsHandle());
+  return info.This();
+}
+
+Napi::Value Transport::UnrefLoop(const Napi::CallbackInfo& info) {
+  if (poll_ != nullptr) uv_unref(poll_->AsHandle());
+  return info.This();
+}
+
+Napi::Value Transport::Close(const Napi::CallbackInfo& info) {
+  if (poll_ != nullptr) {
+    poll_->BeginClose();
+    callback_.Reset();
+    arrays_.clear();
+    Unref();
+  }
+  return info.Env().Undefined();
+}
+
+// Raw Node-API from here on: in a worker that is being terminated every call may fail, and the C++ wrapper would
+// answer that by ending the process. A failed status means nobody is left to call.
+
+bool Transport::HandBatch(uint32_t count) {
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(raw_env_, &scope) != napi_ok) return false;
+  napi_value self = nullptr;
+  napi_value callback = nullptr;
+  napi_value number = nullptr;
+  Outcome outcome = Outcome::kGone;
+  if (napi_get_reference_value(raw_env_, *this, &self) == napi_ok &&
+      napi_get_reference_value(raw_env_, callback_, &callback) == napi_ok && callback != nullptr &&
+      napi_create_uint32(raw_env_, count, &number) == napi_ok) {
+    // What throws has taken at least one event off the batch: each further call is for the events behind it.
+    uint32_t calls_left = count + 1;
+    do {
+      outcome = CallOnce(self, callback, number);
+    } while (outcome == Outcome::kThrown && poll_ != nullptr && --calls_left > 0);
+  }
+  napi_close_handle_scope(raw_env_, scope);
+  return outcome != Outcome::kGone && poll_ != nullptr;
+}
+
+Transport::Outcome Transport::CallOnce(napi_value self, napi_value callback, napi_value count) {
+  napi_callback_scope scope = nullptr;
+  if (napi_open_callback_scope(raw_env_, self, context_, &scope) != napi_ok) return Outcome::kGone;
+  Outcome outcome = Outcome::kDone;
+  const napi_status status = napi_call_function(raw_env_, self, callback, 1, &count, nullptr);
+  if (status == napi_pending_exception) {
+    napi_value error = nullptr;
+    outcome = Outcome::kThrown;
+    // Becomes 'uncaughtException'. Refused without harm when the thread is ending.
+    if (napi_get_and_clear_last_exception(raw_env_, &error) != napi_ok ||
+        napi_fatal_exception(raw_env_, error) != napi_ok) {
+      outcome = Outcome::kGone;
+    }
+  } else if (status != napi_ok) {
+    outcome = Outcome::kGone;
+  }
+  // Runs the ticks and promises that the batch left behind.
+  return napi_close_callback_scope(raw_env_, scope) == napi_ok ? outcome : Outcome::kGone;
+}
+
+void Transport::RefuseRecords() {
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(raw_env_, &scope) != napi_ok) return;
+  napi_value code = nullptr;
+  napi_value message = nullptr;
+  napi_value error = nullptr;
+  if (napi_create_string_utf8(raw_env_, "ADDON_INVALID_ARGUMENT", NAPI_AUTO_LENGTH, &code) == napi_ok &&
+      napi_create_string_utf8(raw_env_, "records must lie within the send slab", NAPI_AUTO_LENGTH, &message) ==
+          napi_ok &&
+      napi_create_error(raw_env_, code, message, &error) == napi_ok) {
+    napi_fatal_exception(raw_env_, error);
+  }
+  napi_close_handle_scope(raw_env_, scope);
+}
+
+}  // namespace reactor_net

@@ -1,0 +1,78 @@
+#include "binding/transport_poll.h"
+
+#include "binding/transport.h"
+
+namespace reactor_net {
+namespace {
+
+/** Batches before the loop's other handles get their turn. */
+constexpr int kRoundsPerTurnMax = 4;
+
+}  // namespace
+
+Result<TransportPoll*> TransportPoll::Start(AddonState* state, std::unique_ptr<Engine> engine, uint32_t* control,
+                                            uint32_t spin_us, Transport* owner) {
+  auto* poll = new TransportPoll(state, std::move(engine), control, spin_us, owner);
+  const int opened = uv_poll_init(state->loop(), &poll->handle_, poll->engine_->fd());
+  if (opened != 0) {
+    delete poll;  // uv has not taken it
+    return Failure{-opened, "uv_poll_init"};
+  }
+  poll->handle_.data = poll;
+  state->Enter(poll);
+  const int started = uv_poll_start(&poll->handle_, UV_READABLE, OnReadable);
+  if (started == 0) return poll;
+  poll->BeginClose();
+  return Failure{-started, "uv_poll_start"};
+}
+
+void TransportPoll::BeginClose() {
+  if (owner_ == nullptr) return;
+  std::exchange(owner_, nullptr)->Detach();
+  uv_close(AsHandle(), OnClosed);
+  // After uv_close, which still takes the epoll descriptor out of the loop's own.
+  engine_->CloseAll();
+}
+
+bool TransportPoll::Flush() {
+  const bool sound = engine_->Flush(control_[kControlSendRecords]);
+  control_[kControlSendRecords] = 0;
+  control_[kControlSendBytes] = 0;
+  if (!sound) (void)engine_->Flush(0);
+  return sound;
+}
+
+void TransportPoll::OnReadable(uv_poll_t* handle, int status, int) {
+  auto* poll = static_cast<TransportPoll*>(handle->data);
+  if (poll->owner_ != nullptr && status == 0) poll->RunTurn();
+}
+
+void TransportPoll::OnClosed(uv_handle_t* handle) {
+  auto* poll = static_cast<TransportPoll*>(handle->data);
+  poll->state_->Leave(poll);
+  delete poll;
+}
+
+// JavaScript may close this transport in any batch: after each one the owner says whether we go on.
+void TransportPoll::RunTurn() {
+  wakeups_++;
+  engine_->BeginTurn();
+  for (int round = 0; round < kRoundsPerTurnMax; round++) {
+    const size_t count = NextBatch(round > 0);
+    if (count == 0) return;
+    const bool alive = owner_->HandBatch(static_cast<uint32_t>(count));
+    if (owner_ == nullptr) return;
+    if (!Flush()) owner_->RefuseRecords();
+    if (!alive || owner_ == nullptr) return;
+  }
+}
+
+size_t TransportPoll::NextBatch(bool spin) {
+  size_t count = engine_->Poll();
+  if (count > 0 || !spin || spin_us_ == 0) return count;
+  const uint64_t deadline = uv_hrtime() + uint64_t{spin_us_} * 1000;
+  while (count == 0 && uv_hrtime() < deadline) count = engine_->Poll();
+  return count;
+}
+
+}  // namespace reactor_net

@@ -1,0 +1,171 @@
+// The sending half of Engine: records of the send slab -> one sendmsg per connection -> queue for what is left.
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "transport/engine.h"
+#include "transport/limits.h"
+
+namespace reactor_net {
+namespace {
+
+struct SendRecord {
+  uint32_t slot;
+  uint32_t offset;
+  uint32_t bytes;
+};
+
+SendRecord RecordAt(const EngineMemory& memory, size_t index) {
+  const uint32_t* words = memory.sends + index * kSendRecordWords;
+  return {words[0], words[1], words[2]};
+}
+
+}  // namespace
+
+bool Engine::Flush(size_t count) {
+  if (closed_) return true;
+  if (!AreSound(count)) return false;
+  LinkRecords(count);
+  for (const uint32_t number : touched_) {
+    Slot& slot = slots_[number];
+    SendRecords(number, slot);
+    slot.first_record = slot.last_record = kNone;
+  }
+  for (const uint32_t number : shutdowns_) FinishShutdown(number, slots_[number]);
+  shutdowns_.clear();
+  Settle();
+  slots_.AfterFlush();
+  in_batch_ = false;
+  return true;
+}
+
+bool Engine::AreSound(size_t count) const {
+  if (count > memory_.send_records) return false;
+  for (size_t i = 0; i < count; i++) {
+    const SendRecord record = RecordAt(memory_, i);
+    if (record.offset > memory_.send_bytes || record.bytes > memory_.send_bytes - record.offset) return false;
+  }
+  return true;
+}
+
+void Engine::LinkRecords(size_t count) {
+  touched_.clear();
+  for (uint32_t i = 0; i < count; i++) {
+    const SendRecord record = RecordAt(memory_, i);
+    Slot* slot = slots_.Find(record.slot);
+    if (slot == nullptr || !slot->IsConnection() || slot->fin_sent || record.bytes == 0) continue;
+    next_record_[i] = kNone;
+    if (slot->first_record == kNone) {
+      slot->first_record = i;
+      touched_.push_back(record.slot);
+    } else {
+      next_record_[slot->last_record] = i;
+    }
+    slot->last_record = i;
+  }
+}
+
+void Engine::SendRecords(uint32_t number, Slot& slot) {
+  uint32_t record = slot.first_record;
+  if (!slot.output.empty() || slot.state == Slot::State::kConnecting) {
+    QueueRest(number, slot, 0, 0, record);
+    return;
+  }
+  while (record != kNone) {
+    const int vector_count = GatherRecords(&record);
+    size_t offered = 0;
+    for (int i = 0; i < vector_count; i++) offered += vectors_[i].iov_len;
+    const ssize_t sent = Send(slot.fd, vector_count);
+    if (sent < 0 && errno != EAGAIN) {
+      Fail(number, slot, errno);
+      return;
+    }
+    const size_t taken = sent < 0 ? 0 : static_cast<size_t>(sent);
+    if (taken == offered) continue;
+    QueueRest(number, slot, taken, vector_count, record);
+    return;
+  }
+}
+
+int Engine::GatherRecords(uint32_t* record) {
+  int count = 0;
+  while (*record != kNone) {
+    const SendRecord next = RecordAt(memory_, *record);
+    auto* start = const_cast<uint8_t*>(memory_.send) + next.offset;
+    iovec& last = vectors_[std::max(count - 1, 0)];
+    if (count > 0 && static_cast<uint8_t*>(last.iov_base) + last.iov_len == start) {
+      last.iov_len += next.bytes;
+    } else if (count == kVectorsMax) {
+      break;
+    } else {
+      vectors_[count++] = {start, next.bytes};
+    }
+    *record = next_record_[*record];
+  }
+  return count;
+}
+
+void Engine::QueueRest(uint32_t number, Slot& slot, size_t sent, int vector_count, uint32_t record) {
+  int error = 0;
+  do {
+    for (int i = 0; i < vector_count && error == 0; i++) {
+      const size_t skipped = std::min(sent, vectors_[i].iov_len);
+      const size_t rest = vectors_[i].iov_len - skipped;
+      sent -= skipped;
+      if (slot.output.bytes() + rest > output_bytes_max_) {
+        error = ENOBUFS;
+      } else if (!slot.output.Append(static_cast<uint8_t*>(vectors_[i].iov_base) + skipped, rest)) {
+        error = ENOMEM;
+      }
+    }
+    vector_count = GatherRecords(&record);
+  } while (vector_count > 0 && error == 0);
+  if (error != 0) {
+    Fail(number, slot, error);
+    return;
+  }
+  ShowStatus(number, slot);
+  Unsettle(number, slot);
+}
+
+void Engine::Drain(uint32_t number, Slot& slot) {
+  const ssize_t sent = Send(slot.fd, slot.output.Gather(vectors_.get(), kVectorsMax));
+  if (sent < 0) {
+    if (errno != EAGAIN) Fail(number, slot, errno);
+    return;
+  }
+  slot.output.Consume(static_cast<size_t>(sent));
+  events_.Append(EventType::kDrained, number, static_cast<uint32_t>(sent), 0, 0);
+  if (slot.output.empty()) Unsettle(number, slot);
+  if (slot.shutdown_wanted) FinishShutdown(number, slot);
+  ShowStatus(number, slot);
+}
+
+void Engine::FinishShutdown(uint32_t number, Slot& slot) {
+  if (slot.state != Slot::State::kOpen || !slot.shutdown_wanted || slot.fin_sent || !slot.output.empty()) return;
+  slot.fin_sent = true;
+  // A peer that is gone already shows itself to the next read or poll.
+  shutdown(slot.fd, SHUT_WR);
+  ShowStatus(number, slot);
+}
+
+ssize_t Engine::Send(int fd, int vector_count) {
+  for (;;) {
+    stats_.sends++;
+    ssize_t sent;
+    if (vector_count == 1) {
+      sent = send(fd, vectors_[0].iov_base, vectors_[0].iov_len, MSG_NOSIGNAL);
+    } else {
+      msghdr message = {};
+      message.msg_iov = vectors_.get();
+      message.msg_iovlen = static_cast<size_t>(vector_count);
+      sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+    }
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent > 0) stats_.bytes_sent += static_cast<uint64_t>(sent);
+    return sent;
+  }
+}
+
+}  // namespace reactor_net

@@ -1,0 +1,24 @@
+// The bounds of one engine's work, per system call, socket and turn.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace reactor_net {
+
+/** One recv; what libuv reads at a time too. */
+constexpr size_t kReceiveBytesMax = 64 * 1024;
+/** Read from one connection in one turn of the loop, so that a fast sender does not hold up the others. */
+constexpr uint32_t kTurnBytesMax = 256 * 1024;
+/** Below this much room in the slab or the table the rest of a stream waits for the next batch. */
+constexpr size_t kReceiveBytesMin = 4 * 1024;
+/** Connections taken from one listener in one poll. */
+constexpr int kAcceptsPerTurnMax = 64;
+/** Pieces of one sendmsg (IOV_MAX of Linux). */
+constexpr int kVectorsMax = 1024;
+/** Event records a socket may fill beside its frames: the most is a listener's. */
+constexpr size_t kRecordsPerSocketMin = kAcceptsPerTurnMax + 8;
+/** Event records of one read beside its whole frames: pieces of large ones, and how it ended. */
+constexpr size_t kRecordsPerReadMax = 6;
+
+}  // namespace reactor_net
