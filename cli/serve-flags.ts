@@ -7,6 +7,8 @@ import {
   type AcceptMode,
   CONNECTIONS_MAX,
   CONNECTIONS_PER_ADDRESS_MAX,
+  DISPATCH_POLICIES,
+  type DispatchName,
   DRAIN_TIMEOUT_MS,
   FRAME_BYTES_MAX,
   LOG_LEVELS,
@@ -33,9 +35,6 @@ import {
   readListenPath,
 } from './listen-address.js';
 
-/** The dispatch functions that have a name; a program may also give one of its own. */
-const DISPATCH_RULES = ['round-robin', 'least-connections', 'hash'] as const;
-
 type Listen = ListenAddress | ListenDescriptor | ListenActivated | 'off';
 
 /** As given: null where a flag was not. */
@@ -49,7 +48,7 @@ export interface ServeFlags {
   processes: number;
   user: string | null;
   accept: AcceptMode;
-  dispatch: (typeof DISPATCH_RULES)[number];
+  dispatch: DispatchName;
   transport: TransportName;
   pin: boolean;
   handlers: string | null;
@@ -162,9 +161,9 @@ export const SERVE_FLAGS: FlagTable<ServeFlags> = {
     flag: 'dispatch',
     value: 'RULE',
     group: SPREAD,
-    summary: `which thread gets a connection: ${DISPATCH_RULES.join(', ')}`,
-    choices: DISPATCH_RULES,
-    read: readChoice(DISPATCH_RULES),
+    summary: `which thread gets a connection: ${DISPATCH_POLICIES.join(', ')}`,
+    choices: DISPATCH_POLICIES,
+    read: readChoice(DISPATCH_POLICIES),
     fallback: 'round-robin',
     fallbackText: 'round-robin',
   },

@@ -22,9 +22,11 @@ export interface PeerAddress {
  */
 export type DispatchFunction = (candidates: readonly ThreadLoad[], peer: PeerAddress) => number;
 
-export type DispatchPolicy = 'round-robin' | 'least-connections' | 'hash' | DispatchFunction;
+/** The policies that have a name. */
+export const DISPATCH_POLICIES = ['round-robin', 'least-connections', 'hash'] as const;
+export type DispatchName = (typeof DISPATCH_POLICIES)[number];
 
-export const DISPATCH_POLICIES: readonly string[] = ['round-robin', 'least-connections', 'hash'];
+export type DispatchPolicy = DispatchName | DispatchFunction;
 
 /** @throws ReactorError REACTOR_OPTION_INVALID */
 export function createDispatch(policy: DispatchPolicy): DispatchFunction {

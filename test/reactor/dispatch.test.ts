@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createDispatch, type DispatchPolicy, type ThreadLoad } from '../../reactor/index.js';
+import { createDispatch, type DispatchPolicy, type ThreadLoad } from '../../reactor/dispatch.js';
 
 const PEER = { address: '127.0.0.1', port: 1 };
 const idle = (...threads: number[]): ThreadLoad[] => threads.map((thread) => ({ thread, connections: 0 }));

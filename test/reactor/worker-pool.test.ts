@@ -1,7 +1,7 @@
 // The worker pool with real threads: growth, fullness, cancellation, crashes, closing. Gates, no sleeps.
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { WorkerPool, type WorkerPoolOptions } from '../../reactor/worker-pool.js';
+import { WorkerPool, type WorkerPoolOptions } from '../../reactor/index.js';
 import { LoopThreads, until } from '../support/loop-threads.js';
 
 const OPTIONS = { timeout: 30_000 };
