@@ -102,7 +102,7 @@ export interface Waker {
   close(): void;
 }
 
-/** Where a socket is bound: a path (a leading '\0': abstract; '' for an unnamed socket), or host and port. */
+/** An address of a socket: a path (a leading '\0': abstract; '' for an unnamed socket), or host and port. */
 export type LocalAddress = { readonly path: string } | { readonly host: string; readonly port: number };
 
 /**
@@ -233,6 +233,8 @@ export interface Addon {
   listenUnix(options: { path: string; backlog: number }): number;
   /** Where a socket is bound. */
   localAddress(fd: number): LocalAddress;
+  /** Whom a socket is connected to; ENOTCONN when it is not. */
+  peerAddress(fd: number): LocalAddress;
   /** A bound UDP socket, non-blocking and closed on exec. */
   bindUdp(options: BindUdpOptions): BoundSocket;
   /** A second number for the same open file, closed on exec. */

@@ -23,7 +23,13 @@ export class ConnectionTable<T extends { readonly id: number }> {
     const slotIndex = this.#free.pop() ?? this.#grow();
     const generation = this.#generations[slotIndex]!;
     const id = generation * SLOT_COUNT_MAX + slotIndex;
-    const item = create(id);
+    let item: U;
+    try {
+      item = create(id);
+    } catch (error) {
+      this.#free.push(slotIndex);
+      throw error;
+    }
     this.#slots[slotIndex] = item;
     this.#size += 1;
     return item;

@@ -9,7 +9,7 @@ import { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
 import { BorrowedFrame, type CloseReason } from './handlers.js';
 import { LINGER_MS } from './limits.js';
-import { OutputQueue } from './output-queue.js';
+import type { Output } from './output-queue.js';
 import { NOT_SAMPLED, type RequestSampler } from './request-sample.js';
 import type { Router } from './router.js';
 import {
@@ -91,7 +91,7 @@ export abstract class Connection extends TimerNode implements FrameSink {
 
   protected readonly host: ConnectionHost;
   readonly #decoder: FrameDecoder;
-  readonly #output: OutputQueue;
+  readonly #output: Output;
   #state: ConnectionState = 'connecting';
   #closeReason: CloseReason | null = null;
   /** onConnect was called, so onClose is owed. */
@@ -128,12 +128,12 @@ export abstract class Connection extends TimerNode implements FrameSink {
   /** Untaken bytes when they were last looked at. */
   #untakenSeen = 0;
 
-  constructor(host: ConnectionHost, id: number) {
+  constructor(host: ConnectionHost, id: number, output: Output) {
     super();
     this.host = host;
     this.id = id;
     this.#decoder = host.codec.createDecoder(host.loop.pool);
-    this.#output = new OutputQueue(host.loop.pool);
+    this.#output = output;
     this.#stateSinceMs = host.loop.nowMs;
     this.#lastReadMs = this.#stateSinceMs;
     this.#lastWriteMs = this.#stateSinceMs;
@@ -174,8 +174,11 @@ export abstract class Connection extends TimerNode implements FrameSink {
   protected abstract get untakenBytes(): number;
   protected abstract startReading(): void;
   protected abstract stopReading(): void;
-  /** Writes as much of `output` as the kernel takes; reports the rest through `written` later. */
-  protected abstract transmit(output: OutputQueue): void;
+  /**
+   * Writes as much of the output as the kernel takes, now or at the end of the transport's batch; what it takes
+   * is reported by `written`, `transmitted` or `writtenLater`.
+   */
+  protected abstract transmit(): void;
   /** Sends FIN after everything transmitted. */
   protected abstract shutdownWrite(): void;
   /** Gives the socket up; `transportClosed` must be called once it is gone. With `reset`, by RST. */
@@ -364,6 +367,13 @@ export abstract class Connection extends TimerNode implements FrameSink {
   protected written(bytes: number): void {
     this.#bytesWritten += bytes;
     this.host.counters.values[BYTES_WRITTEN]! += bytes;
+  }
+
+  /** A batch of output was handed over: the kernel took `bytes` of ours, and what is in flight it did not. */
+  protected transmitted(bytes: number, wasCaughtUp: boolean): void {
+    this.written(bytes);
+    this.#noteTransmitted(wasCaughtUp);
+    if (this.#full || this.#state !== 'open' || this.#outputEnded) this.#outputShrank();
   }
 
   /** The kernel caught up with some of what `transmit` left behind. */
@@ -642,7 +652,12 @@ export abstract class Connection extends TimerNode implements FrameSink {
   #transmit(): void {
     if (this.#state === 'closed' || this.#state === 'connecting' || this.#output.bytes === 0) return;
     const wasCaughtUp = this.inFlightBytes === 0;
-    this.transmit(this.#output);
+    this.transmit();
+    this.#noteTransmitted(wasCaughtUp);
+  }
+
+  /** Starts the clock on a peer that did not take everything. */
+  #noteTransmitted(wasCaughtUp: boolean): void {
     const isBehind = this.inFlightBytes > 0;
     if (this.host.limits.idleTimeoutMs > 0 || isBehind) {
       if (wasCaughtUp) this.#lastWriteMs = this.loop.nowMs;

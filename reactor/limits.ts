@@ -44,6 +44,14 @@ export const THREAD_START_TIMEOUT_MS: number = 60_000;
 /** Window over which the buffer pool's peak is looked at before idle slabs are dropped. */
 export const POOL_TRIM_PERIOD_MS: number = 10_000;
 
+/** The native transport, per thread: bytes that one batch may bring, and that may be staged for sending. */
+export const EPOLL_SLAB_BYTES: number = 4 * MIB;
+export const EPOLL_EVENT_RECORDS: number = 8192;
+export const EPOLL_SEND_RECORDS: number = 8192;
+export const EPOLL_SLOTS_MAX: number = 131_072;
+/** Output that C++ keeps for one connection at most: a fence behind the hard cap, which users may raise. */
+export const EPOLL_OUTPUT_BYTES_MAX: number = GIB;
+
 export const CONNECTIONS_MAX: number = 100_000;
 export const CONNECTIONS_PER_THREAD_MAX: number = 65_536;
 /** One address has at most about 28,000 ephemeral ports towards one of ours: below that, above any honest client. */
@@ -74,6 +82,7 @@ assert(OUTPUT_HIGH_WATER_BYTES < OUTPUT_HARD_CAP_BYTES);
 assert(FRAME_BYTES_MAX < OUTPUT_HARD_CAP_BYTES, 'a largest frame fits an empty output');
 assert(CONNECTIONS_PER_ADDRESS_MAX <= CONNECTIONS_PER_THREAD_MAX);
 assert(CONNECTIONS_PER_THREAD_MAX <= CONNECTIONS_MAX);
+assert(CONNECTIONS_PER_THREAD_MAX <= EPOLL_SLOTS_MAX, 'a full thread has a slot for every connection');
 
 /** What the cgroup or a resource limit leaves us, else the machine's memory. */
 function memoryBytesAvailable(): number {

@@ -6,12 +6,12 @@
 import net from 'node:net';
 import type tls from 'node:tls';
 
-import { Connection, type ConnectionHost } from './connection.js';
+import type { ConnectionHost } from './connection.js';
 import { ReactorError, type ReactorErrorCode } from './errors.js';
 import type { CloseReason } from './handlers.js';
 import { READ_BUFFER_BYTES } from './limits.js';
-import type { OutputChunk, OutputQueue } from './output-queue.js';
-import { ProxyHeaderParser } from './proxy-protocol.js';
+import { type OutputChunk, OutputQueue } from './output-queue.js';
+import { type SocketAddress, StreamConnection, type StreamOptions } from './stream-connection.js';
 
 /** Reads that filled the whole buffer in a row after which a connection lets others have their turn. */
 const FULL_READS_MAX = 4;
@@ -56,7 +56,7 @@ export function adoptStream(fd: number, readInto: ReadInto | null): net.Socket {
   }
 }
 
-export interface NetConnectionOptions {
+export interface NetConnectionOptions extends StreamOptions {
   /**
    * 'buffer': the socket was made with `onread: createReadInto()`. 'stream': it emits 'data' (TLS, or a
    * socket that node:net accepted itself).
@@ -64,23 +64,15 @@ export interface NetConnectionOptions {
   readonly input: 'buffer' | 'stream';
   /** A bare TCP socket: the only kind Node can close by RST. */
   readonly canReset: boolean;
-  /** A PROXY protocol v2 header comes first and names the client. */
-  readonly expectsProxyHeader?: boolean;
   /** Code of a failure once connected but not open yet. Default REACTOR_CONNECT_FAILED. */
   readonly handshakeFailure?: ReactorErrorCode;
-  /** What a PROXY header read earlier said of the client. */
-  readonly peer?: { readonly address: string; readonly port: number };
 }
 
-export class NetConnection extends Connection {
+export class NetConnection extends StreamConnection {
   readonly #socket: ConnectionSocket;
   readonly #canReset: boolean;
   readonly #handshakeFailure: ReactorErrorCode;
-  #proxyHeader: ProxyHeaderParser | null;
-  /** First bytes of a connection that is not read yet. */
-  #heldBack: Buffer | null = null;
-  #remoteAddress: string | undefined;
-  #remotePort: number | undefined;
+  readonly #output: OutputQueue;
   /** The chunk the kernel did not take at once; null when it keeps up. */
   #inFlight: OutputChunk | null = null;
   #fullReads = 0;
@@ -98,14 +90,13 @@ export class NetConnection extends Connection {
     socket: net.Socket | tls.TLSSocket,
     options: NetConnectionOptions,
   ) {
-    super(host, id);
+    const output = new OutputQueue(host.loop.pool);
+    super(host, id, output, options);
+    this.#output = output;
     this.#socket = socket;
     this.#socket[CONNECTION] = this;
     this.#canReset = options.canReset;
     this.#handshakeFailure = options.handshakeFailure ?? 'REACTOR_CONNECT_FAILED';
-    this.#proxyHeader = options.expectsProxyHeader === true ? new ProxyHeaderParser() : null;
-    this.#remoteAddress = options.peer?.address;
-    this.#remotePort = options.peer?.port;
     if (options.input === 'stream') socket.on('data', onData);
     socket.on('end', onEnd);
     socket.on('error', onError);
@@ -113,30 +104,13 @@ export class NetConnection extends Connection {
     if (options.input === 'stream') socket.pause();
   }
 
-  /** The socket is connected: open the connection, or read the PROXY header first. */
-  start(): void {
-    if (this.state !== 'connecting') return;
-    if (this.#proxyHeader === null) {
-      this.opened();
-    } else {
-      this.watchDeadlines();
-      this.startReading();
-    }
-  }
-
   /** Still connecting (tcp-client.ts): arms the handshake timeout. */
   awaitOpen(): void {
     this.watchDeadlines();
   }
 
-  get remoteAddress(): string | undefined {
-    this.#remoteAddress ??= this.#socket.remoteAddress;
-    return this.#remoteAddress;
-  }
-
-  get remotePort(): number | undefined {
-    this.#remotePort ??= this.#socket.remotePort;
-    return this.#remotePort;
+  protected socketAddress(): SocketAddress {
+    return { address: this.#socket.remoteAddress, port: this.#socket.remotePort };
   }
 
   protected get inFlightBytes(): number {
@@ -149,22 +123,16 @@ export class NetConnection extends Connection {
   }
 
   protected startReading(): void {
-    const heldBack = this.#heldBack;
-    if (heldBack !== null) {
-      this.#heldBack = null;
-      this.receive(heldBack);
-      if (this.state === 'open' && !this.isReadingWanted) return;
-    }
-    this.#socket.resume();
+    if (this.takeHeldBack()) this.#socket.resume();
   }
 
   protected stopReading(): void {
     this.#socket.pause();
   }
 
-  protected transmit(output: OutputQueue): void {
+  protected transmit(): void {
     while (this.#inFlight === null && this.state !== 'closed') {
-      const chunk = output.shift();
+      const chunk = this.#output.shift();
       if (chunk === null) return;
       this.#write(chunk);
     }
@@ -182,7 +150,7 @@ export class NetConnection extends Connection {
   /** Called by the socket for every read into the thread's buffer; false stops the reading. @internal */
   readInto(bytes: number, buffer: Buffer): boolean {
     if (bytes === buffer.length) {
-      this.#take(buffer);
+      this.take(buffer);
       this.#fullReads += 1;
       if (this.#fullReads >= FULL_READS_MAX && this.isReadingWanted) {
         this.#fullReads = 0;
@@ -190,14 +158,14 @@ export class NetConnection extends Connection {
       }
     } else {
       this.#fullReads = 0;
-      this.#take(buffer.subarray(0, bytes));
+      this.take(buffer.subarray(0, bytes));
     }
     return true; // pausing went through stopReading already
   }
 
   /** @internal */
   readChunk(chunk: Buffer): void {
-    this.#take(chunk);
+    this.take(chunk);
     this.#streamBytes += chunk.length;
     if (this.#streamBytes < STREAM_BYTES_PER_TURN || !this.isReadingWanted) return;
     this.#streamBytes = 0;
@@ -229,35 +197,6 @@ export class NetConnection extends Connection {
     return syscall === 'connect' || syscall === 'getaddrinfo'
       ? 'REACTOR_CONNECT_FAILED'
       : this.#handshakeFailure;
-  }
-
-  #take(chunk: Buffer): void {
-    if (this.#proxyHeader === null) {
-      this.receive(chunk);
-      return;
-    }
-    try {
-      const headerBytes = this.#proxyHeader.feed(chunk);
-      const { header } = this.#proxyHeader;
-      if (header === null) return;
-      this.#proxyHeader = null;
-      if (header.command === 'proxy' && header.sourceAddress !== '') {
-        this.#remoteAddress = header.sourceAddress;
-        this.#remotePort = header.sourcePort;
-      }
-      this.opened();
-      if (headerBytes < chunk.length) this.#takeFirst(chunk.subarray(headerBytes));
-    } catch (error) {
-      if (!(error instanceof ReactorError)) throw error;
-      this.report(error);
-      this.close('frame-error');
-    }
-  }
-
-  /** What came in one read with the PROXY header; onConnect may have paused the connection meanwhile. */
-  #takeFirst(chunk: Buffer): void {
-    if (this.isReadingWanted) this.receive(chunk);
-    else if (this.state === 'open') this.#heldBack = Buffer.from(chunk);
   }
 
   #write(chunk: OutputChunk): void {

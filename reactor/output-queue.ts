@@ -17,7 +17,19 @@ export interface OutputChunk {
   usedBytes: number;
 }
 
-export class OutputQueue {
+/** What a connection asks of the place its output waits in. */
+export interface Output {
+  /** Bytes appended and not yet handed to the kernel's side of the transport. */
+  readonly bytes: number;
+  /** @throws ReactorError REACTOR_POOL_EXHAUSTED; nothing is appended then. */
+  appendFrame(codec: FrameCodec, msgId: number, body: Uint8Array, frameBytes: number): void;
+  /** @throws ReactorError REACTOR_POOL_EXHAUSTED; nothing is appended then. */
+  appendBytes(bytes: Uint8Array): void;
+  /** Forgets everything, unsent. */
+  clear(): void;
+}
+
+export class OutputQueue implements Output {
   readonly #pool: BufferPool;
   readonly #full: OutputChunk[] = [];
   #tail: OutputChunk | null = null;

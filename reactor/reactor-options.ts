@@ -12,9 +12,9 @@ import { poolBytesMaxDefault, THREADS_MAX } from './limits.js';
 import { NODE_HAS_REUSE_PORT } from './listening-socket.js';
 import type { Logger } from './logger.js';
 
-/** How bytes travel. 'net' is node:net and runs everywhere. */
-export type TransportName = 'net';
-export const TRANSPORTS: readonly TransportName[] = ['net'];
+/** How bytes travel. 'net' is node:net and runs everywhere; 'epoll' is native, Linux with the addon. */
+export type TransportName = 'net' | 'epoll';
+export const TRANSPORTS: readonly TransportName[] = ['net', 'epoll'];
 
 /**
  * Who accepts. 'master': the main thread, which gives each connection to the thread that `dispatch` names.
@@ -60,12 +60,16 @@ export interface ReactorSettings {
 /** `addon` decides how many threads can be served at all. @throws ReactorError REACTOR_OPTION_INVALID */
 export function resolveReactorOptions(options: ReactorOptions, addon: Addon | null): ReactorSettings {
   const restartBackoff = { ...RESTART_BACKOFF, ...options.restartBackoff };
+  const transport = choice('transport', options.transport ?? 'net', TRANSPORTS);
+  if (transport === 'epoll' && addon === null) {
+    throw new ReactorError('REACTOR_ADDON_MISSING', "transport 'epoll' needs the native addon; 'net' does not");
+  }
   void new Backoff(Math.random, restartBackoff); // judged here; each thread makes its own
   return {
     threads: threadCount(options, addon),
     accept: choice('accept', options.accept ?? 'master', ACCEPT_MODES),
     dispatch: createDispatch(options.dispatch ?? 'round-robin'),
-    transport: choice('transport', options.transport ?? 'net', TRANSPORTS),
+    transport,
     pin: options.pin ?? false,
     poolBytesMax: options.poolBytesMax ?? poolBytesMaxDefault(),
     pool: options.pool ?? {},

@@ -90,6 +90,7 @@ export class Reactor {
         ? null
         : new SubReactor(this.#loop, {
             thread: 0,
+            transport: settings.transport,
             counters: this.counters.row(0),
             occupancy: this.occupancy,
             adopted: new Int32Array(adopted),
@@ -276,6 +277,7 @@ export class Reactor {
     const cut = await Promise.all(listeners.map((listener) => listener.close(drainTimeoutMs)));
     await Promise.all(this.#threads.map((thread) => thread.stop()));
     this.#handOff?.close();
+    this.#inline?.close();
     this.#loop.close();
     this.#mesh.close();
     return { drained: cut.every((count) => count === 0) };

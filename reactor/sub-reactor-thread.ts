@@ -21,6 +21,7 @@ import {
   THREAD_RESTARTS,
 } from './shared-counters.js';
 import type { SharedOccupancy } from './shared-occupancy.js';
+import type { TransportName } from './reactor-options.js';
 import type { WorkerStart } from './sub-reactor.worker.js';
 import { TASKS } from './sub-reactor.js';
 import type { ThreadMesh } from './thread-mesh.js';
@@ -48,6 +49,7 @@ export interface ThreadHost {
 }
 
 export interface SubReactorThreadOptions {
+  readonly transport: TransportName;
   readonly pin: boolean;
   readonly pool: BufferPoolOptions;
   readonly restartBackoff: BackoffOptions;
@@ -116,9 +118,10 @@ export class SubReactorThread {
   #workerStart(mesh: WorkerStart['mesh']): WorkerStart {
     const { thread } = this;
     const { budget, counters, occupancy, adopted, handOff } = this.#host;
-    const { pool, pin } = this.#options;
+    const { pool, pin, transport } = this.#options;
     return {
       thread,
+      transport,
       incarnation: handOff?.threadStarting(thread) ?? 0,
       mesh,
       budget: budget.buffer,

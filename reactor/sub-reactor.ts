@@ -4,9 +4,10 @@
 
 import net from 'node:net';
 
-import { type Addon, loadAddon } from '../addon/index.js';
+import { type Addon, loadAddon, requireAddon } from '../addon/index.js';
 import { Acceptor, type AcceptorSource, descriptorOf, type SharedListener } from './acceptor.js';
 import { errorToWire, ReactorError, type ReactorErrorCode } from './errors.js';
+import { EpollTransport } from './epoll-transport.js';
 import type { EventLoop } from './event-loop.js';
 import { loadHandlers } from './handler-module.js';
 import { ADOPT_TASK, decodeHandOff } from './hand-off.js';
@@ -14,6 +15,7 @@ import { HttpHost } from './http-host.js';
 import type { ListenTarget } from './listening-socket.js';
 import { createReadInto, type ReadInto } from './net-connection.js';
 import { PoolTrimmer } from './pool-trimmer.js';
+import type { TransportName } from './reactor-options.js';
 import { RequestSampler } from './request-sample.js';
 import type { Service, ServiceSpec } from './service.js';
 import { CONNECTIONS_REFUSED, type CounterRow } from './shared-counters.js';
@@ -24,6 +26,7 @@ import { ThreadGauges } from './thread-gauges.js';
 /** What a sub-reactor shares with the main reactor; made by reactor.ts. */
 export interface SubReactorContext {
   readonly thread: number;
+  readonly transport: TransportName;
   readonly counters: CounterRow;
   readonly occupancy: SharedOccupancy;
   /** See HandOff. */
@@ -71,12 +74,14 @@ export class SubReactor {
   readonly #sampler: RequestSampler = new RequestSampler(Math.random);
   readonly #gauges: ThreadGauges;
   readonly #trimmer: PoolTrimmer;
+  readonly #transport: EpollTransport | null;
 
   constructor(loop: EventLoop, context: SubReactorContext) {
     this.#loop = loop;
     this.#context = context;
     this.#gauges = new ThreadGauges(loop, context.counters);
     this.#trimmer = new PoolTrimmer(loop);
+    this.#transport = context.transport === 'epoll' ? new EpollTransport(requireAddon()) : null;
     loop.register(ADOPT_TASK, (payload) => this.#adoptHandedOff(payload as Uint8Array));
     loop.register(TASKS.addService, (spec) => this.addService(spec as ServiceSpec));
     loop.register(TASKS.reloadService, (spec) => this.reloadService(spec as ServiceSpec));
@@ -88,6 +93,11 @@ export class SubReactor {
     });
     loop.register(TASKS.refresh, () => this.refreshGauges());
     loop.register(TASKS.sample, () => this.#sampler.snapshot());
+  }
+
+  /** Gives the thread's transport up, after its services were removed. */
+  close(): void {
+    this.#transport?.close();
   }
 
   get connections(): number {
@@ -106,6 +116,7 @@ export class SubReactor {
             this.#context.counters,
             this.#sampler,
             this.#readInto,
+            this.#transport,
             this.trouble,
             spec,
             loaded,

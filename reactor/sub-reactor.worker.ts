@@ -7,6 +7,7 @@ import { loadAddon } from '../addon/index.js';
 import { BufferPool, type BufferPoolOptions } from './buffer-pool.js';
 import { EventLoop } from './event-loop.js';
 import { MeshSeat, type MeshSeatData } from './mesh-seat.js';
+import type { TransportName } from './reactor-options.js';
 import { SharedBudget } from './shared-budget.js';
 import { SharedCounters, type SharedCountersMemory } from './shared-counters.js';
 import { SharedOccupancy, type SharedOccupancyMemory } from './shared-occupancy.js';
@@ -15,6 +16,7 @@ import { SubReactor } from './sub-reactor.js';
 /** Everything a sub-reactor needs to start; all memory in it is shared. */
 export interface WorkerStart {
   readonly thread: number;
+  readonly transport: TransportName;
   readonly incarnation: number;
   readonly mesh: MeshSeatData;
   readonly budget: SharedArrayBuffer;
@@ -40,6 +42,7 @@ const loop = new EventLoop(MeshSeat.join(start.mesh), pool, undefined, {
 loop.ref(); // a thread without connections waits for work
 const subReactor = new SubReactor(loop, {
   thread: start.thread,
+  transport: start.transport,
   incarnation: start.incarnation,
   counters: SharedCounters.attach(start.counters).row(start.thread),
   occupancy: new SharedOccupancy(start.occupancy),

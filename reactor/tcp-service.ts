@@ -7,6 +7,8 @@ import type { FrameCodec } from './codec.js';
 import { createCodec } from './codecs/create-codec.js';
 import type { Connection, ConnectionHost, ConnectionLimits } from './connection.js';
 import { ReactorError } from './errors.js';
+import { EpollConnection } from './epoll-connection.js';
+import type { EpollTransport } from './epoll-transport.js';
 import type { EventLoop } from './event-loop.js';
 import type { Handlers } from './handlers.js';
 import { LINGER_MS, UNHEARD_GRACE_MS } from './limits.js';
@@ -21,6 +23,7 @@ import {
   CONNECTIONS_OPENED,
   type CounterRow,
 } from './shared-counters.js';
+import type { StreamConnection } from './stream-connection.js';
 import { TlsHandshaker } from './tls-handshaker.js';
 import { toTlsServerOptions } from './tls-options.js';
 
@@ -33,6 +36,8 @@ export class TcpService implements Service, ConnectionHost {
   router: Router;
   readonly #spec: TcpServiceSpec;
   readonly #readInto: ReadInto;
+  /** The native transport of this thread; null: node:net. */
+  readonly #transport: EpollTransport | null;
   readonly #handshaker: TlsHandshaker | null;
   readonly #logError: (error: unknown) => void;
   /** What to call when a connection of ours has ended, by its id. */
@@ -49,6 +54,7 @@ export class TcpService implements Service, ConnectionHost {
     counters: CounterRow,
     sampler: RequestSampler,
     readInto: ReadInto,
+    transport: EpollTransport | null,
     logError: (error: unknown) => void,
     spec: TcpServiceSpec,
     application: unknown,
@@ -57,6 +63,7 @@ export class TcpService implements Service, ConnectionHost {
     this.counters = counters;
     this.sampler = sampler;
     this.#readInto = readInto;
+    this.#transport = transport;
     this.#logError = logError;
     this.#spec = spec;
     this.codec = createCodec(spec.codec);
@@ -74,6 +81,10 @@ export class TcpService implements Service, ConnectionHost {
 
   adopt(source: number | net.Socket, onGone: () => void): void {
     const { isUnix, proxyProtocol } = this.#spec;
+    if (this.#handshaker === null && this.#transport !== null && typeof source === 'number') {
+      this.#openNative(this.#transport, source, onGone);
+      return;
+    }
     if (this.#handshaker === null) {
       const socket = typeof source === 'number' ? adoptStream(source, this.#readInto) : source;
       const input = typeof source === 'number' ? 'buffer' : 'stream';
@@ -142,7 +153,22 @@ export class TcpService implements Service, ConnectionHost {
   }
 
   #open(socket: net.Socket, onGone: () => void, options: NetConnectionOptions): void {
-    const connection = this.loop.connections.add((id) => new NetConnection(this, id, socket, options));
+    this.#begin(
+      this.loop.connections.add((id) => new NetConnection(this, id, socket, options)),
+      onGone,
+    );
+  }
+
+  /** A descriptor, which stays the caller's when this throws. */
+  #openNative(transport: EpollTransport, fd: number, onGone: () => void): void {
+    const options = { expectsProxyHeader: this.#spec.proxyProtocol };
+    this.#begin(
+      this.loop.connections.add((id) => new EpollConnection(this, id, transport, fd, options)),
+      onGone,
+    );
+  }
+
+  #begin(connection: StreamConnection, onGone: () => void): void {
     this.#gone.set(connection.id, onGone);
     this.counters.values[CONNECTIONS_OPENED]! += 1;
     this.counters.values[CONNECTIONS_OPEN]! += 1;

@@ -7,7 +7,7 @@ import { createCodec } from '../../reactor/codecs/create-codec.js';
 import { Connection, type ConnectionHost, type ConnectionLimits } from '../../reactor/connection.js';
 import { EventLoop } from '../../reactor/event-loop.js';
 import type { CloseReason, Handlers } from '../../reactor/handlers.js';
-import type { OutputChunk, OutputQueue } from '../../reactor/output-queue.js';
+import { type OutputChunk, OutputQueue } from '../../reactor/output-queue.js';
 import { RequestSampler } from '../../reactor/request-sample.js';
 import { Router } from '../../reactor/router.js';
 import { SharedBudget } from '../../reactor/shared-budget.js';
@@ -80,12 +80,15 @@ export class MemoryConnection extends Connection {
   hasSentFin: boolean = false;
   /** How the transport was given up: null while it was not. */
   closedBy: 'close' | 'reset' | null = null;
+  readonly #queue: OutputQueue;
   #kernelBytes: number;
   #inFlight: OutputChunk | null = null;
   #takenOfInFlight = 0;
 
   constructor(host: ConnectionHost, id: number, kernelBytes: number) {
-    super(host, id);
+    const queue = new OutputQueue(host.loop.pool);
+    super(host, id, queue);
+    this.#queue = queue;
     this.#kernelBytes = kernelBytes;
   }
 
@@ -151,9 +154,9 @@ export class MemoryConnection extends Connection {
     this.isReading = false;
   }
 
-  protected transmit(output: OutputQueue): void {
+  protected transmit(): void {
     while (this.#inFlight === null && this.state !== 'closed') {
-      const chunk = output.shift();
+      const chunk = this.#queue.shift();
       if (chunk === null) return;
       this.#takenOfInFlight = 0;
       this.#take(chunk);

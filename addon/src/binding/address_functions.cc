@@ -31,12 +31,15 @@ Napi::Value ListenUnixFunction(const Napi::CallbackInfo& info) {
   return fd;
 }
 
-Napi::Value LocalAddressFunction(const Napi::CallbackInfo& info) {
+using AddressQuestion = Result<LocalAddress> (*)(int fd);
+
+template <AddressQuestion Ask>
+Napi::Value AddressFunction(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Arguments arguments(info);
   const int fd = arguments.Descriptor(0);
   if (arguments.failed()) return env.Undefined();
-  Result<LocalAddress> found = LocalAddressOf(fd);
+  Result<LocalAddress> found = Ask(fd);
   if (!found.ok()) {
     ThrowFailure(env, found.failure(), "fd " + std::to_string(fd));
     return env.Undefined();
@@ -56,7 +59,8 @@ Napi::Value LocalAddressFunction(const Napi::CallbackInfo& info) {
 
 void ExportAddressFunctions(Napi::Env env, Napi::Object exports) {
   exports.Set("listenUnix", Napi::Function::New<ListenUnixFunction>(env, "listenUnix"));
-  exports.Set("localAddress", Napi::Function::New<LocalAddressFunction>(env, "localAddress"));
+  exports.Set("localAddress", Napi::Function::New<AddressFunction<LocalAddressOf>>(env, "localAddress"));
+  exports.Set("peerAddress", Napi::Function::New<AddressFunction<PeerAddressOf>>(env, "peerAddress"));
 }
 
 }  // namespace reactor_net

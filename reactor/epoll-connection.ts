@@ -1,0 +1,154 @@
+// A connection on the native transport: one slot of epoll-transport.ts.
+// tcp-service.ts makes it of an accepted descriptor; connection.ts decides what happens on it.
+// Its output is staged in the thread's send slab and leaves with that of all others when the batch ends.
+
+import { getSystemErrorMap } from 'node:util';
+
+import type { ConnectionHost } from './connection.js';
+import { EpollOutput } from './epoll-output.js';
+import type { EpollSink, EpollTransport } from './epoll-transport.js';
+import { ReactorError } from './errors.js';
+import type { CloseReason } from './handlers.js';
+import { type SocketAddress, StreamConnection, type StreamOptions } from './stream-connection.js';
+
+/** Output of one connection that is worth a system call before the batch ends. */
+const STAGED_BYTES_MAX = 64 * 1024;
+
+export class EpollConnection extends StreamConnection implements EpollSink {
+  readonly #transport: EpollTransport;
+  readonly #output: EpollOutput;
+  readonly #slot: number;
+  #isReading = false;
+  /** Waiting in C++ when we last looked. */
+  #pendingSeen = 0;
+  #isFinAsked = false;
+  #isEndHeld = false;
+  #hasPeerEnded = false;
+  #isClosing = false;
+
+  /**
+   * Takes `fd` over, a connected non-blocking stream socket. Call `start` next.
+   * @throws AddonError; `fd` is still the caller's then.
+   */
+  constructor(host: ConnectionHost, id: number, transport: EpollTransport, fd: number, options: StreamOptions) {
+    const output = new EpollOutput(transport, host.loop.pool);
+    super(host, id, output, options);
+    this.#transport = transport;
+    this.#output = output;
+    this.#slot = transport.add(fd, this);
+    output.attach(this.#slot, this);
+  }
+
+  // EpollSink.
+
+  /** @internal */
+  received(chunk: Buffer): void {
+    this.take(chunk);
+  }
+
+  /** @internal */
+  ended(): void {
+    if (this.state === 'connecting') {
+      this.close('peer-ended');
+    } else if (this.holdsBack) {
+      this.#isEndHeld = true;
+    } else {
+      this.#endReading();
+    }
+  }
+
+  /** @internal */
+  broke(errno: number): void {
+    if (this.state !== 'closed' && !this.isDelivered) {
+      const [name, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error'];
+      const cause = Object.assign(new Error(`${name}: ${text}`), { code: name, errno });
+      this.report(new ReactorError('REACTOR_CONNECTION_CLOSED', cause.message, { cause }));
+    }
+    this.#closeSoon('peer-reset');
+  }
+
+  /** @internal */
+  drained(): void {
+    const taken = this.#pendingSeen - this.#look();
+    if (taken > 0) this.writtenLater(taken);
+  }
+
+  /** @internal */
+  flushed(): void {
+    const wasCaughtUp = this.#pendingSeen === 0;
+    const bytes = this.#output.takeStaged();
+    const before = this.#pendingSeen;
+    if (this.state !== 'closed') this.transmitted(before + bytes - this.#look(), wasCaughtUp);
+  }
+
+  // Connection.
+
+  protected get inFlightBytes(): number {
+    return this.#isClosing ? 0 : this.#transport.pendingBytes(this.#slot);
+  }
+
+  protected get untakenBytes(): number {
+    return this.inFlightBytes;
+  }
+
+  protected socketAddress(): SocketAddress {
+    if (this.state === 'closed') return { address: undefined, port: undefined };
+    const found = this.#transport.peerAddress(this.#slot);
+    return 'host' in found ? { address: found.host, port: found.port } : { address: undefined, port: undefined };
+  }
+
+  protected startReading(): void {
+    if (!this.takeHeldBack()) return;
+    if (this.#isEndHeld) {
+      this.#isEndHeld = false;
+      this.#endReading();
+      return;
+    }
+    if (this.#isReading || this.state === 'closed') return;
+    this.#isReading = true;
+    this.#transport.startReading(this.#slot);
+  }
+
+  protected stopReading(): void {
+    if (!this.#isReading) return;
+    this.#isReading = false;
+    this.#transport.stopReading(this.#slot);
+  }
+
+  protected transmit(): void {
+    if (!this.#transport.isInBatch || this.#output.bytes >= STAGED_BYTES_MAX) this.#transport.flush();
+  }
+
+  protected shutdownWrite(): void {
+    this.#isFinAsked = true;
+    if (this.#hasPeerEnded) this.#closeSoon('peer-ended'); // closing sends the FIN
+    else this.#transport.shutdown(this.#slot);
+  }
+
+  protected closeTransport(reset: boolean): void {
+    this.#transport.closeSlot(this.#slot, reset);
+    this.#closeSoon('destroyed');
+  }
+
+  /** All the peer's bytes have been delivered, and its FIN comes after them. */
+  #endReading(): void {
+    this.#hasPeerEnded = true;
+    this.stopReading(); // a FIN stays readable for ever
+    this.peerEnded();
+    if (this.#isFinAsked && this.isDelivered) this.#closeSoon('peer-ended');
+  }
+
+  /** Looks at what waits in C++ now, for the next difference. */
+  #look(): number {
+    this.#pendingSeen = this.inFlightBytes;
+    return this.#pendingSeen;
+  }
+
+  /** The socket goes; the user hears of it when the caller has returned. */
+  #closeSoon(reason: CloseReason): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#transport.closeSlot(this.#slot, false);
+    process.nextTick(() => this.transportClosed(reason));
+  }
+}

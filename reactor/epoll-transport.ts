@@ -1,0 +1,238 @@
+// One thread's native transport as TypeScript drives it: hands the events of a batch to their connections, and
+// gathers their output in the slab that C++ sends from.
+// sub-reactor.ts has one per thread with transport 'epoll'; epoll-connection.ts is what it serves.
+// One call crosses into C++ per batch, however many connections and frames are in it.
+
+import assert from 'node:assert/strict';
+
+import {
+  type Addon,
+  CONTROL_SEND_BYTES,
+  CONTROL_SEND_RECORDS,
+  CONTROL_WORDS,
+  EVENT_A,
+  EVENT_B,
+  EVENT_C,
+  EVENT_CLOSED,
+  EVENT_DATA,
+  EVENT_DRAINED,
+  EVENT_END,
+  EVENT_SLOT,
+  EVENT_TYPE,
+  EVENT_WORDS,
+  type LocalAddress,
+  SEND_BYTES,
+  SEND_OFFSET,
+  SEND_SLOT,
+  SEND_WORDS,
+  STATUS_PENDING_BYTES,
+  STATUS_WORDS,
+  type Transport,
+} from '../addon/index.js';
+import {
+  EPOLL_EVENT_RECORDS,
+  EPOLL_OUTPUT_BYTES_MAX,
+  EPOLL_SEND_RECORDS,
+  EPOLL_SLAB_BYTES,
+  EPOLL_SLOTS_MAX,
+} from './limits.js';
+
+/** Framing 0 of the transport: bytes as they come; the codecs of the reactor cut them. */
+const RAW = 0;
+
+/** What the transport tells a connection, in the order in which it happened. */
+export interface EpollSink {
+  /** Bytes of one read, in the receive slab: only lent. */
+  received(chunk: Buffer): void;
+  /** The peer's FIN. */
+  ended(): void;
+  /** The connection broke; the slot is gone already. `errno` is positive. */
+  broke(errno: number): void;
+  /** Output that waited in C++ went out. */
+  drained(): void;
+  /** What was staged in the send slab has been handed over. */
+  flushed(): void;
+}
+
+export class EpollTransport {
+  readonly #addon: Addon;
+  readonly #native: Transport;
+  readonly #receiveSlab: Buffer = Buffer.allocUnsafeSlow(EPOLL_SLAB_BYTES);
+  readonly #sendSlab: Buffer = Buffer.allocUnsafeSlow(EPOLL_SLAB_BYTES);
+  readonly #events: Uint32Array = new Uint32Array(EPOLL_EVENT_RECORDS * EVENT_WORDS);
+  readonly #sends: Uint32Array = new Uint32Array(EPOLL_SEND_RECORDS * SEND_WORDS);
+  readonly #status: Uint32Array = new Uint32Array(EPOLL_SLOTS_MAX * STATUS_WORDS);
+  readonly #control: Uint32Array = new Uint32Array(CONTROL_WORDS);
+  /** By slot; null once the connection has let go of it. */
+  readonly #sinks: (EpollSink | null)[] = [];
+  /** Connections with bytes in the send slab. */
+  #staged: EpollSink[] = [];
+  #open = 0;
+  /** The next event of the running batch: where to go on after an exception. */
+  #position = 0;
+  #isInBatch = false;
+
+  /** Keeps the thread alive only while it has connections. */
+  constructor(addon: Addon) {
+    this.#addon = addon;
+    this.#native = new addon.Transport(
+      {
+        receiveSlab: this.#receiveSlab,
+        events: this.#events,
+        sendSlab: this.#sendSlab,
+        sends: this.#sends,
+        status: this.#status,
+        control: this.#control,
+        outputBytesMax: EPOLL_OUTPUT_BYTES_MAX,
+      },
+      (eventCount) => this.#runBatch(eventCount),
+    );
+    this.#native.unref();
+  }
+
+  /** Whether events are being handed out: what is staged meanwhile leaves when the batch ends. */
+  get isInBatch(): boolean {
+    return this.#isInBatch;
+  }
+
+  /** Takes over a connected, non-blocking socket and returns its slot. @throws AddonError; `fd` is still the caller's. */
+  add(fd: number, sink: EpollSink): number {
+    const slot = this.#native.add(fd, RAW);
+    this.#sinks[slot] = sink;
+    if (this.#open === 0) this.#native.ref();
+    this.#open += 1;
+    return slot;
+  }
+
+  startReading(slot: number): void {
+    this.#native.resume(slot);
+  }
+
+  stopReading(slot: number): void {
+    this.#native.pause(slot);
+  }
+
+  /** FIN after everything staged so far. */
+  shutdown(slot: number): void {
+    this.#native.shutdown(slot);
+    if (!this.#isInBatch) this.#native.flush();
+  }
+
+  /** Closes now; what is staged or waits is lost. */
+  closeSlot(slot: number, reset: boolean): void {
+    if (this.forget(slot)) this.#native.closeSlot(slot, reset);
+  }
+
+  /** The slot is gone, or about to: no event of it is handed out any more. */
+  forget(slot: number): boolean {
+    if (this.#sinks[slot] == null) return false;
+    this.#sinks[slot] = null;
+    this.#open -= 1;
+    if (this.#open === 0) this.#native.unref();
+    return true;
+  }
+
+  /** Bytes that the kernel has not taken and C++ keeps. */
+  pendingBytes(slot: number): number {
+    return this.#status[slot * STATUS_WORDS + STATUS_PENDING_BYTES]!;
+  }
+
+  peerAddress(slot: number): LocalAddress {
+    return this.#addon.peerAddress(this.#native.descriptorOf(slot));
+  }
+
+  /** Bytes one `stage` can take. */
+  get stageBytesMax(): number {
+    return this.#sendSlab.length;
+  }
+
+  /**
+   * Makes room for `bytes` of a connection's output behind what it staged before, and returns the slab to write
+   * them to; they start at `stageOffset`. May flush.
+   */
+  stage(slot: number, sink: EpollSink, bytes: number, isFirst: boolean): Buffer {
+    assert(bytes <= this.#sendSlab.length);
+    const control = this.#control;
+    if (
+      control[CONTROL_SEND_BYTES]! + bytes > this.#sendSlab.length ||
+      control[CONTROL_SEND_RECORDS]! >= EPOLL_SEND_RECORDS
+    ) {
+      this.flush();
+      this.#staged.push(sink);
+    } else if (isFirst) {
+      this.#staged.push(sink);
+    }
+    const offset = control[CONTROL_SEND_BYTES]!;
+    const recordCount = control[CONTROL_SEND_RECORDS]!;
+    const last = (recordCount - 1) * SEND_WORDS;
+    if (recordCount > 0 && this.#sends[last + SEND_SLOT] === slot) {
+      this.#sends[last + SEND_BYTES]! += bytes; // records of one connection lie side by side: one is enough
+    } else {
+      const record = recordCount * SEND_WORDS;
+      this.#sends[record + SEND_SLOT] = slot;
+      this.#sends[record + SEND_OFFSET] = offset;
+      this.#sends[record + SEND_BYTES] = bytes;
+      control[CONTROL_SEND_RECORDS] = recordCount + 1;
+    }
+    control[CONTROL_SEND_BYTES] = offset + bytes;
+    this.stageOffset = offset;
+    return this.#sendSlab;
+  }
+
+  /** Where the bytes of the latest `stage` go. A field, because a second result would cost an object per send. */
+  stageOffset: number = 0;
+
+  /** Hands everything staged to the kernel, one system call per connection, and tells the connections. */
+  flush(): void {
+    if (this.#control[CONTROL_SEND_RECORDS]! > 0) this.#native.flush();
+    const staged = this.#staged;
+    if (staged.length === 0) return;
+    this.#staged = [];
+    for (const sink of staged) sink.flushed();
+  }
+
+  /** Closes every descriptor. The connections must have been closed before. */
+  close(): void {
+    this.#native.close();
+  }
+
+  /** Connections keep their errors to themselves; what gets out is a defect, and the batch goes on after it. */
+  #runBatch(eventCount: number): void {
+    const isContinued = this.#isInBatch;
+    if (!isContinued) this.#position = 0;
+    this.#isInBatch = true;
+    while (this.#position < eventCount) {
+      const record = this.#position * EVENT_WORDS;
+      this.#position += 1;
+      this.#runEvent(record);
+    }
+    this.#isInBatch = false;
+    this.flush();
+  }
+
+  #runEvent(record: number): void {
+    const events = this.#events;
+    const slot = events[record + EVENT_SLOT]!;
+    const sink = this.#sinks[slot];
+    if (sink == null) return; // closed earlier in this batch
+    switch (events[record + EVENT_TYPE]) {
+      case EVENT_DATA: {
+        const offset = events[record + EVENT_B]!;
+        sink.received(this.#receiveSlab.subarray(offset, offset + events[record + EVENT_C]!));
+        break;
+      }
+      case EVENT_END:
+        sink.ended();
+        break;
+      case EVENT_DRAINED:
+        sink.drained();
+        break;
+      case EVENT_CLOSED:
+        this.forget(slot);
+        sink.broke(events[record + EVENT_A]!);
+        break;
+      default:
+        assert.fail('raw connections have no other events');
+    }
+  }
+}

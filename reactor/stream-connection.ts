@@ -1,0 +1,105 @@
+// What both transports do with the bytes of a stream before the codec sees them: a PROXY header that comes
+// first, and bytes that arrived although the connection is paused.
+// net-connection.ts and epoll-connection.ts extend it; connection.ts is what they all are.
+
+import { Connection, type ConnectionHost } from './connection.js';
+import { ReactorError } from './errors.js';
+import type { Output } from './output-queue.js';
+import { ProxyHeaderParser } from './proxy-protocol.js';
+
+export interface StreamOptions {
+  /** A PROXY protocol v2 header comes first and names the client. */
+  readonly expectsProxyHeader?: boolean;
+  /** What a PROXY header read earlier said of the client. */
+  readonly peer?: { readonly address: string; readonly port: number };
+}
+
+export interface SocketAddress {
+  /** undefined for Unix sockets, and once the socket is gone. */
+  readonly address: string | undefined;
+  readonly port: number | undefined;
+}
+
+export abstract class StreamConnection extends Connection {
+  #proxyHeader: ProxyHeaderParser | null;
+  /** Bytes of a connection that is not read at present. */
+  #heldBack: Buffer | null = null;
+  #remoteAddress: string | undefined;
+  #remotePort: number | undefined;
+
+  constructor(host: ConnectionHost, id: number, output: Output, options: StreamOptions) {
+    super(host, id, output);
+    this.#proxyHeader = options.expectsProxyHeader === true ? new ProxyHeaderParser() : null;
+    this.#remoteAddress = options.peer?.address;
+    this.#remotePort = options.peer?.port;
+  }
+
+  /** The socket is connected: open the connection, or read the PROXY header first. */
+  start(): void {
+    if (this.state !== 'connecting') return;
+    if (this.#proxyHeader === null) {
+      this.opened();
+    } else {
+      this.watchDeadlines();
+      this.startReading();
+    }
+  }
+
+  get remoteAddress(): string | undefined {
+    this.#remoteAddress ??= this.socketAddress().address;
+    return this.#remoteAddress;
+  }
+
+  get remotePort(): number | undefined {
+    this.#remotePort ??= this.socketAddress().port;
+    return this.#remotePort;
+  }
+
+  /** The peer's address as the socket knows it. */
+  protected abstract socketAddress(): SocketAddress;
+
+  /** Takes what one read brought, header or frames. `chunk` is only lent. */
+  protected take(chunk: Buffer): void {
+    if (this.#proxyHeader === null) this.#takeOwn(chunk);
+    else this.#takeHeader(this.#proxyHeader, chunk);
+  }
+
+  /** Bytes are held back: a peer's FIN waits behind them. */
+  protected get holdsBack(): boolean {
+    return this.#heldBack !== null;
+  }
+
+  /** Delivers what was held back. False when that paused the connection again. */
+  protected takeHeldBack(): boolean {
+    const heldBack = this.#heldBack;
+    if (heldBack === null) return true;
+    this.#heldBack = null;
+    this.receive(heldBack);
+    return this.state !== 'open' || this.isReadingWanted;
+  }
+
+  #takeHeader(parser: ProxyHeaderParser, chunk: Buffer): void {
+    try {
+      const headerBytes = parser.feed(chunk);
+      const { header } = parser;
+      if (header === null) return;
+      this.#proxyHeader = null;
+      if (header.command === 'proxy' && header.sourceAddress !== '') {
+        this.#remoteAddress = header.sourceAddress;
+        this.#remotePort = header.sourcePort;
+      }
+      this.opened();
+      if (headerBytes < chunk.length) this.#takeOwn(chunk.subarray(headerBytes));
+    } catch (error) {
+      if (!(error instanceof ReactorError)) throw error;
+      this.report(error);
+      this.close('frame-error');
+    }
+  }
+
+  /** A handler may have paused the connection after the transport had read on. */
+  #takeOwn(chunk: Buffer): void {
+    if (this.isReadingWanted || this.state !== 'open') this.receive(chunk);
+    else this.#heldBack = this.#heldBack === null ? Buffer.from(chunk) : Buffer.concat([this.#heldBack, chunk]);
+  }
+}
