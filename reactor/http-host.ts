@@ -1,7 +1,9 @@
-// The HTTP connections of one server on one thread: joins http-service.ts to the sub-reactor's bookkeeping.
+// The HTTP connections of one server on one thread, as a Service that sub-reactor.ts hands sockets.
+// http-service.ts serves them; this keeps the counters and samples, and reads PROXY headers before it sees a socket.
 
 import type net from 'node:net';
 
+import { relayedClient } from './client-address.js';
 import type { EventLoop } from './event-loop.js';
 import { createHttpService, type HttpService } from './http-service.js';
 import { adoptStream } from './net-connection.js';
@@ -29,7 +31,7 @@ export class HttpHost implements Service {
   readonly #http: HttpService;
   /** Open sockets and their bytes that are in the counters: node:http moves bytes past us. */
   readonly #seen = new Map<net.Socket, { read: number; written: number }>();
-
+  /** Requests that are in the counters. */
   #requestsSeen = 0;
 
   private constructor(
@@ -56,7 +58,7 @@ export class HttpHost implements Service {
     application: unknown,
   ): Promise<HttpHost> {
     const http = await createHttpService(application, {
-      ...spec.http,
+      ...spec.timeouts,
       ...(spec.tls === null ? {} : { tls: toTlsServerOptions(spec.tls) }),
       onError: logError,
       sampler: {
@@ -100,10 +102,7 @@ export class HttpHost implements Service {
       return;
     }
     readProxyHeader(this.#loop, socket, this.#spec.handshakeTimeoutMs).then(
-      ({ command, sourceAddress: address, sourcePort: port }) => {
-        const isRelayed = command === 'proxy' && address !== '';
-        this.#http.adopt(socket, isRelayed ? { address, port } : undefined);
-      },
+      (header) => this.#http.adopt(socket, relayedClient(header)),
       (error: unknown) => this.#logError(error),
     );
   }

@@ -6,6 +6,7 @@
 import net from 'node:net';
 import type tls from 'node:tls';
 
+import { type ClientAddress, relayedClient } from './client-address.js';
 import { Connection, type ConnectionHost } from './connection.js';
 import { ReactorError, type ReactorErrorCode } from './errors.js';
 import type { CloseReason } from './handlers.js';
@@ -69,7 +70,7 @@ export interface NetConnectionOptions {
   /** Code of a failure once connected but not open yet. Default REACTOR_CONNECT_FAILED. */
   readonly handshakeFailure?: ReactorErrorCode;
   /** What a PROXY header read earlier said of the client. */
-  readonly peer?: { readonly address: string; readonly port: number };
+  readonly peer?: ClientAddress;
 }
 
 export class NetConnection extends Connection {
@@ -241,9 +242,10 @@ export class NetConnection extends Connection {
       const { header } = this.#proxyHeader;
       if (header === null) return;
       this.#proxyHeader = null;
-      if (header.command === 'proxy' && header.sourceAddress !== '') {
-        this.#remoteAddress = header.sourceAddress;
-        this.#remotePort = header.sourcePort;
+      const client = relayedClient(header);
+      if (client !== undefined) {
+        this.#remoteAddress = client.address;
+        this.#remotePort = client.port;
       }
       this.opened();
       if (headerBytes < chunk.length) this.#takeFirst(chunk.subarray(headerBytes));
