@@ -70,6 +70,17 @@ test('a drain that passes its deadline ends with exit code 1', async (t) => {
   assert.equal(await command.stop(), 1);
 });
 
+test('a drain without threads waits for its deadline though nothing is read any more', async (t) => {
+  const module = join(temporaryFolder(t), 'never.mjs');
+  const neverDone = `(connection) => (connection.send(1, ''), new Promise(() => {}))`;
+  writeFileSync(module, `export default () => ({ onFrame: ${neverDone} });`);
+  const args = ['--tcp', LOCAL, '--threads', '0', '--drain-timeout', '100ms', '--handlers', module];
+  const command = new Command(t, ['serve', '--json', ...args]);
+  const client = await TlvClient.connect((await command.ready()).listen['tcp']!);
+  await client.ask(1, '');
+  assert.equal(await command.stop(), 1);
+});
+
 test('a second signal ends a drain at once with exit code 130', async (t) => {
   const args = ['--http', LOCAL, '--metrics', LOCAL, '--threads', '1', '--drain-timeout', '60s'];
   const command = new Command(t, ['serve', '--json', ...args]);
