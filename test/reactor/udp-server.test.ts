@@ -141,6 +141,7 @@ test('bad options and bad modules are refused with a code', async () => {
   for (const handlers of [
     new URL('./fixtures/no-such-module.js', import.meta.url),
     { onFrame: { x: () => {} } },
+    { onFrame: { '0x10': () => {} } },
   ]) {
     const server = new UdpServer({ host: '127.0.0.1', handlers });
     await assert.rejects(server.listen(), { code: 'REACTOR_HANDLERS_INVALID' });
