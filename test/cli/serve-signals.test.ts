@@ -4,7 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { Command, temporaryFolder } from '../support/command.js';
+import { Command } from '../support/command.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { TlvClient } from '../support/tlv.js';
 
 const LOCAL = '127.0.0.1:0';
