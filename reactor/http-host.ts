@@ -2,6 +2,7 @@
 // http-service.ts serves them; this keeps the counters and samples, and reads PROXY headers before it sees a socket.
 
 import type net from 'node:net';
+import type tls from 'node:tls';
 
 import { relayedClient } from './client-address.js';
 import type { EventLoop } from './event-loop.js';
@@ -19,7 +20,7 @@ import {
   type CounterRow,
   REQUESTS,
 } from './shared-counters.js';
-import { toTlsServerOptions } from './tls-options.js';
+import { type TlsServerOptions, toTlsServerOptions } from './tls-options.js';
 
 type LogError = (error: unknown) => void;
 
@@ -59,7 +60,7 @@ export class HttpHost implements Service {
   ): Promise<HttpHost> {
     const http = await createHttpService(application, {
       ...spec.timeouts,
-      ...(spec.tls === null ? {} : { tls: toTlsServerOptions(spec.tls) }),
+      ...(spec.tls === null ? {} : { tls: tlsOptions(spec, spec.tls) }),
       onError: logError,
       sampler: {
         begin: () => sampler.begin(),
@@ -133,4 +134,8 @@ export class HttpHost implements Service {
     seen.read = bytesRead;
     seen.written = bytesWritten;
   }
+}
+
+function tlsOptions({ handshakeTimeoutMs }: HttpServiceSpec, options: TlsServerOptions): tls.TlsOptions {
+  return { ...toTlsServerOptions(options), handshakeTimeout: handshakeTimeoutMs };
 }
