@@ -1,7 +1,10 @@
-// The HTTP connections of one server on one thread: joins http-service.ts to the sub-reactor's bookkeeping.
+// The HTTP connections of one server on one thread, as a Service that sub-reactor.ts hands sockets.
+// http-service.ts serves them; this keeps the counters and samples, and reads PROXY headers before it sees a socket.
 
 import type net from 'node:net';
+import type tls from 'node:tls';
 
+import { relayedClient } from './client-address.js';
 import type { EventLoop } from './event-loop.js';
 import { createHttpService, type HttpService } from './http-service.js';
 import { adoptStream } from './net-connection.js';
@@ -17,7 +20,7 @@ import {
   type CounterRow,
   REQUESTS,
 } from './shared-counters.js';
-import { toTlsServerOptions } from './tls-options.js';
+import { type TlsServerOptions, toTlsServerOptions } from './tls-options.js';
 
 type LogError = (error: unknown) => void;
 
@@ -29,7 +32,7 @@ export class HttpHost implements Service {
   readonly #http: HttpService;
   /** Open sockets and their bytes that are in the counters: node:http moves bytes past us. */
   readonly #seen = new Map<net.Socket, { read: number; written: number }>();
-
+  /** Requests that are in the counters. */
   #requestsSeen = 0;
 
   private constructor(
@@ -56,8 +59,8 @@ export class HttpHost implements Service {
     application: unknown,
   ): Promise<HttpHost> {
     const http = await createHttpService(application, {
-      ...spec.http,
-      ...(spec.tls === null ? {} : { tls: toTlsServerOptions(spec.tls) }),
+      ...spec.timeouts,
+      ...(spec.tls === null ? {} : { tls: tlsOptions(spec, spec.tls) }),
       onError: logError,
       sampler: {
         begin: () => sampler.begin(),
@@ -100,10 +103,7 @@ export class HttpHost implements Service {
       return;
     }
     readProxyHeader(this.#loop, socket, this.#spec.handshakeTimeoutMs).then(
-      ({ command, sourceAddress: address, sourcePort: port }) => {
-        const isRelayed = command === 'proxy' && address !== '';
-        this.#http.adopt(socket, isRelayed ? { address, port } : undefined);
-      },
+      (header) => this.#http.adopt(socket, relayedClient(header)),
       (error: unknown) => this.#logError(error),
     );
   }
@@ -134,4 +134,8 @@ export class HttpHost implements Service {
     seen.read = bytesRead;
     seen.written = bytesWritten;
   }
+}
+
+function tlsOptions({ handshakeTimeoutMs }: HttpServiceSpec, options: TlsServerOptions): tls.TlsOptions {
+  return { ...toTlsServerOptions(options), handshakeTimeout: handshakeTimeoutMs };
 }

@@ -3,25 +3,20 @@
 
 import type { EventLoop } from './event-loop.js';
 import type { HttpApplication } from './http-app.js';
+import type { HttpTimeouts } from './http-backend.js';
 import { HANDSHAKE_TIMEOUT_MS } from './limits.js';
 import { type CommonSpec, Server, type ServerOptions } from './server.js';
-import type { HttpServiceSpec, ServiceSpec } from './service.js';
+import type { ServiceSpec } from './service.js';
 
 /** The default export of an HTTP handler module; runs once on every sub-reactor. */
 export type HttpHandlerModule = (loop: EventLoop) => HttpApplication | Promise<HttpApplication>;
 
-export interface HttpServerOptions extends ServerOptions {
+export interface HttpServerOptions extends ServerOptions, HttpTimeouts {
   /**
    * The module whose default export returns a request handler, an Express or Fastify app, an http.Server or
    * { onRequest, onUpgrade }. With threads: 0 also that function.
    */
   handlers: URL | string | HttpHandlerModule;
-  /** Time a client has for a request's headers, in ms; 0 is no limit. Default: the application's (Node: 60 s). */
-  headersTimeoutMs?: number;
-  /** Time a client has for a whole request, in ms; 0 is no limit. Default: the application's (Node: 300 s). */
-  requestTimeoutMs?: number;
-  /** How long an idle connection is kept, in ms; 0 is no limit. Default: the application's (Node: 5 s). */
-  keepAliveTimeoutMs?: number;
   /** For a TLS handshake or a PROXY header, in ms. Default 10 s. */
   handshakeTimeoutMs?: number;
 }
@@ -30,7 +25,7 @@ const TIMEOUTS = ['headersTimeoutMs', 'requestTimeoutMs', 'keepAliveTimeoutMs'] 
 
 export class HttpServer extends Server<HttpHandlerModule> {
   readonly #handshakeTimeoutMs: number;
-  readonly #timeouts: HttpServiceSpec['http'];
+  readonly #timeouts: HttpTimeouts;
 
   /** Starts nothing yet. @throws ReactorError REACTOR_OPTION_INVALID */
   constructor(options: HttpServerOptions) {
@@ -42,7 +37,8 @@ export class HttpServer extends Server<HttpHandlerModule> {
   }
 
   protected override describe(common: CommonSpec): ServiceSpec {
-    return { ...common, kind: 'http', handshakeTimeoutMs: this.#handshakeTimeoutMs, http: this.#timeouts };
+    const handshakeTimeoutMs = this.#handshakeTimeoutMs;
+    return { ...common, kind: 'http', handshakeTimeoutMs, timeouts: this.#timeouts };
   }
 
   protected override instantiate(handlers: HttpHandlerModule, loop: EventLoop): unknown {

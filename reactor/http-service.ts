@@ -6,25 +6,17 @@
 
 import type http from 'node:http';
 import type net from 'node:net';
-import { isIP } from 'node:net';
 import tls from 'node:tls';
 
+import { type ClientAddress, presentClient, presentedClient } from './client-address.js';
 import { ReactorError } from './errors.js';
 import { type HttpApp, toHttpApp } from './http-app.js';
+import { HttpBackend, type HttpBackendOptions } from './http-backend.js';
 import { DRAIN_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS, UNHEARD_GRACE_MS } from './limits.js';
 import { NOT_SAMPLED } from './request-sample.js';
+import { rawSocketOf } from './tls-handshaker.js';
 
-export interface HttpServiceOptions {
-  /** Serve HTTPS with these options of node:tls (see tls-options.ts); not for an application that is an https.Server. */
-  tls?: tls.TlsOptions;
-  /** Time a client has for all headers of a request, in ms; 0 is no limit. Default: the application's (Node: 60,000). */
-  headersTimeoutMs?: number;
-  /** Time a client has for a whole request, in ms; 0 is no limit. Default: the application's (Node: 300,000). */
-  requestTimeoutMs?: number;
-  /** How long an idle connection is kept, in ms; 0 is no limit. Default: the application's (Node: 5,000). */
-  keepAliveTimeoutMs?: number;
-  /** How often the first two are checked, in ms: they are late by at most this. Default: the application's (Node: 30,000). */
-  timeoutCheckIntervalMs?: number;
+export interface HttpServiceOptions extends HttpBackendOptions {
   /** Told of some requests, chosen evenly, as they begin; their times go there when they are answered. */
   sampler?: HttpRequestSampler;
   /** User code failed (REACTOR_HANDLER_FAILED) or a TLS handshake did (REACTOR_TLS_FAILED). */
@@ -56,14 +48,6 @@ export interface HttpServiceStats {
   readonly requestsAborted: number;
 }
 
-export interface ClientAddress {
-  readonly address: string;
-  readonly port: number;
-}
-
-/** Not in Node's typings, but in Node 20, 22 and 24. */
-type TunableServer = http.Server & { connectionsCheckingInterval: number };
-
 const RECORD: unique symbol = Symbol('reactor-net http connection');
 
 /** What is known of one connection. */
@@ -73,18 +57,6 @@ interface ConnectionRecord {
   latest: http.ServerResponse | null;
 }
 type RecordedSocket = net.Socket & { [RECORD]?: ConnectionRecord };
-
-/** How node:http hands work to an application; everything else stays with the server that owns the socket. */
-const APPLICATION_EVENTS = ['request', 'checkContinue', 'checkExpectation', 'upgrade', 'connect'] as const;
-
-/** One application on this thread and the node:http server that parses for it. */
-interface Backend {
-  readonly app: HttpApp;
-  /** The server's own close(): ends its watch over timeouts. */
-  readonly closeServer: () => void;
-  /** Open connections that this server parses. */
-  connections: number;
-}
 
 /**
  * Prepares one thread's HTTP service; `application` is what the handler module returned for this thread.
@@ -102,9 +74,9 @@ export class HttpService {
   readonly #options: HttpServiceOptions;
   readonly #tlsServer: tls.Server | null;
   readonly #open = new Map<net.Socket, ConnectionRecord>();
-  #backend: Backend;
+  #backend: HttpBackend;
   /** Replaced applications whose server still parses for connections it was given. */
-  readonly #retired = new Set<Backend>();
+  readonly #retired = new Set<HttpBackend>();
   #state: 'open' | 'draining' | 'closed' = 'open';
   #closing: Promise<number> | null = null;
   #onDrained: (() => void) | null = null;
@@ -115,7 +87,7 @@ export class HttpService {
   /** Use `createHttpService`. */
   constructor(app: HttpApp, options: HttpServiceOptions) {
     this.#options = options;
-    this.#backend = startBackend(app, options);
+    this.#backend = new HttpBackend(app, options);
     this.#tlsServer = options.tls === undefined ? null : this.#createTlsServer(options.tls);
   }
 
@@ -171,9 +143,9 @@ export class HttpService {
     const app = await toHttpApp(application, (error) => this.#options.onError?.(error), requestStarted);
     if (app.server === this.#backend.app.server) return;
     const old = this.#backend;
-    this.#backend = startBackend(app, this.#options);
+    this.#backend = new HttpBackend(app, this.#options);
     this.#retired.add(old);
-    for (const { app: retired } of this.#retired) forward(retired.server, app.server);
+    for (const retired of this.#retired) retired.forwardTo(this.#backend);
     const answered = [...this.#open.values()].flatMap(({ latest }) =>
       latest === null || latest.writableFinished ? [] : [closed(latest)],
     );
@@ -182,8 +154,9 @@ export class HttpService {
   }
 
   /**
-   * Drains: idle connections close (those that never asked after UNHEARD_GRACE_MS), requests under way are answered with `Connection: close`, and what is left
-   * at the deadline (upgraded sockets too) is destroyed. Then the application closes. Idempotent.
+   * Drains: idle connections close (those that never asked after UNHEARD_GRACE_MS), requests under way are
+   * answered with `Connection: close`, and what is left at the deadline (upgraded sockets too) is destroyed.
+   * Then the application closes. Idempotent.
    * @returns how many connections had to be destroyed.
    */
   close(options: { deadlineMs?: number } = {}): Promise<number> {
@@ -210,12 +183,12 @@ export class HttpService {
   #serve(socket: net.Socket): void {
     const backend = this.#backend;
     this.#track(socket, backend);
-    backend.app.server.emit('connection', socket);
+    backend.serve(socket);
     socket.resume(); // one that was adopted paused has not begun to read
   }
 
   /** `backend` is null during a TLS handshake. */
-  #track(socket: net.Socket, backend: Backend | null): void {
+  #track(socket: net.Socket, backend: HttpBackend | null): void {
     const record: ConnectionRecord = { service: this, latest: null };
     (socket as RecordedSocket)[RECORD] = record;
     this.#open.set(socket, record);
@@ -239,9 +212,8 @@ export class HttpService {
     });
     server.on('secureConnection', (socket) => {
       const raw = rawSocketOf(socket);
-      const { remoteAddress: address, remotePort: port } = raw;
-      const isRelayed = Object.hasOwn(raw, 'remoteAddress') && address !== undefined && port !== undefined;
-      if (isRelayed) presentClient(socket, { address, port });
+      const client = presentedClient(raw);
+      if (client !== undefined) presentClient(socket, client);
       this.#serve(socket);
       this.#open.delete(raw); // from here on the secure socket stands for the connection
     });
@@ -284,57 +256,27 @@ export class HttpService {
     await drained;
     clearTimeout(unheard);
     this.#state = 'closed';
-    this.#backend.closeServer();
+    this.#backend.end();
     return destroyed;
   }
 
   #closeIdle(): void {
-    for (const { app } of [this.#backend, ...this.#retired]) app.server.closeIdleConnections();
+    for (const backend of [this.#backend, ...this.#retired]) backend.closeIdleConnections();
   }
 
+  /** Those that never asked for anything. */
   #closeUnheard(): void {
-    for (const socket of this.#open.keys()) if (socket.bytesRead === 0) socket.destroy(); // never asked for anything
+    for (const socket of this.#open.keys()) if (socket.bytesRead === 0) socket.destroy();
   }
 
-  #endIfUnused(backend: Backend): void {
-    if (backend.connections === 0 && this.#retired.delete(backend)) backend.closeServer();
+  #endIfUnused(backend: HttpBackend): void {
+    if (backend.connections === 0 && this.#retired.delete(backend)) backend.end();
   }
 
   #closeFailed(cause: unknown): void {
     this.#options.onError?.(
       new ReactorError('REACTOR_HANDLER_FAILED', 'the HTTP application failed to close', { cause }),
     );
-  }
-}
-
-function startBackend(app: HttpApp, options: HttpServiceOptions): Backend {
-  const { server } = app;
-  if (options.tls !== undefined && server instanceof tls.Server) {
-    throw new ReactorError(
-      'REACTOR_OPTION_INVALID',
-      'option tls is not for an application that is an https.Server',
-    );
-  }
-  const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs, timeoutCheckIntervalMs } = options;
-  if (headersTimeoutMs !== undefined) server.headersTimeout = headersTimeoutMs;
-  if (requestTimeoutMs !== undefined) server.requestTimeout = requestTimeoutMs;
-  if (keepAliveTimeoutMs !== undefined) server.keepAliveTimeout = keepAliveTimeoutMs;
-  if (timeoutCheckIntervalMs !== undefined) {
-    (server as TunableServer).connectionsCheckingInterval = timeoutCheckIntervalMs;
-  }
-  const closeServer = server.close.bind(server);
-  // node:http starts to watch headersTimeout and requestTimeout, and to know its idle connections, when it
-  // hears that it listens. Ours never does, so it is told; without this a slow client is never cut.
-  server.emit('listening');
-  return { app, closeServer: () => void closeServer(), connections: 0 };
-}
-
-/** Everything that `from` still parses is from now on answered by `to`. */
-function forward(from: http.Server, to: http.Server): void {
-  for (const event of APPLICATION_EVENTS) {
-    from.removeAllListeners(event);
-    // Node asks whether there is a listener, so there is one only where the new application has one.
-    if (to.listenerCount(event) > 0) from.on(event, (...values: unknown[]) => void to.emit(event, ...values));
   }
 }
 
@@ -351,23 +293,6 @@ function isIdle({ latest }: ConnectionRecord): boolean {
 /** Resolves when this answer is out or its connection has ended. */
 function closed(response: http.ServerResponse): Promise<void> {
   return new Promise((resolve) => response.once('close', () => resolve()));
-}
-
-/** By what isIP answers. */
-const FAMILIES: Readonly<Record<number, string>> = { 4: 'IPv4', 6: 'IPv6' };
-
-/** Puts the client's address where applications look for it, over what the kernel says of the balancer. */
-function presentClient(socket: net.Socket, { address, port }: ClientAddress): void {
-  Object.defineProperties(socket, {
-    remoteAddress: { value: address },
-    remotePort: { value: port },
-    remoteFamily: { value: FAMILIES[isIP(address)] }, // a Unix client has none
-  });
-}
-
-/** The socket a TLSSocket was made over; Node has no public name for it. */
-function rawSocketOf(socket: tls.TLSSocket): net.Socket {
-  return (socket as unknown as { readonly _parent: net.Socket })._parent;
 }
 
 function closeIfIdle(socket: net.Socket, record: ConnectionRecord): void {

@@ -10,6 +10,7 @@ export {
   type TcpClientState,
 } from './tcp-client.js';
 export { type HttpHandlerModule, HttpServer, type HttpServerOptions } from './http-server.js';
+export type { HttpTimeouts } from './http-backend.js';
 export type { FastifyLike, HttpApplication, HttpHandlers, HttpRequestHandler } from './http-app.js';
 export { UdpServer, type UdpServerOptions } from './udp-server.js';
 export { UdpClient, type UdpClientOptions } from './udp-client.js';

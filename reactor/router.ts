@@ -3,12 +3,20 @@
 // reload() swaps the router, so nothing here belongs to a single connection.
 
 import type { Connection } from './connection.js';
-import { ReactorError } from './errors.js';
+import type { ReactorError } from './errors.js';
+import { checkHandlerShape } from './handler-shape.js';
 import type { CloseReason, Frame, FrameHandler, Handlers } from './handlers.js';
 
 /** Ids below this are looked up in an array, others in a map. */
 const DENSE_IDS = 0x10000;
-const MSG_ID_MAX = 0xffff_ffff;
+const HOOKS = [
+  'onConnect',
+  'onClose',
+  'onUnknown',
+  'onError',
+  'onDrain',
+  'onHalfClose',
+] as const satisfies readonly (keyof Handlers)[];
 
 export class Router {
   readonly #handlers: Handlers;
@@ -18,7 +26,7 @@ export class Router {
 
   /** @throws ReactorError REACTOR_HANDLERS_INVALID naming the member that is wrong. */
   constructor(handlers: Handlers) {
-    assertHandlers(handlers);
+    checkHandlerShape(handlers, HOOKS);
     this.#handlers = handlers;
     const { onFrame } = handlers;
     this.#every = typeof onFrame === 'function' ? onFrame : undefined;
@@ -63,38 +71,4 @@ export class Router {
   failed(connection: Connection, error: ReactorError): unknown {
     return this.#handlers.onError?.(connection, error);
   }
-}
-
-const HOOKS = ['onConnect', 'onClose', 'onUnknown', 'onError', 'onDrain', 'onHalfClose'] as const;
-
-function assertHandlers(handlers: unknown): asserts handlers is Handlers {
-  if (typeof handlers !== 'object' || handlers === null) {
-    throw invalid(`the handler module must return an object of handlers, not ${describe(handlers)}`);
-  }
-  const { onFrame } = handlers as Handlers;
-  if (onFrame !== undefined && typeof onFrame !== 'function') {
-    if (typeof onFrame !== 'object' || onFrame === null) {
-      throw invalid(`onFrame must be a function or an object by msgId, not ${describe(onFrame)}`);
-    }
-    for (const [key, handler] of Object.entries(onFrame)) {
-      const msgId = Number(key);
-      // Compared as text too: Number('') is 0 and Number('0x10') is 16, and neither was meant.
-      if (!Number.isInteger(msgId) || msgId < 0 || msgId > MSG_ID_MAX || String(msgId) !== key) {
-        throw invalid(`onFrame has the key '${key}'; message ids are integers from 0 to ${MSG_ID_MAX}`);
-      }
-      if (typeof handler !== 'function') throw invalid(`onFrame[${key}] must be a function`);
-    }
-  }
-  for (const hook of HOOKS) {
-    const value: unknown = (handlers as Handlers)[hook];
-    if (value !== undefined && typeof value !== 'function') throw invalid(`${hook} must be a function`);
-  }
-}
-
-function invalid(message: string): ReactorError {
-  return new ReactorError('REACTOR_HANDLERS_INVALID', message);
-}
-
-function describe(value: unknown): string {
-  return value === null ? 'null' : typeof value;
 }

@@ -5,6 +5,7 @@ import type net from 'node:net';
 
 import type { CodecOptions } from './codecs/create-codec.js';
 import type { ConnectionLimits } from './connection.js';
+import type { HttpTimeouts } from './http-backend.js';
 import type { TlsServerOptions } from './tls-options.js';
 
 interface ServiceSpecBase {
@@ -28,11 +29,7 @@ export interface TcpServiceSpec extends ServiceSpecBase {
 export interface HttpServiceSpec extends ServiceSpecBase {
   readonly kind: 'http';
   readonly handshakeTimeoutMs: number;
-  readonly http: {
-    readonly headersTimeoutMs?: number;
-    readonly requestTimeoutMs?: number;
-    readonly keepAliveTimeoutMs?: number;
-  };
+  readonly timeouts: HttpTimeouts;
 }
 
 /** Crosses to the sub-reactors, so plain data only. */

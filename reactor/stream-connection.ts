@@ -2,6 +2,7 @@
 // first, and bytes that arrived although the connection is paused.
 // net-connection.ts and epoll-connection.ts extend it; connection.ts is what they all are.
 
+import { type ClientAddress, relayedClient } from './client-address.js';
 import { Connection, type ConnectionHost } from './connection.js';
 import { ReactorError } from './errors.js';
 import type { Output } from './output-queue.js';
@@ -11,7 +12,7 @@ export interface StreamOptions {
   /** A PROXY protocol v2 header comes first and names the client. */
   readonly expectsProxyHeader?: boolean;
   /** What a PROXY header read earlier said of the client. */
-  readonly peer?: { readonly address: string; readonly port: number };
+  readonly peer?: ClientAddress;
 }
 
 export interface SocketAddress {
@@ -84,9 +85,10 @@ export abstract class StreamConnection extends Connection {
       const { header } = parser;
       if (header === null) return;
       this.#proxyHeader = null;
-      if (header.command === 'proxy' && header.sourceAddress !== '') {
-        this.#remoteAddress = header.sourceAddress;
-        this.#remotePort = header.sourcePort;
+      const client = relayedClient(header);
+      if (client !== undefined) {
+        this.#remoteAddress = client.address;
+        this.#remotePort = client.port;
       }
       this.opened();
       if (headerBytes < chunk.length) this.#takeOwn(chunk.subarray(headerBytes));

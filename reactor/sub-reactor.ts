@@ -61,6 +61,8 @@ export const TASKS = {
 } as const;
 
 const TROUBLE_TEXT_MAX = 2000;
+/** Of a timer that does nothing but exist. */
+const KEEP_ALIVE_MS = 60_000;
 
 export class SubReactor {
   readonly #loop: EventLoop;
@@ -164,10 +166,15 @@ export class SubReactor {
   async removeService(serviceId: number, deadlineMs: number): Promise<number> {
     this.stopListening(serviceId);
     this.#draining.add(serviceId);
-    const cut = (await this.#services.get(serviceId)?.drain(deadlineMs)) ?? 0;
-    this.#services.delete(serviceId);
-    this.#draining.delete(serviceId);
-    return cut;
+    // A connection that is not read keeps no thread alive, nor does the loop with threads: 0. Draining has to.
+    const keepAlive = setInterval(() => {}, KEEP_ALIVE_MS);
+    try {
+      return (await this.#services.get(serviceId)?.drain(deadlineMs)) ?? 0;
+    } finally {
+      clearInterval(keepAlive);
+      this.#services.delete(serviceId);
+      this.#draining.delete(serviceId);
+    }
   }
 
   /** Brings the gauges of this thread's row up to date: called when somebody looks, never by a timer. */

@@ -3,6 +3,7 @@
 
 import type net from 'node:net';
 
+import { relayedClient } from './client-address.js';
 import type { FrameCodec } from './codec.js';
 import { createCodec } from './codecs/create-codec.js';
 import type { Connection, ConnectionHost, ConnectionLimits } from './connection.js';
@@ -181,9 +182,9 @@ export class TcpService implements Service, ConnectionHost {
       ? await readProxyHeader(this.loop, socket, this.limits.handshakeTimeoutMs)
       : null;
     const secure = await handshaker.handshake(socket);
-    const isRelayed = proxy?.command === 'proxy' && proxy.sourceAddress !== '';
-    const peer = isRelayed ? { peer: { address: proxy.sourceAddress, port: proxy.sourcePort } } : {};
-    this.#open(secure, onGone, { input: 'stream', canReset: false, ...peer });
+    const peer = proxy === null ? undefined : relayedClient(proxy);
+    const options = { input: 'stream', canReset: false } as const;
+    this.#open(secure, onGone, peer === undefined ? options : { ...options, peer });
   }
 
   #own(): Connection[] {

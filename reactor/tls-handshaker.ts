@@ -1,5 +1,5 @@
 // Turns raw accepted sockets into TLS sockets, through a node:tls server that never listens.
-// tcp-service.ts uses it for framed connections; http-service.ts has node:https in its place.
+// tcp-service.ts uses it for framed connections; http-service.ts has a tls.Server of its own in its place.
 // Going through tls.Server keeps its checks: client certificates, ALPN, SNI, the handshake timeout.
 
 import type net from 'node:net';
@@ -38,10 +38,14 @@ export class TlsHandshaker {
   }
 
   #take(secure: tls.TLSSocket): Pending | undefined {
-    // Node keeps the raw socket under this name and gives it no public one.
-    const raw = (secure as unknown as { readonly _parent: net.Socket })._parent;
+    const raw = rawSocketOf(secure);
     const pending = this.#pending.get(raw);
     this.#pending.delete(raw);
     return pending;
   }
+}
+
+/** The socket a TLS socket was made over; Node keeps it under this name and gives it no public one. */
+export function rawSocketOf(secure: tls.TLSSocket): net.Socket {
+  return (secure as unknown as { readonly _parent: net.Socket })._parent;
 }

@@ -1,8 +1,9 @@
 // What a user writes for UDP: the handler module's shape, and the peer it answers.
 // udp-server.ts loads the module once per thread; udp-socket.ts calls what it returned, through UdpRouter.
 
-import { ReactorError } from './errors.js';
+import type { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
+import { checkHandlerShape } from './handler-shape.js';
 import type { Frame } from './handlers.js';
 
 /**
@@ -42,6 +43,8 @@ export interface UdpHandlers {
 /** The default export of a UDP handler module; runs once on every thread of the server. */
 export type UdpHandlerModule = (loop: EventLoop) => UdpHandlers | Promise<UdpHandlers>;
 
+const HOOKS = ['onDatagram', 'onUnknown', 'onError'] as const satisfies readonly (keyof UdpHandlers)[];
+
 /** Checked handlers with the message ids looked up by number. */
 export class UdpRouter {
   readonly handlers: UdpHandlers;
@@ -50,9 +53,9 @@ export class UdpRouter {
 
   /** @throws ReactorError REACTOR_HANDLERS_INVALID naming the member that is wrong. */
   constructor(handlers: unknown) {
-    assertHandlers(handlers);
-    this.handlers = handlers;
-    const { onFrame } = handlers;
+    checkHandlerShape(handlers, HOOKS);
+    this.handlers = handlers as UdpHandlers; // checked
+    const { onFrame } = this.handlers;
     this.#every = typeof onFrame === 'function' ? onFrame : undefined;
     if (typeof onFrame !== 'object') return;
     for (const [key, handler] of Object.entries(onFrame)) {
@@ -64,32 +67,4 @@ export class UdpRouter {
   find(msgId: number): UdpFrameHandler | undefined {
     return this.#every ?? this.#byMsgId.get(msgId);
   }
-}
-
-const MSG_ID_MAX = 0xffff_ffff;
-const HOOKS = ['onDatagram', 'onUnknown', 'onError'] as const;
-
-function assertHandlers(handlers: unknown): asserts handlers is UdpHandlers {
-  if (typeof handlers !== 'object' || handlers === null)
-    throw invalid('the handler module must return an object');
-  const { onFrame } = handlers as { onFrame?: unknown };
-  if (onFrame !== undefined && typeof onFrame !== 'function') {
-    if (typeof onFrame !== 'object' || onFrame === null)
-      throw invalid('onFrame must be a function or an object by msgId');
-    for (const [key, handler] of Object.entries(onFrame)) {
-      const msgId = Number(key);
-      if (!Number.isInteger(msgId) || msgId < 0 || msgId > MSG_ID_MAX) {
-        throw invalid(`onFrame has the key '${key}'; message ids are integers from 0 to ${MSG_ID_MAX}`);
-      }
-      if (typeof handler !== 'function') throw invalid(`onFrame[${key}] must be a function`);
-    }
-  }
-  for (const hook of HOOKS) {
-    const value: unknown = (handlers as UdpHandlers)[hook];
-    if (value !== undefined && typeof value !== 'function') throw invalid(`${hook} must be a function`);
-  }
-}
-
-function invalid(message: string): ReactorError {
-  return new ReactorError('REACTOR_HANDLERS_INVALID', message);
 }

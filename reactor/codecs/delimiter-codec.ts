@@ -3,8 +3,7 @@
 // Each byte is searched once when it arrives, however the wire is cut, and once more when its frame is whole.
 // Wire: body | delimiter.
 
-import type { BufferPool } from '../buffer-pool.js';
-import type { FrameCodec, FrameDecoder, FrameSink } from '../codec.js';
+import type { FrameCodec, FrameSink } from '../codec.js';
 import { FRAME_BYTES_MAX } from '../limits.js';
 import {
   bodyTooLarge,
@@ -15,7 +14,8 @@ import {
   frameTooLarge,
   optionInvalid,
 } from './codec-checks.js';
-import { type Delivery, FrameAssembler, type Framing } from './frame-assembler.js';
+import type { Delivery } from './frame-assembler.js';
+import { FramingCodec } from './framing-codec.js';
 
 export interface DelimiterCodecOptions {
   /** 1 to 64 bytes; a string is taken as UTF-8. */
@@ -41,10 +41,9 @@ export function delimiterCodec(options: DelimiterCodecOptions): FrameCodec {
 /** Looking for a delimiter across a cut compares at most the square of this. */
 const DELIMITER_BYTES_LIMIT = 64;
 
-class DelimiterCodec implements FrameCodec, Framing {
+class DelimiterCodec extends FramingCodec {
   readonly name = 'delimiter';
   readonly hasMsgId = false;
-  readonly frameBytesMax: number;
   readonly #delimiter: Buffer;
   /** Bytes of delimiter that a body comes without. */
   readonly #strippedBytes: number;
@@ -52,14 +51,10 @@ class DelimiterCodec implements FrameCodec, Framing {
   readonly #wireBytesMax: number;
 
   constructor(delimiter: Buffer, strip: boolean, frameBytesMax: number) {
+    super(frameBytesMax);
     this.#delimiter = delimiter;
     this.#strippedBytes = strip ? delimiter.length : 0;
-    this.frameBytesMax = frameBytesMax;
     this.#wireBytesMax = frameBytesMax + this.#strippedBytes;
-  }
-
-  createDecoder(pool: BufferPool): FrameDecoder {
-    return new FrameAssembler(pool, this);
   }
 
   deliver(bytes: Buffer, start: number, end: number, sink: FrameSink, delivery: Delivery): number {

@@ -2,10 +2,10 @@
 // frame-assembler.ts runs it for one connection; connection.ts encodes with it.
 // Wire: body | body | ...
 
-import type { BufferPool } from '../buffer-pool.js';
-import type { FrameCodec, FrameDecoder, FrameSink } from '../codec.js';
+import type { FrameCodec, FrameSink } from '../codec.js';
 import { bodyTooLarge, checkedInteger, FRAME_BYTES_LIMIT, frameMalformed } from './codec-checks.js';
-import { type Delivery, FrameAssembler, type Framing } from './frame-assembler.js';
+import type { Delivery } from './frame-assembler.js';
+import { FramingCodec } from './framing-codec.js';
 
 export interface FixedCodecOptions {
   /** Bytes every body has. */
@@ -17,18 +17,9 @@ export function fixedCodec(options: FixedCodecOptions): FrameCodec {
   return new FixedCodec(checkedInteger('frameBytes', options.frameBytes, 1, FRAME_BYTES_LIMIT));
 }
 
-class FixedCodec implements FrameCodec, Framing {
+class FixedCodec extends FramingCodec {
   readonly name = 'fixed';
   readonly hasMsgId = false;
-  readonly frameBytesMax: number;
-
-  constructor(frameBytes: number) {
-    this.frameBytesMax = frameBytes;
-  }
-
-  createDecoder(pool: BufferPool): FrameDecoder {
-    return new FrameAssembler(pool, this);
-  }
 
   deliver(bytes: Buffer, start: number, end: number, sink: FrameSink, delivery: Delivery): number {
     const frameBytes = this.frameBytesMax;

@@ -4,8 +4,7 @@
 // Wire: frame = everything up to lengthOffset + lengthBytes + length + lengthAdjustment;
 //       body  = frame without its first stripBytes.
 
-import type { BufferPool } from '../buffer-pool.js';
-import type { FrameCodec, FrameDecoder, FrameSink } from '../codec.js';
+import type { FrameCodec, FrameSink } from '../codec.js';
 import { FRAME_BYTES_MAX } from '../limits.js';
 import {
   bodyTooLarge,
@@ -16,7 +15,8 @@ import {
   frameTooLarge,
   optionInvalid,
 } from './codec-checks.js';
-import { type Delivery, FrameAssembler, type Framing } from './frame-assembler.js';
+import type { Delivery } from './frame-assembler.js';
+import { FramingCodec } from './framing-codec.js';
 import { type ByteOrder, readUnsigned, type UnsignedBytes, unsignedMax, writeUnsigned } from './unsigned.js';
 
 export interface LengthFieldCodecOptions {
@@ -61,10 +61,9 @@ interface HeaderField {
   readonly byteOrder: ByteOrder;
 }
 
-class LengthFieldCodec implements FrameCodec, Framing {
+class LengthFieldCodec extends FramingCodec {
   readonly name = 'length-field';
   readonly hasMsgId: boolean;
-  readonly frameBytesMax: number;
   readonly #length: HeaderField;
   readonly #lengthEnd: number;
   readonly #lengthAdjustment: number;
@@ -74,6 +73,7 @@ class LengthFieldCodec implements FrameCodec, Framing {
   readonly #frameBytesMin: number;
 
   constructor(options: LengthFieldCodecOptions) {
+    super(checkedFrameBytesMax(options.frameBytesMax ?? FRAME_BYTES_MAX));
     this.#length = {
       offset: checkedInteger('lengthOffset', options.lengthOffset ?? 0, 0, HEADER_BYTES_LIMIT),
       bytes: checkedOneOf('lengthBytes', options.lengthBytes ?? 4, [1, 2, 3, 4, 8] as const),
@@ -91,11 +91,6 @@ class LengthFieldCodec implements FrameCodec, Framing {
     const headerBytes = Math.max(this.#lengthEnd, this.#msgId === null ? 0 : endOf(this.#msgId));
     this.#stripBytes = checkedInteger('stripBytes', options.stripBytes ?? headerBytes, 0, HEADER_BYTES_LIMIT);
     this.#frameBytesMin = Math.max(headerBytes, this.#stripBytes);
-    this.frameBytesMax = checkedFrameBytesMax(options.frameBytesMax ?? FRAME_BYTES_MAX);
-  }
-
-  createDecoder(pool: BufferPool): FrameDecoder {
-    return new FrameAssembler(pool, this);
   }
 
   deliver(bytes: Buffer, start: number, end: number, sink: FrameSink, delivery: Delivery): number {

@@ -3,8 +3,7 @@
 // Bodies come without their line end. Bytes are not decoded: any encoding in which \n is one byte will do.
 // Wire: body | \n, or body | \r \n.
 
-import type { BufferPool } from '../buffer-pool.js';
-import type { FrameCodec, FrameDecoder, FrameSink } from '../codec.js';
+import type { FrameCodec, FrameSink } from '../codec.js';
 import { FRAME_BYTES_MAX } from '../limits.js';
 import {
   bodyTooLarge,
@@ -13,7 +12,8 @@ import {
   frameMalformed,
   frameTooLarge,
 } from './codec-checks.js';
-import { type Delivery, FrameAssembler, type Framing } from './frame-assembler.js';
+import type { Delivery } from './frame-assembler.js';
+import { FramingCodec } from './framing-codec.js';
 
 export interface LineCodecOptions {
   /** What ends the lines we send. Both are understood. Default '\n'. */
@@ -34,19 +34,14 @@ const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const LINE_END_BYTES_MAX = 2;
 
-class LineCodec implements FrameCodec, Framing {
+class LineCodec extends FramingCodec {
   readonly name = 'line';
   readonly hasMsgId = false;
-  readonly frameBytesMax: number;
   readonly #lineEnd: Buffer;
 
   constructor(lineEnd: string, frameBytesMax: number) {
+    super(frameBytesMax);
     this.#lineEnd = Buffer.from(lineEnd);
-    this.frameBytesMax = frameBytesMax;
-  }
-
-  createDecoder(pool: BufferPool): FrameDecoder {
-    return new FrameAssembler(pool, this);
   }
 
   deliver(bytes: Buffer, start: number, end: number, sink: FrameSink, delivery: Delivery): number {

@@ -2,11 +2,11 @@
 // frame-assembler.ts runs it for one connection; connection.ts encodes with it.
 // Wire: bytes. Where one frame ends and the next begins is chance, only their order is kept.
 
-import type { BufferPool } from '../buffer-pool.js';
-import type { FrameCodec, FrameDecoder, FrameSink } from '../codec.js';
+import type { FrameCodec, FrameSink } from '../codec.js';
 import { FRAME_BYTES_MAX } from '../limits.js';
 import { bodyTooLarge, checkedFrameBytesMax } from './codec-checks.js';
-import { type Delivery, FrameAssembler, type Framing } from './frame-assembler.js';
+import type { Delivery } from './frame-assembler.js';
+import { FramingCodec } from './framing-codec.js';
 
 export interface RawCodecOptions {
   /** Bytes one frame may have. A longer chunk comes as several frames; a longer send is refused. Default 1 MiB. */
@@ -18,18 +18,9 @@ export function rawCodec(options: RawCodecOptions = {}): FrameCodec {
   return new RawCodec(checkedFrameBytesMax(options.frameBytesMax ?? FRAME_BYTES_MAX));
 }
 
-class RawCodec implements FrameCodec, Framing {
+class RawCodec extends FramingCodec {
   readonly name = 'raw';
   readonly hasMsgId = false;
-  readonly frameBytesMax: number;
-
-  constructor(frameBytesMax: number) {
-    this.frameBytesMax = frameBytesMax;
-  }
-
-  createDecoder(pool: BufferPool): FrameDecoder {
-    return new FrameAssembler(pool, this);
-  }
 
   deliver(bytes: Buffer, start: number, end: number, sink: FrameSink, delivery: Delivery): number {
     let frameStart = start;

@@ -2,11 +2,11 @@
 // frame-assembler.ts runs it for one connection; connection.ts encodes with it.
 // Wire, little-endian: msgId u32 | bodyBytes u32 | body.
 
-import type { BufferPool } from '../buffer-pool.js';
-import type { FrameCodec, FrameDecoder, FrameSink } from '../codec.js';
+import type { FrameCodec, FrameSink } from '../codec.js';
 import { FRAME_BYTES_MAX } from '../limits.js';
 import { bodyTooLarge, checkedFrameBytesMax, frameMalformed, frameTooLarge } from './codec-checks.js';
-import { type Delivery, FrameAssembler, type Framing } from './frame-assembler.js';
+import type { Delivery } from './frame-assembler.js';
+import { FramingCodec } from './framing-codec.js';
 import { readUint32Little, writeUint32Little } from './unsigned.js';
 
 export interface TlvCodecOptions {
@@ -22,18 +22,9 @@ export function tlvCodec(options: TlvCodecOptions = {}): FrameCodec {
 const HEADER_BYTES = 8;
 const LENGTH_AT = 4;
 
-class TlvCodec implements FrameCodec, Framing {
+class TlvCodec extends FramingCodec {
   readonly name = 'tlv';
   readonly hasMsgId = true;
-  readonly frameBytesMax: number;
-
-  constructor(frameBytesMax: number) {
-    this.frameBytesMax = frameBytesMax;
-  }
-
-  createDecoder(pool: BufferPool): FrameDecoder {
-    return new FrameAssembler(pool, this);
-  }
 
   deliver(bytes: Buffer, start: number, end: number, sink: FrameSink, delivery: Delivery): number {
     let frameStart = start;

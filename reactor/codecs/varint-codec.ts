@@ -2,11 +2,11 @@
 // frame-assembler.ts runs it for one connection; connection.ts encodes with it.
 // Wire: bodyBytes in groups of 7 bits, low group first, the top bit set on all but the last byte | body.
 
-import type { BufferPool } from '../buffer-pool.js';
-import type { FrameCodec, FrameDecoder, FrameSink } from '../codec.js';
+import type { FrameCodec, FrameSink } from '../codec.js';
 import { FRAME_BYTES_MAX } from '../limits.js';
 import { bodyTooLarge, checkedFrameBytesMax, frameMalformed, frameTooLarge } from './codec-checks.js';
-import { type Delivery, FrameAssembler, type Framing } from './frame-assembler.js';
+import type { Delivery } from './frame-assembler.js';
+import { FramingCodec } from './framing-codec.js';
 
 export interface VarintCodecOptions {
   /** Bytes one body may have. Default 1 MiB. */
@@ -23,18 +23,9 @@ const HEADER_BYTES_MAX = 5;
 const MORE_FOLLOWS = 0x80;
 const GROUP_RANGE = 0x80;
 
-class VarintCodec implements FrameCodec, Framing {
+class VarintCodec extends FramingCodec {
   readonly name = 'varint';
   readonly hasMsgId = false;
-  readonly frameBytesMax: number;
-
-  constructor(frameBytesMax: number) {
-    this.frameBytesMax = frameBytesMax;
-  }
-
-  createDecoder(pool: BufferPool): FrameDecoder {
-    return new FrameAssembler(pool, this);
-  }
 
   deliver(bytes: Buffer, start: number, end: number, sink: FrameSink, delivery: Delivery): number {
     let frameStart = start;

@@ -1,25 +1,14 @@
 // A worker terminated with loop callbacks pending must not take the process with it.
 // Run it against the sanitizer build as well: npm run build:addon -- --sanitize=address --test
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { runScript } from '../support/script.js';
 
 const ROUNDS = 100;
 
 test('100 workers terminated with callbacks pending leave the process alive and no descriptor', async () => {
-  const script = fileURLToPath(new URL('support/terminate-rounds.js', import.meta.url));
-  const child = spawn(process.execPath, [script, String(ROUNDS)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 120_000,
-  });
-  const [stdout, stderr, [code, signal]] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, 'exit'),
-  ]);
+  const script = new URL('support/terminate-rounds.js', import.meta.url);
+  const { stdout, stderr, code, signal } = await runScript(script, [String(ROUNDS)], 120_000);
   assert.equal(stderr, '');
   assert.deepEqual({ code, signal }, { code: 0, signal: null });
   const result = JSON.parse(stdout) as {

@@ -5,7 +5,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { loadAddon } from '../../addon/index.js';
-import { Command, type Ready, temporaryFolder } from '../support/command.js';
+import { Command, type Ready } from '../support/command.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { TlvClient, tlvFrame } from '../support/tlv.js';
 
 const LOCAL = '127.0.0.1:0';

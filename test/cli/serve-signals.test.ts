@@ -4,7 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { Command, temporaryFolder } from '../support/command.js';
+import { Command } from '../support/command.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { TlvClient } from '../support/tlv.js';
 
 const LOCAL = '127.0.0.1:0';
@@ -67,6 +68,17 @@ test('a drain that passes its deadline ends with exit code 1', async (t) => {
   const args = ['--http', LOCAL, '--threads', '1', '--drain-timeout', '100ms'];
   const command = new Command(t, ['serve', '--json', ...args]);
   await hangingRequest(t, (await command.ready()).listen['http']!);
+  assert.equal(await command.stop(), 1);
+});
+
+test('a drain without threads waits for its deadline though nothing is read any more', async (t) => {
+  const module = join(temporaryFolder(t), 'never.mjs');
+  const neverDone = `(connection) => (connection.send(1, ''), new Promise(() => {}))`;
+  writeFileSync(module, `export default () => ({ onFrame: ${neverDone} });`);
+  const args = ['--tcp', LOCAL, '--threads', '0', '--drain-timeout', '100ms', '--handlers', module];
+  const command = new Command(t, ['serve', '--json', ...args]);
+  const client = await TlvClient.connect((await command.ready()).listen['tcp']!);
+  await client.ask(1, '');
   assert.equal(await command.stop(), 1);
 });
 

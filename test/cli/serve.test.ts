@@ -10,7 +10,8 @@ import { test } from 'node:test';
 import tls from 'node:tls';
 import { TRANSPORTS } from '../../reactor/index.js';
 import { AUTHORITY, CLIENT_CERT, CLIENT_KEY, SERVER_CERT, SERVER_KEY } from '../support/certificates.js';
-import { Command, temporaryFolder } from '../support/command.js';
+import { Command } from '../support/command.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { TlvClient, tlvFrame } from '../support/tlv.js';
 
 const LOCAL = '127.0.0.1:0';

@@ -8,7 +8,7 @@ import type { FrameCodec, FrameSink } from '../../reactor/codec.js';
 import { type CodecOptions, createCodec } from '../../reactor/codecs/create-codec.js';
 import { ReactorError, type ReactorErrorCode } from '../../reactor/errors.js';
 import { SharedBudget } from '../../reactor/shared-budget.js';
-import type { SeededRandom } from './seeded-random.js';
+import type { SeededRandom } from '../support/seeded-random.js';
 
 const PIECES_OF_CODECS = Buffer.from([
   0, 0, 0, 1, 2, 3, 5, 8, 10, 10, 13, 13, 0x23, 0x23, 0x24, 0x7f, 0x80, 0xff,

@@ -3,7 +3,7 @@
 
 import { parseArgs } from 'node:util';
 import { fuzzFrames } from './frame-fuzz.js';
-import { SeededRandom } from './seeded-random.js';
+import { SeededRandom } from '../support/seeded-random.js';
 
 const USAGE = 'usage: npm run fuzz -- [--seconds N] [--seed S]';
 

@@ -1,9 +1,7 @@
 // Every way to accept, on one, two and four threads and on every kind of address: who connects is served.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { type Addon, requireAddon } from '../../addon/index.js';
 import { ACCEPT_MODES } from '../../reactor/index.js';
@@ -17,6 +15,7 @@ import {
   stoppedThreads,
   threadOf,
 } from '../support/steered-server.js';
+import { temporarySocketPath } from '../support/temporary-folder.js';
 import { type TlvClient, tlvFrame } from '../support/tlv.js';
 import { forEachTransport } from '../support/transports.js';
 import { until } from '../support/until.js';
@@ -35,12 +34,6 @@ async function askAll(
   const answers = await Promise.all(clients.map((client, index) => client.ask(1, `own ${index}`)));
   for (const [index, { body }] of answers.entries()) assert.equal(body.toString(), `own ${index}`);
   return { clients, threads: await Promise.all(clients.map((client) => threadOf(client))) };
-}
-
-function socketPath(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'reactor-net-'));
-  t.after(() => rmSync(folder, { recursive: true }));
-  return join(folder, 'socket');
 }
 
 /** The libuv of Node 20 fills abstract names up with NULs, so that its clients reach only servers of its own. */
@@ -90,7 +83,7 @@ forEachTransport((transport) => {
     }
 
     test(`a Unix socket is served by two threads and its file goes with the server (${transport}, ${accept})`, async (t) => {
-      const path = socketPath(t);
+      const path = temporarySocketPath(t);
       const steered = await serveSteered(t, { transport, accept, threads: 2, path });
       assert.deepEqual(steered.address, { path });
       await askAll(t, steered);

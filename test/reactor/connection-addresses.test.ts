@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs/promises';
 import net from 'node:net';
 import os from 'node:os';
-import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { loadAddon } from '../../addon/index.js';
 import { type Handlers, TcpServer } from '../../reactor/index.js';
 import { RawClient } from '../support/raw-client.js';
 import { serve, type WatchedServer } from '../support/tcp-pair.js';
+import { temporarySocketPath } from '../support/temporary-folder.js';
 import { forEachTransport } from '../support/transports.js';
 
 const WHO: Handlers = {
@@ -20,12 +20,6 @@ const hasIpv6 = Object.values(os.networkInterfaces()).some((addresses) =>
 );
 const withIpv6 = { skip: hasIpv6 ? false : 'this system has no ::1' };
 const withAddon = { skip: loadAddon() === null ? 'the addon is not built' : false };
-
-async function temporaryPath(t: TestContext): Promise<string> {
-  const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'reactor-net-test-'));
-  t.after(() => fs.rm(folder, { recursive: true }));
-  return path.join(folder, 'server.sock');
-}
 
 /** What the server takes us for. */
 async function ask(t: TestContext, where: net.NetConnectOpts): Promise<string> {
@@ -62,7 +56,7 @@ forEachTransport((transport) => {
   });
 
   test(`${transport}: a Unix socket serves, has no addresses, and its file goes with the server`, async (t) => {
-    const file = await temporaryPath(t);
+    const file = temporarySocketPath(t);
     const watched = await serve(t, transport, WHO, { path: file });
     assert.equal(watched.server.address.path, file);
     assert.equal(await ask(t, { path: file }), 'undefined undefined');
@@ -72,7 +66,7 @@ forEachTransport((transport) => {
   });
 
   test(`${transport}: a reset of a Unix connection ends it`, async (t) => {
-    const file = await temporaryPath(t);
+    const file = temporarySocketPath(t);
     const watched = await serve(
       t,
       transport,
@@ -99,7 +93,7 @@ forEachTransport((transport) => {
   );
 
   test(`${transport}: a socket file that nobody listens on any more is replaced, one in use is not`, async (t) => {
-    const file = await temporaryPath(t);
+    const file = temporarySocketPath(t);
     await leaveStaleSocket(file);
     const watched = await serve(t, transport, WHO, { path: file });
     assert.equal(await ask(t, { path: file }), 'undefined undefined');
@@ -110,7 +104,7 @@ forEachTransport((transport) => {
   });
 
   test(`${transport}: a file that is no socket is not touched`, async (t) => {
-    const file = await temporaryPath(t);
+    const file = temporarySocketPath(t);
     await fs.writeFile(file, 'precious');
     const server = new TcpServer({ path: file, threads: 0, transport, handlers: WHO });
     await assert.rejects(server.listen(), { name: 'ReactorError' });

@@ -170,3 +170,25 @@ test('what a hook threw that nobody can be told of reaches the log with its caus
     }
   }
 });
+
+test('a handler that fails after its connection has ended is still reported, and what it sends is refused', async (t) => {
+  const events: string[] = [];
+  let go = (): void => {};
+  const host = new MemoryHost(t, {
+    onFrame: async (connection) => {
+      await new Promise<void>((resolve) => (go = resolve));
+      events.push(connection.send(1, 'too late'));
+      fail();
+    },
+    onError: (_, error) => events.push(error.code),
+    onClose: (_, reason) => events.push(reason),
+  });
+  const connection = host.connect();
+  connection.feed([1, '']);
+  connection.destroy();
+  await Promise.resolve();
+  go();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(events, ['destroyed', 'closed', 'REACTOR_HANDLER_FAILED']);
+  assert.equal(host.loop.pool.stats().lentBytes, 0);
+});

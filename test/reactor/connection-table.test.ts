@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConnectionTable } from '../../reactor/connection-table.js';
-import { SeededRandom } from '../fuzz/seeded-random.js';
+import { SeededRandom } from '../support/seeded-random.js';
 
 interface Item {
   readonly id: number;

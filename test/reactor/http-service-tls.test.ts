@@ -6,6 +6,8 @@ import { test } from 'node:test';
 import tls from 'node:tls';
 import type { ReactorError } from '../../reactor/errors.js';
 import { createHttpService } from '../../reactor/http-service.js';
+import { HttpServer } from '../../reactor/index.js';
+import { HANDSHAKE_TIMEOUT_MS } from '../../reactor/limits.js';
 import { toTlsServerOptions } from '../../reactor/tls-options.js';
 import { AUTHORITY, CLIENT_CERT, CLIENT_KEY, SERVER_CERT, SERVER_KEY } from '../support/certificates.js';
 import { received, serveHttp } from '../support/http-front.js';
@@ -49,6 +51,22 @@ test('a client that never begins its handshake does not hold up draining', async
   const closed = once(client.resume(), 'close');
   assert.equal(await service.close({ deadlineMs: 60_000 }), 0);
   await closed;
+});
+
+test('a server gives up a handshake that does not happen after its own timeout', async (t) => {
+  const https = new HttpServer({
+    host: '127.0.0.1',
+    threads: 0,
+    handlers: () => answer,
+    tls: { cert: SERVER_CERT, key: SERVER_KEY },
+    handshakeTimeoutMs: 60,
+  });
+  const { port } = await https.listen();
+  t.after(() => https.close({ drainTimeoutMs: 0 }));
+  const beganMs = performance.now();
+  await once(net.connect(port!, '127.0.0.1').resume(), 'close');
+  assert(performance.now() - beganMs < HANDSHAKE_TIMEOUT_MS, 'not after the default');
+  assert.equal(https.reactor.counters.errorTotal('REACTOR_TLS_FAILED'), 1);
 });
 
 test('with authorities given, only clients with a certificate of theirs get through', async (t) => {

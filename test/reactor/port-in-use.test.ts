@@ -1,16 +1,15 @@
 // Addresses that cannot be listened on are refused at once, by a code, and leave nothing behind.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { requireAddon } from '../../addon/index.js';
 import { ACCEPT_MODES, TcpServer, type TcpServerOptions } from '../../reactor/index.js';
 import { openDescriptors, serveSteered, STEERED_HANDLERS } from '../support/steered-server.js';
 import { forEachTransport, type TransportName } from '../support/transports.js';
 import { TlvClient } from '../support/tlv.js';
+import { temporarySocketPath } from '../support/temporary-folder.js';
 
 async function stranger(t: TestContext, options: net.ListenOptions): Promise<net.AddressInfo> {
   const server = net.createServer((socket) => {
@@ -21,12 +20,6 @@ async function stranger(t: TestContext, options: net.ListenOptions): Promise<net
   t.after(() => server.close());
   await once(server, 'listening');
   return server.address() as net.AddressInfo;
-}
-
-function socketPath(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'reactor-net-'));
-  t.after(() => rmSync(folder, { recursive: true }));
-  return join(folder, 'socket');
 }
 
 async function refusesToListen(
@@ -80,7 +73,7 @@ forEachTransport((transport: TransportName) => {
   });
 
   test(`a Unix path that somebody listens on is refused, and left to them (${transport})`, async (t) => {
-    const path = socketPath(t);
+    const path = temporarySocketPath(t);
     await stranger(t, { path });
     for (const threads of [0, 1]) {
       await refusesToListen({ transport, threads, path }, 'REACTOR_PORT_IN_USE', /socket is in use/);
@@ -90,7 +83,7 @@ forEachTransport((transport: TransportName) => {
   });
 
   test(`a Unix socket nobody listens on any more is replaced (${transport})`, async (t) => {
-    const path = socketPath(t);
+    const path = temporarySocketPath(t);
     leaveStale(path);
     assert(existsSync(path));
     const steered = await serveSteered(t, { transport, threads: 1, path });
@@ -98,14 +91,14 @@ forEachTransport((transport: TransportName) => {
   });
 
   test(`an ordinary file is never replaced by a socket (${transport})`, async (t) => {
-    const path = socketPath(t);
+    const path = temporarySocketPath(t);
     writeFileSync(path, 'mine');
     await refusesToListen({ transport, threads: 0, path }, 'REACTOR_PORT_IN_USE', /in use/);
     assert(existsSync(path));
   });
 
   test(`closing does not remove the socket of a newer server at the same path (${transport})`, async (t) => {
-    const path = socketPath(t);
+    const path = temporarySocketPath(t);
     const old = await serveSteered(t, { transport, threads: 0, path });
     rmSync(path);
     await serveSteered(t, { transport, threads: 0, path });

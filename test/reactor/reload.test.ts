@@ -1,13 +1,13 @@
 // New code under load: no request is lost, no connection refused, and what is broken never takes over.
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { ACCEPT_MODES, HttpServer, Reactor, TcpServer } from '../../reactor/index.js';
 import { addressOf } from '../support/steered-server.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { TlvClient } from '../support/tlv.js';
 import { forEachTransport } from '../support/transports.js';
 import { until } from '../support/until.js';
@@ -20,9 +20,7 @@ class ModuleFile {
   readonly url: URL;
 
   constructor(t: TestContext, text: string) {
-    const folder = mkdtempSync(join(tmpdir(), 'reactor-net-'));
-    t.after(() => rmSync(folder, { recursive: true }));
-    this.url = pathToFileURL(join(folder, 'handlers.mjs'));
+    this.url = pathToFileURL(join(temporaryFolder(t), 'handlers.mjs'));
     this.write(text);
   }
 

@@ -7,19 +7,9 @@ import {
   RequestSampler,
   type SampledRequest,
 } from '../../reactor/request-sample.js';
+import { seededRandom } from '../support/seeded-random.js';
 
 const SEED = 20_240_611;
-
-/** mulberry32: small, seeded, good enough to judge uniformity with. */
-function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 function request(name: string, thread = 0): SampledRequest {
   return { name, thread, startedMs: 0, durationUs: 1, bytesIn: 0, bytesOut: 0, outcome: 'ok' };

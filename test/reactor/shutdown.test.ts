@@ -1,13 +1,12 @@
 // Closing: no newcomers, every answer that was begun arrives, then nothing is left.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { ACCEPT_MODES, HttpServer, Reactor } from '../../reactor/index.js';
+import { runScript } from '../support/script.js';
 import {
   addressOf,
   closeGate,
@@ -202,15 +201,13 @@ forEachTransport((transport) => {
 
   for (const script of ['closes', 'keeps-serving']) {
     test(`a process whose server ${script} ends by itself exactly when it should (${transport})`, async () => {
-      const path = fileURLToPath(new URL(`fixtures/process-that-${script}.js`, import.meta.url));
-      const child = spawn(process.execPath, [path, transport], { timeout: 30_000 });
-      const [stdout, stderr, [code, signal]] = await Promise.all([
-        text(child.stdout),
-        text(child.stderr),
-        once(child, 'exit'),
-      ]);
-      assert.equal(stderr, '');
-      assert.deepEqual({ code, signal, stdout }, { code: 0, signal: null, stdout: 'served, closed\n' });
+      const path = new URL(`fixtures/process-that-${script}.js`, import.meta.url);
+      assert.deepEqual(await runScript(path, [transport], 30_000), {
+        stdout: 'served, closed\n',
+        stderr: '',
+        code: 0,
+        signal: null,
+      });
     });
   }
 

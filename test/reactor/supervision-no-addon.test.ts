@@ -1,14 +1,11 @@
 // Without the native addon: one thread, or every thread through Node's own SO_REUSEPORT where Node has it.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { NODE_HAS_REUSE_PORT } from '../../reactor/listening-socket.js';
+import { runScript } from '../support/script.js';
 import { forEachTransport } from '../support/transports.js';
 
-const SCRIPT = fileURLToPath(new URL('fixtures/without-addon.js', import.meta.url));
+const SCRIPT = new URL('fixtures/without-addon.js', import.meta.url);
 const MISSING = '/nowhere/reactor_net.node';
 
 interface Outcome {
@@ -23,16 +20,8 @@ interface Outcome {
 
 forEachTransport((transport) => {
   test(`without the addon everything is served, on fewer threads, with one line that says so (${transport})`, async () => {
-    const child = spawn(process.execPath, [SCRIPT, transport], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 60_000,
-      env: { ...process.env, REACTOR_NET_ADDON: MISSING },
-    });
-    const [stdout, stderr, [code]] = await Promise.all([
-      text(child.stdout),
-      text(child.stderr),
-      once(child, 'exit'),
-    ]);
+    const environment = { REACTOR_NET_ADDON: MISSING };
+    const { stdout, stderr, code } = await runScript(SCRIPT, [transport], 60_000, environment);
     assert.equal(code, 0, stderr);
     assert.deepEqual(stderr.trimEnd().split('\n').length, 1, stderr);
     assert.match(stderr, /native addon is missing: \/nowhere\/reactor_net\.node/);

@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import tls from 'node:tls';
 import type { Handlers } from '../../reactor/handlers.js';
 import { TcpClient, type TcpClientOptions } from '../../reactor/tcp-client.js';
 import { AUTHORITY, SERVER_CERT, SERVER_KEY } from '../support/certificates.js';
+import { temporarySocketPath } from '../support/temporary-folder.js';
 import { until } from '../support/until.js';
 
 const FAST = { firstMs: 1, capMs: 5 };
@@ -206,9 +204,7 @@ test('TLS connects by name with our authority, and not to a server nobody vouche
 });
 
 test('a Unix socket is reached by its path', async (t) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'reactor-net-client-'));
-  t.after(() => rm(folder, { recursive: true }));
-  const socketPath = path.join(folder, 'echo.sock');
+  const socketPath = temporarySocketPath(t);
   const server = net.createServer((socket) => socket.pipe(socket)).listen(socketPath);
   await once(server, 'listening');
   t.after(() => server.close());

@@ -1,27 +1,17 @@
 // Threads are terminated in the middle of their work, in a process of its own that must survive it.
 // REACTOR_TEST_ROUNDS sets how often (default 21); npm run test:asan does it 100 times under AddressSanitizer.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { runScript } from '../support/script.js';
 import { forEachTransport } from '../support/transports.js';
 
 const ROUNDS = Number(process.env['REACTOR_TEST_ROUNDS'] ?? 21);
-const SCRIPT = fileURLToPath(new URL('fixtures/terminate-rounds.js', import.meta.url));
+const SCRIPT = new URL('fixtures/terminate-rounds.js', import.meta.url);
 
 forEachTransport((transport) => {
   test(`${ROUNDS} threads terminated under load leave the process alive, the others serving, no descriptor (${transport})`, async (t) => {
-    const child = spawn(process.execPath, [SCRIPT, transport, String(ROUNDS)], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 170_000,
-    });
-    const [stdout, stderr, [code, signal]] = await Promise.all([
-      text(child.stdout),
-      text(child.stderr),
-      once(child, 'exit'),
-    ]);
+    const args = [transport, String(ROUNDS)];
+    const { stdout, stderr, code, signal } = await runScript(SCRIPT, args, 170_000);
     assert.equal(stderr, '', 'no report, no warning');
     assert.deepEqual({ code, signal }, { code: 0, signal: null });
     const result = JSON.parse(stdout) as Record<string, number>;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TimerNode, TimerWheel } from '../../reactor/timer-wheel.js';
+import { seededRandom } from '../support/seeded-random.js';
 
 class Timer extends TimerNode {
   readonly name: string;
@@ -127,7 +128,7 @@ test('nextDueMs after a cancel is early at most once', () => {
 
 test('random schedules, moves and cancels fire like a sorted list', () => {
   const seed = Date.now() >>> 0;
-  const random = randomFrom(seed);
+  const random = seededRandom(seed);
   const wheel = new TimerWheel(0, { tickMs: 4, slotCount: 16 });
   const timers = Array.from({ length: 200 }, (_, index) => new Timer(String(index)));
   const expected = new Map<string, number>();
@@ -153,14 +154,3 @@ test('random schedules, moves and cancels fire like a sorted list', () => {
     assert.equal(wheel.size, expected.size, `seed ${seed} step ${step}`);
   }
 });
-
-/** A small seeded generator (mulberry32), 0 to 1. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

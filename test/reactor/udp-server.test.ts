@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { loadAddon } from '../../addon/index.js';
 import { UdpClient } from '../../reactor/udp-client.js';
 import { UdpServer, type UdpServerOptions } from '../../reactor/udp-server.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { until } from '../support/until.js';
 
 const MODULE = new URL('./fixtures/udp-handlers.js', import.meta.url);
@@ -99,9 +99,7 @@ test(
 );
 
 test('reload puts new code in place and keeps the port; broken code changes nothing', async (t) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'reactor-net-udp-'));
-  t.after(() => rm(folder, { recursive: true }));
-  const file = path.join(folder, 'handlers.mjs');
+  const file = path.join(temporaryFolder(t), 'handlers.mjs');
   const write = (text: string): Promise<void> =>
     writeFile(file, `export default () => ({ onFrame: { 1: (peer) => peer.send(1, '${text}') } });`);
   for (const threads of [0, 1]) {
@@ -141,6 +139,7 @@ test('bad options and bad modules are refused with a code', async () => {
   for (const handlers of [
     new URL('./fixtures/no-such-module.js', import.meta.url),
     { onFrame: { x: () => {} } },
+    { onFrame: { '0x10': () => {} } },
   ]) {
     const server = new UdpServer({ host: '127.0.0.1', handlers });
     await assert.rejects(server.listen(), { code: 'REACTOR_HANDLERS_INVALID' });

@@ -3,9 +3,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -76,13 +73,6 @@ export class Command {
     this.child.kill(signal);
     return this.exitCode;
   }
-}
-
-/** A new folder that is gone after the test. */
-export function temporaryFolder(t: TestContext): string {
-  const path = mkdtempSync(join(tmpdir(), 'reactor-net-'));
-  t.after(() => rmSync(path, { recursive: true }));
-  return path;
 }
 
 /** The addon of the tests is the addon of the command; nothing else of ours is passed on. */

@@ -36,3 +36,9 @@ export class SeededRandom {
     return bytes;
   }
 }
+
+/** The same as a function in place of Math.random. */
+export function seededRandom(seed: number): () => number {
+  const random = new SeededRandom(seed);
+  return () => random.fraction();
+}
