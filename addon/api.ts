@@ -116,7 +116,10 @@ export interface TransportMemory {
   events: Uint32Array;
   /** Bytes to send, filled from 0 up by TypeScript; CONTROL_SEND_BYTES is its fill level. */
   sendSlab: Uint8Array;
-  /** Output records, SEND_WORDS each, in the order of sending; CONTROL_SEND_RECORDS is their number. */
+  /**
+   * Output records, SEND_WORDS each, in the order of sending; CONTROL_SEND_RECORDS is their number. An offset of
+   * sendSlab.length or more points into the receive slab: what this batch received goes out again without a copy.
+   */
   sends: Uint32Array;
   /** STATUS_WORDS per slot; its length bounds the number of slots. */
   status: Uint32Array;

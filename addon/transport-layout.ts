@@ -34,7 +34,7 @@ export const EVENT_ACCEPTED = 11;
 /** The listener is paused until `resume`. slot: the listener's, a: errno (EMFILE, ENFILE…). */
 export const EVENT_ACCEPT_FAILED = 12;
 
-/** Words of one output record: slot, offset in the send slab, bytes. */
+/** Words of one output record: slot, offset in the send slab (or, behind its end, in the receive slab), bytes. */
 export const SEND_WORDS = 3;
 export const SEND_SLOT = 0;
 export const SEND_OFFSET = 1;

@@ -10,6 +10,7 @@
 namespace reactor_net {
 namespace {
 
+/** Offsets count through the send slab and on into the receive slab: what came in may go out without a copy. */
 struct SendRecord {
   uint32_t slot;
   uint32_t offset;
@@ -19,6 +20,18 @@ struct SendRecord {
 SendRecord RecordAt(const EngineMemory& memory, size_t index) {
   const uint32_t* words = memory.sends + index * kSendRecordWords;
   return {words[0], words[1], words[2]};
+}
+
+bool IsWithin(size_t offset, size_t bytes, size_t limit) { return offset <= limit && bytes <= limit - offset; }
+
+bool IsSound(const EngineMemory& memory, const SendRecord& record) {
+  if (record.offset < memory.send_bytes) return IsWithin(record.offset, record.bytes, memory.send_bytes);
+  return IsWithin(record.offset - memory.send_bytes, record.bytes, memory.receive_bytes);
+}
+
+uint8_t* AddressOf(const EngineMemory& memory, const SendRecord& record) {
+  if (record.offset < memory.send_bytes) return const_cast<uint8_t*>(memory.send) + record.offset;
+  return memory.receive + (record.offset - memory.send_bytes);
 }
 
 }  // namespace
@@ -43,8 +56,7 @@ bool Engine::Flush(size_t count) {
 bool Engine::AreSound(size_t count) const {
   if (count > memory_.send_records) return false;
   for (size_t i = 0; i < count; i++) {
-    const SendRecord record = RecordAt(memory_, i);
-    if (record.offset > memory_.send_bytes || record.bytes > memory_.send_bytes - record.offset) return false;
+    if (!IsSound(memory_, RecordAt(memory_, i))) return false;
   }
   return true;
 }
@@ -92,7 +104,7 @@ int Engine::GatherRecords(uint32_t* record) {
   int count = 0;
   while (*record != kNone) {
     const SendRecord next = RecordAt(memory_, *record);
-    auto* start = const_cast<uint8_t*>(memory_.send) + next.offset;
+    uint8_t* start = AddressOf(memory_, next);
     iovec& last = vectors_[std::max(count - 1, 0)];
     if (count > 0 && static_cast<uint8_t*>(last.iov_base) + last.iov_len == start) {
       last.iov_len += next.bytes;
