@@ -75,10 +75,11 @@ export class EpollConnection extends StreamConnection implements EpollSink {
 
   /** @internal */
   flushed(): void {
-    const wasCaughtUp = this.#pendingSeen === 0;
-    const bytes = this.#output.takeStaged();
+    if (this.state === 'closed') return;
+    if (!this.#transport.isOpen(this.#slot)) return; // nothing was taken, and the event that says why follows
     const before = this.#pendingSeen;
-    if (this.state !== 'closed') this.transmitted(before + bytes - this.#look(), wasCaughtUp);
+    const bytes = this.#output.takeStaged();
+    this.transmitted(before + bytes - this.#look(), before === 0);
   }
 
   // Connection.

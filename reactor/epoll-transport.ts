@@ -25,6 +25,8 @@ import {
   SEND_OFFSET,
   SEND_SLOT,
   SEND_WORDS,
+  STATUS_FLAG_OPEN,
+  STATUS_FLAGS,
   STATUS_PENDING_BYTES,
   STATUS_WORDS,
   type Transport,
@@ -130,6 +132,11 @@ export class EpollTransport {
     this.#open -= 1;
     if (this.#open === 0) this.#native.unref();
     return true;
+  }
+
+  /** False once the connection broke, also before the event that says so was handed out. */
+  isOpen(slot: number): boolean {
+    return (this.#status[slot * STATUS_WORDS + STATUS_FLAGS]! & STATUS_FLAG_OPEN) !== 0;
   }
 
   /** Bytes that the kernel has not taken and C++ keeps. */

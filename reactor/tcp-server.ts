@@ -3,6 +3,7 @@
 
 import { type CodecOptions, createCodec } from './codecs/create-codec.js';
 import type { ConnectionLimits } from './connection.js';
+import { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
 import type { HandlerModule, Handlers } from './handlers.js';
 import { type CommonSpec, Server, type ServerOptions } from './server.js';
@@ -26,6 +27,10 @@ export class TcpServer extends Server<HandlerModule | Handlers> {
   /** Starts nothing yet. @throws ReactorError REACTOR_OPTION_INVALID */
   constructor(options: TcpServerOptions) {
     const codec = options.codec ?? TLV;
+    const transport = options.reactor?.transport ?? options.transport ?? 'net';
+    if (transport === 'epoll' && options.tls !== undefined) {
+      throw new ReactorError('REACTOR_UNSUPPORTED', "transport 'epoll' does not speak TLS: take transport 'net'");
+    }
     createCodec(codec); // judged here, where the mistake is, and not on every thread
     const limits = resolveConnectionLimits(options);
     super(options, options.handlers); // only now: the reactor it makes has descriptors

@@ -9,7 +9,7 @@ import { AUTHORITY, SERVER_CERT, SERVER_KEY } from '../support/certificates.js';
 import { RawClient } from '../support/raw-client.js';
 import { serve, type ServeOptions } from '../support/tcp-pair.js';
 import { tlvFrame } from '../support/tlv.js';
-import { forEachTransport } from '../support/transports.js';
+import { forEachTlsTransport, forEachTransport } from '../support/transports.js';
 import { until } from '../support/until.js';
 
 const SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1');
@@ -97,7 +97,9 @@ forEachTransport((transport) => {
     await until(() => watched.server.reactor.occupancy.open() === 0);
     assert.equal(watched.opened.length, 0);
   });
+});
 
+forEachTlsTransport((transport) => {
   test(`${transport}: a header in front of a TLS handshake names the client`, async (t) => {
     const watched = await serve(t, transport, WHO, TLS);
     const raw = await RawClient.connect(t, watched.port);

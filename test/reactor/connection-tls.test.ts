@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test, type TestContext } from 'node:test';
 import tls from 'node:tls';
-import type { Connection, Handlers } from '../../reactor/index.js';
+import { type Connection, type Handlers, TcpServer } from '../../reactor/index.js';
 import { AUTHORITY, CLIENT_CERT, CLIENT_KEY, SERVER_CERT, SERVER_KEY } from '../support/certificates.js';
 import { RawClient } from '../support/raw-client.js';
 import { serve, type ServeOptions, type WatchedServer } from '../support/tcp-pair.js';
 import { tlvFrame } from '../support/tlv.js';
-import { forEachTransport } from '../support/transports.js';
+import { forEachTlsTransport, TLS_TRANSPORTS, TRANSPORTS } from '../support/transports.js';
 import { until } from '../support/until.js';
 
 const MIB = 1024 * 1024;
@@ -30,7 +30,7 @@ async function connectTls(
   return new RawClient(socket);
 }
 
-forEachTransport((transport) => {
+forEachTlsTransport((transport) => {
   test(`${transport}: an echo over TLS returns small, empty and large frames, and ends in order`, async (t) => {
     const watched = await serve(t, transport, ECHO, TLS);
     const client = await connectTls(t, watched);
@@ -115,4 +115,11 @@ forEachTransport((transport) => {
     await client.closed();
     assert.deepEqual(await watched.closed(), ['reset']);
   });
+});
+
+test('a transport that does not speak TLS refuses it and names the one that does', () => {
+  for (const transport of TRANSPORTS.filter((name) => !TLS_TRANSPORTS.includes(name))) {
+    const make = (): TcpServer => new TcpServer({ transport, handlers: ECHO, threads: 0, ...TLS });
+    assert.throws(make, { code: 'REACTOR_UNSUPPORTED', message: /TLS.*'net'/ });
+  }
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NODE_HAS_REUSE_PORT } from '../../reactor/listening-socket.js';
 import { runScript } from '../support/script.js';
-import { forEachTransport } from '../support/transports.js';
+import { TRANSPORTS } from '../support/transports.js';
 
 const SCRIPT = new URL('fixtures/without-addon.js', import.meta.url);
 const MISSING = '/nowhere/reactor_net.node';
@@ -18,7 +18,7 @@ interface Outcome {
   readonly drained: boolean;
 }
 
-forEachTransport((transport) => {
+for (const transport of TRANSPORTS.filter((name) => name !== 'epoll')) {
   test(`without the addon everything is served, on fewer threads, with one line that says so (${transport})`, async () => {
     const environment = { REACTOR_NET_ADDON: MISSING };
     const { stdout, stderr, code } = await runScript(SCRIPT, [transport], 60_000, environment);
@@ -35,4 +35,11 @@ forEachTransport((transport) => {
       drained: true,
     });
   });
+}
+
+test('the native transport says that it needs the addon', async () => {
+  const environment = { REACTOR_NET_ADDON: MISSING };
+  const { stderr, code } = await runScript(SCRIPT, ['epoll'], 60_000, environment);
+  assert.equal(code, 1);
+  assert.match(stderr, /REACTOR_ADDON_MISSING/);
 });

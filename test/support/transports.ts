@@ -18,6 +18,14 @@ export function forEachTransport(declare: (transport: TransportName) => void): v
   for (const transport of TRANSPORTS) declare(transport);
 }
 
+/** Those that speak TLS; the others refuse it in words. */
+export const TLS_TRANSPORTS: readonly TransportName[] = TRANSPORTS.filter((name) => name === 'net');
+
+/** The same for behaviours over TLS. */
+export function forEachTlsTransport(declare: (transport: TransportName) => void): void {
+  for (const transport of TLS_TRANSPORTS) declare(transport);
+}
+
 /** The same on the calling thread and, where descriptors can be handed over, on a thread of its own. */
 export function forEachPlacement(declare: (placement: Placement, name: string) => void): void {
   for (const transport of TRANSPORTS) {
