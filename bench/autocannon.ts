@@ -5,8 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { text } from 'node:stream/consumers';
-import { cleanEnvironment } from './subject.js';
-import type { Subject } from './subject.js';
+import { cleanEnvironment, type Subject } from './subject.js';
 
 const GRACE_MS = 20_000;
 

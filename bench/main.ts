@@ -7,14 +7,11 @@ import { cpus, release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { renderChart } from './chart.js';
-import { parseOptions, USAGE } from './options.js';
-import type { BenchOptions } from './options.js';
+import { type BenchOptions, parseOptions, USAGE } from './options.js';
 import { EPOLL_ECHO, NATIVE_SOURCES, ROOT, TLV_LOAD } from './paths.js';
-import { passed } from './report.js';
-import type { Host, SuiteReport } from './report.js';
+import { type Host, passed, type SuiteReport } from './report.js';
 import { stopEverything } from './subject.js';
-import { noteUnmeasured } from './suite.js';
-import type { Suite } from './suite.js';
+import { noteUnmeasured, type Suite } from './suite.js';
 import { SUITES } from './suites/index.js';
 import { formatReport } from './table.js';
 

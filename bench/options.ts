@@ -1,8 +1,8 @@
-// The command line of the benches, parsed and checked; pure.
+// The command line of the benches, parsed and checked. main.ts asks it before anything is built or started.
+// Pure: the names of the suites come in.
 
 import { parseArgs } from 'node:util';
-import { FULL, QUICK, SMOKE } from './effort.js';
-import type { Effort } from './effort.js';
+import { type Effort, FULL, QUICK, SMOKE } from './effort.js';
 
 export interface BenchOptions {
   suites: string[];

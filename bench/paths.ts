@@ -1,4 +1,5 @@
 // Where the benches find what is not compiled with them: the checkout, its launcher, the native build.
+// It looks upward for package.json, so that it works from the sources and from dist/.
 
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,9 +1,8 @@
-// The shape of what a suite reports, which is also the JSON file (CONTRACT.md, "Benchmarks"), and the
-// rules that turn measurements into checks. Field names are the file's own, hence the underscores.
+// The shape of what a suite reports, which is also the file of --json, and the rules that turn measurements
+// into checks. Field names are the file's own, hence the underscores.
 // Pure: suites fill a SuiteReport, table.ts and chart.ts read it.
 
-import { summarize } from './statistics.js';
-import type { Summary } from './statistics.js';
+import { summarize, type Summary } from './statistics.js';
 
 export interface Host {
   cpus: number;

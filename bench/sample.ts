@@ -1,10 +1,8 @@
 // One measured round, and how the rounds of a subject become one line of the report.
 // tlv-load.ts and wrk.ts make samples; suites compare them pair by pair. Pure.
 
-import { mergeHistograms, quantileMicros } from './histogram.js';
-import type { SparseHistogram } from './histogram.js';
-import { round } from './report.js';
-import type { BenchResult, Params } from './report.js';
+import { mergeHistograms, quantileMicros, type SparseHistogram } from './histogram.js';
+import { type BenchResult, type Params, round } from './report.js';
 import { median, summarize } from './statistics.js';
 
 /** What one round of one subject gave; `*PerOp` and latencies are microseconds. */

@@ -1,11 +1,9 @@
 // One server under test: a child process that printed the ready line, its addresses and its resources.
 // Suites start it, keep it up through all rounds of a comparison and stop it; nothing outlives the bench.
 
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { JsonLines } from './json-lines.js';
-import type { JsonEvent } from './json-lines.js';
+import { type JsonEvent, JsonLines } from './json-lines.js';
 
 const READY_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 5_000;
@@ -31,7 +29,7 @@ export class Subject {
     this.#child = child;
     this.#lines = lines;
     this.pid = child.pid ?? 0;
-    this.listen = ready['listen'] as Record<string, string>; // the ready line of CONTRACT.md
+    this.listen = ready['listen'] as Record<string, string>; // as ready-line.ts and peers/ready.ts write it
   }
 
   /** Host and port of one listener. */

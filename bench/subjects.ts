@@ -1,4 +1,5 @@
 // The servers that suites start: ours by transport, and the peers they are held against.
+// Only how each is started is told here; subject.ts starts them.
 
 import { pathToFileURL } from 'node:url';
 import { EPOLL_ECHO, LAUNCHER, peer } from './paths.js';

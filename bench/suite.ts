@@ -2,12 +2,10 @@
 // A new suite is one file in suites/ and one line in suites/index.ts.
 
 import type { Effort } from './effort.js';
-import { judge } from './report.js';
-import type { CheckRule, SuiteReport } from './report.js';
+import { type CheckRule, judge, type SuiteReport } from './report.js';
 import type { Sample } from './sample.js';
 import { pairRatios, roundOrder } from './statistics.js';
-import { startSubject } from './subject.js';
-import type { Subject, SubjectSpec } from './subject.js';
+import { startSubject, type Subject, type SubjectSpec } from './subject.js';
 
 export interface Bench {
   readonly effort: Effort;

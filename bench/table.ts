@@ -1,4 +1,5 @@
-// A suite's report as text: aligned tables for people at a terminal. Pure.
+// A suite's report as text: aligned tables for people at a terminal.
+// main.ts prints it after each suite. Pure.
 
 import type { BenchResult, Check, SuiteReport } from './report.js';
 

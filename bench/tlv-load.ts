@@ -2,19 +2,15 @@
 // The generator waits at a gate before the load and keeps its connections after it, so the server's CPU is
 // read while it rests: what lies between the two readings is exactly the work for the replies counted.
 
-import { spawn } from 'node:child_process';
-import type { ChildProcessByStdio } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import type { SparseHistogram } from './histogram.js';
-import { JsonLines } from './json-lines.js';
-import type { JsonEvent } from './json-lines.js';
+import { type JsonEvent, JsonLines } from './json-lines.js';
 import { TLV_LOAD } from './paths.js';
-import { cpuBetween, cpuSnapshot, residentBytes } from './process-usage.js';
-import type { CpuMicros } from './process-usage.js';
+import { cpuBetween, type CpuMicros, cpuSnapshot, residentBytes } from './process-usage.js';
 import type { Sample } from './sample.js';
-import { cleanEnvironment, pinned } from './subject.js';
-import type { Subject } from './subject.js';
+import { cleanEnvironment, pinned, type Subject } from './subject.js';
 
 const CONNECT_TIMEOUT_MS = 30_000;
 /** Beyond warm-up and duration: the generator's own deadline for a stalled server is shorter. */

@@ -7,8 +7,7 @@ import { JsonLines } from './json-lines.js';
 import { WRK_REPORT } from './paths.js';
 import { cpuBetween, cpuSnapshot, endedChildrenMicros, residentBytes } from './process-usage.js';
 import type { Sample } from './sample.js';
-import { cleanEnvironment, pinned } from './subject.js';
-import type { Subject } from './subject.js';
+import { cleanEnvironment, pinned, type Subject } from './subject.js';
 
 const GRACE_MS = 20_000;
 

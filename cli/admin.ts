@@ -1,4 +1,5 @@
-// Opens the endpoint of --metrics, where there is one; serve.ts and serve-processes.ts say what it shows.
+// Opens the endpoint of --metrics, where there is one, and names the flag in what goes wrong.
+// serve.ts and serve-processes.ts say what it shows.
 
 import { AdminServer, type AdminSources } from '../reactor/index.js';
 import { UsageError } from './flags.js';

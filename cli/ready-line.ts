@@ -1,4 +1,5 @@
 // The one line that says: work is accepted now, and where. Programs read the JSON form, people the other.
+// serve.ts and serve-processes.ts print it, once.
 
 import type { Io } from './main.js';
 import type { ServeOptions } from './serve-options.js';

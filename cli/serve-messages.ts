@@ -1,4 +1,5 @@
 // The messages of the example server, the same over TCP, Unix sockets and UDP.
+// serve-handlers.ts and udp-handlers.ts answer them.
 
 /** Answered with the same id and body. */
 export const ECHO = 1;

@@ -177,7 +177,7 @@ function ownDescriptor(addon: Addon, { fd, inode }: SharedListener): number {
 
 /** The descriptor under a node:net socket; -1 once it is destroyed. */
 export function descriptorOf(socket: net.Socket): number {
-  // Not in Node's typings, but the documented way in for `{ fd }` hand-over has no other source.
+  // Not in Node's typings: there is a public way to adopt a descriptor, and none to ask for one.
   return (socket as net.Socket & { _handle?: { fd: number } | null })._handle?.fd ?? -1;
 }
 

@@ -18,7 +18,7 @@ export interface BackoffOptions {
   jitter?: number;
 }
 
-export const BACKOFF_DEFAULTS: Required<BackoffOptions> = {
+const DEFAULTS: Required<BackoffOptions> = {
   firstMs: 100,
   capMs: 30_000,
   factor: 2,
@@ -41,7 +41,7 @@ export class Backoff {
    */
   constructor(random: () => number, options: BackoffOptions = {}) {
     this.#random = random;
-    this.#options = checked({ ...BACKOFF_DEFAULTS, ...options });
+    this.#options = checked({ ...DEFAULTS, ...options });
     this.#plainMs = this.#options.firstMs;
   }
 

@@ -19,9 +19,9 @@ export interface HttpTimeouts {
 }
 
 export interface HttpBackendOptions extends HttpTimeouts {
-  /** Serve HTTPS with these options of node:tls (see tls-options.ts); not for an application that is an https.Server. */
+  /** Serve HTTPS with these options of node:tls (tls-options.ts); not for an application that is an https.Server. */
   tls?: tls.TlsOptions;
-  /** How often the first two timeouts are checked: they are late by at most this. Default: the application's (Node: 30 s). */
+  /** How often the first two are checked: they are late by at most this. Default: the application's (Node: 30 s). */
   timeoutCheckIntervalMs?: number;
 }
 

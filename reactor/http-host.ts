@@ -81,10 +81,6 @@ export class HttpHost implements Service {
     return new HttpHost(loop, counters, logError, spec, http);
   }
 
-  get connections(): number {
-    return this.#http.connections;
-  }
-
   adopt(source: number | net.Socket, onGone: () => void): void {
     const socket = typeof source === 'number' ? adoptStream(source, null) : source;
     const { values } = this.#counters;

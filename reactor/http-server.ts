@@ -1,7 +1,9 @@
 // An HTTP/1.1 server over node:http on every sub-reactor: what a user constructs.
 // server.ts does what all servers share, http-service.ts serves the connections on each thread.
 
+import { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
+import { isModule } from './handler-module.js';
 import type { HttpApplication } from './http-app.js';
 import type { HttpTimeouts } from './http-backend.js';
 import { HANDSHAKE_TIMEOUT_MS } from './limits.js';
@@ -29,6 +31,18 @@ export class HttpServer extends Server<HttpHandlerModule> {
 
   /** Starts nothing yet. @throws ReactorError REACTOR_OPTION_INVALID */
   constructor(options: HttpServerOptions) {
+    for (const name of [...TIMEOUTS, 'handshakeTimeoutMs'] as const) {
+      const value = options[name] ?? 0;
+      if (!(Number.isFinite(value) && value >= 0)) {
+        throw new ReactorError('REACTOR_OPTION_INVALID', `${name} must be a number from 0 up, not ${value}`);
+      }
+    }
+    if (!isModule(options.handlers) && typeof options.handlers !== 'function') {
+      throw new ReactorError(
+        'REACTOR_OPTION_INVALID',
+        'handlers must be the URL or path of a module, or with threads: 0 a function',
+      );
+    }
     super(options, options.handlers);
     this.#handshakeTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
     this.#timeouts = Object.fromEntries(

@@ -55,7 +55,8 @@ export {
 } from './dispatch.js';
 export type { EventLoop, EventLoopStats, TimerHandle } from './event-loop.js';
 export type { ThreadIndex } from './mesh-seat.js';
-export type { CallOptions, PostOptions, TaskFunction } from './task-queue.js';
+export type { CallOptions, PostOptions } from './task-queue.js';
+export type { TaskFunction } from './task-runner.js';
 export { WorkerPool, type WorkerPoolOptions, type WorkerPoolStats } from './worker-pool.js';
 export type { SubmitOptions } from './pool-job.js';
 export type { JobContext, PoolFunction } from './worker-pool.worker.js';

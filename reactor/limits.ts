@@ -8,7 +8,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
 
-/** Bytes of one frame's body that we accept or send (CONTRACT: 1 MiB). */
+/** Bytes of one frame's body that we accept or send. */
 export const FRAME_BYTES_MAX: number = MIB;
 
 /** Output waiting in one connection above which `send` asks the sender to wait, and reading pauses. */

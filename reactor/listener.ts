@@ -93,7 +93,7 @@ export class Listener {
     if (inline !== null) {
       await inline.addService(this.spec, this.#options.application);
       const bound = await inline.listen(this.#listenOrder(0));
-      if (addon === null) this.address = bound as ListenAddress;
+      if (addon === null) this.address = bound;
       return;
     }
     const up = this.#reactor.threadsUp;

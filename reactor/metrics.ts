@@ -4,7 +4,12 @@
 
 import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { REACTOR_ERROR_CODES } from './errors.js';
-import { COUNTER_COLUMNS, type CounterName, type SharedCounters } from './shared-counters.js';
+import {
+  COUNTER_COLUMNS,
+  type CounterKind,
+  type CounterName,
+  type SharedCounters,
+} from './shared-counters.js';
 
 const PREFIX = 'reactor_net_';
 
@@ -13,12 +18,7 @@ export const METRICS_CONTENT_TYPE: string = Registry.PROMETHEUS_CONTENT_TYPE;
 /** One process's metrics as plain data: it crosses to another process. */
 export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 
-export interface MetricsSource {
-  /** The Prometheus text format, METRICS_CONTENT_TYPE. */
-  render(): Promise<string>;
-}
-
-export class Metrics implements MetricsSource {
+export class Metrics {
   /** For an application's own metrics beside ours. */
   readonly registry: Registry = new Registry();
 
@@ -30,10 +30,12 @@ export class Metrics implements MetricsSource {
     registerProcess(this.registry);
   }
 
+  /** The Prometheus text format, METRICS_CONTENT_TYPE. */
   render(): Promise<string> {
     return this.registry.metrics();
   }
 
+  /** The same as plain data, for `renderSnapshots` in another process. */
   snapshot(): Promise<MetricsSnapshot> {
     return this.registry.getMetricsAsJSON();
   }
@@ -96,7 +98,7 @@ function registerColumn(
   registry: Registry,
   counters: SharedCounters,
   column: CounterName,
-  kind: 'counter' | 'gauge',
+  kind: CounterKind,
 ): void {
   const [name, help] = DESCRIPTIONS[column];
   const options = { name: PREFIX + name, help, labelNames: ['thread'], registers: [registry] };

@@ -11,6 +11,7 @@ import { ReactorError } from './errors.js';
 import { poolBytesMaxDefault, THREADS_MAX } from './limits.js';
 import { NODE_HAS_REUSE_PORT } from './listening-socket.js';
 import type { Logger } from './logger.js';
+import { checkOptionTypes } from './option-types.js';
 
 /** How bytes travel. 'net' is node:net and runs everywhere; 'epoll' is native, Linux with the addon. */
 export type TransportName = 'net' | 'epoll';
@@ -59,6 +60,13 @@ export interface ReactorSettings {
 
 /** `addon` decides how many threads can be served at all. @throws ReactorError REACTOR_OPTION_INVALID */
 export function resolveReactorOptions(options: ReactorOptions, addon: Addon | null): ReactorSettings {
+  checkOptionTypes(options, {
+    pin: 'boolean',
+    poolBytesMax: 'number',
+    pool: 'object',
+    restartBackoff: 'object',
+    logger: 'object',
+  });
   const restartBackoff = { ...RESTART_BACKOFF, ...options.restartBackoff };
   const transport = choice('transport', options.transport ?? 'net', TRANSPORTS);
   if (transport === 'epoll' && addon === null) {

@@ -13,6 +13,7 @@ import {
 } from './limits.js';
 import type { Listener } from './listener.js';
 import type { ListenAddress, ListenTarget } from './listening-socket.js';
+import { checkHandlersOption, checkOptionTypes, type OptionKind } from './option-types.js';
 import type { ReactorOptions } from './reactor-options.js';
 import { Reactor } from './reactor.js';
 import type { ServiceSpec } from './service.js';
@@ -56,6 +57,19 @@ export type CommonSpec = Pick<
 /** A module by URL or path, or, where no thread needs to load it, a value. */
 export type HandlersOption<T> = URL | string | T;
 
+/** The options that nothing below judges by itself. */
+const OPTION_KINDS: { readonly [Name in keyof ServerOptions]?: OptionKind } = {
+  reactor: 'object',
+  host: 'string',
+  path: 'string',
+  ipv6Only: 'boolean',
+  tls: 'object',
+  proxyProtocol: 'boolean',
+};
+/** sun_path of a Unix address, without its ending zero. */
+const PATH_BYTES_MAX = 107;
+const BACKLOG_MAX = 2 ** 31 - 1;
+
 export abstract class Server<T> {
   readonly reactor: Reactor;
   readonly #options: ServerOptions;
@@ -68,6 +82,8 @@ export abstract class Server<T> {
 
   /** Starts nothing yet. @throws ReactorError REACTOR_OPTION_INVALID */
   constructor(options: ServerOptions, handlers: HandlersOption<T>) {
+    checkOptionTypes(options, OPTION_KINDS);
+    checkHandlersOption(handlers);
     this.#options = options;
     this.#handlers = handlers;
     this.#limits = occupancyLimits(options);
@@ -159,6 +175,10 @@ function listenTarget(options: ServerOptions): ListenTarget {
   }
   if (fd !== undefined && !(Number.isInteger(fd) && fd >= 0))
     throw invalid(`fd must be a descriptor, not ${fd}`);
+  if (path !== undefined && (path === '' || Buffer.byteLength(path) > PATH_BYTES_MAX))
+    throw invalid(`path must have 1 to ${PATH_BYTES_MAX} bytes, not ${Buffer.byteLength(path)}`);
+  if (!(Number.isInteger(backlog) && backlog > 0 && backlog <= BACKLOG_MAX))
+    throw invalid(`backlog must be an integer from 1 to ${BACKLOG_MAX}, not ${backlog}`);
   return { host, port: port ?? 0, path, fd, backlog, ipv6Only };
 }
 

@@ -37,7 +37,6 @@ export type ServiceSpec = TcpServiceSpec | HttpServiceSpec;
 
 /** One service on one thread. */
 export interface Service {
-  readonly connections: number;
   /** Brings counters up to date that are not kept up with every event; called when somebody looks. */
   refreshCounters(): void;
   /**

@@ -53,10 +53,6 @@ export class SharedBudget {
     return this.#unitsMax * UNIT_BYTES;
   }
 
-  get threadCount(): number {
-    return this.#threadCount;
-  }
-
   /**
    * Takes `bytes`, rounded up to 4 KiB, for the calling thread; false when that would pass the cap.
    * Two threads that race for the last bytes may both be refused, but never both be served.

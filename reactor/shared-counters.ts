@@ -6,8 +6,6 @@
 
 import { REACTOR_ERROR_CODES, type ReactorErrorCode } from './errors.js';
 
-export type CounterKind = 'counter' | 'gauge';
-
 /** Every column of a row, in memory order, before the block of errors by code. */
 export const COUNTER_COLUMNS = [
   { name: 'connections_opened', kind: 'counter' },
@@ -44,6 +42,8 @@ export const COUNTER_COLUMNS = [
 ] as const;
 
 export type CounterName = (typeof COUNTER_COLUMNS)[number]['name'];
+/** A counter only grows; a gauge says how things stand. */
+export type CounterKind = (typeof COUNTER_COLUMNS)[number]['kind'];
 
 // Positions in `CounterRow.values`, for hot paths: `row.values[FRAMES_RECEIVED] += 1`.
 export const CONNECTIONS_OPENED: number = columnOf('connections_opened');

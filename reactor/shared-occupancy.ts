@@ -81,12 +81,6 @@ export class SharedOccupancy {
     this.#add(thread, address, -1);
   }
 
-  /** A connection on its way was given to another thread. */
-  move(from: number, to: number, address: string | undefined): void {
-    this.#add(from, address, -1);
-    this.#add(to, address, 1);
-  }
-
   /** The thread has died and its connections with it. */
   forget(thread: number): void {
     const start = thread * PLANE_WORDS;

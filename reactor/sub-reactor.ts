@@ -12,7 +12,7 @@ import type { EventLoop } from './event-loop.js';
 import { loadHandlers } from './handler-module.js';
 import { ADOPT_TASK, decodeHandOff } from './hand-off.js';
 import { HttpHost } from './http-host.js';
-import type { ListenTarget } from './listening-socket.js';
+import type { ListenAddress, ListenTarget } from './listening-socket.js';
 import { createReadInto, type ReadInto } from './net-connection.js';
 import { PoolTrimmer } from './pool-trimmer.js';
 import type { TransportName } from './reactor-options.js';
@@ -102,12 +102,6 @@ export class SubReactor {
     this.#transport?.close();
   }
 
-  get connections(): number {
-    let sum = 0;
-    for (const service of this.#services.values()) sum += service.connections;
-    return sum;
-  }
-
   /** Loads the user's code and gets ready to adopt. `application` is given instead when threads is 0. */
   async addService(spec: ServiceSpec, application?: unknown): Promise<void> {
     const loaded = application ?? (await loadHandlers(this.#loop, spec));
@@ -140,7 +134,7 @@ export class SubReactor {
   }
 
   /** Accepts on this thread. @throws ReactorError see Acceptor.start */
-  async listen(order: ListenOrder): Promise<unknown> {
+  async listen(order: ListenOrder): Promise<ListenAddress> {
     const { serviceId, source, limits } = order;
     const service = this.#service(serviceId);
     const acceptor = new Acceptor(this.#loop, this.#context.counters, this.#acceptorSource(source), {

@@ -22,8 +22,6 @@ import { RECORD_NAME_BYTES_MAX, type TaskRecord } from './task-ring.js';
 import { type TaskFunction, TaskRunner } from './task-runner.js';
 import type { TurnBudget } from './turn-budget.js';
 
-export type { TaskFunction } from './task-runner.js';
-
 export interface PostOptions {
   /** Urgent tasks overtake normal ones, up to half of every turn. Default 'normal'. */
   priority?: Lane;
@@ -288,7 +286,8 @@ export class TaskQueue {
 
   #sendTask(slot: number, lane: Lane, task: OutgoingTask, name: string): void {
     const thread = this.#seat.threadOf(slot);
-    switch (this.#send(slot, lane, task)) {
+    const result = this.#send(slot, lane, task);
+    switch (result) {
       case 'sent':
         return;
       case 'full':
@@ -301,6 +300,8 @@ export class TaskQueue {
           'REACTOR_THREAD_LOST',
           `thread ${thread} is not running: ${name} is too large to wait`,
         );
+      default:
+        result satisfies never;
     }
   }
 

@@ -154,18 +154,6 @@ export class TaskRing {
     return record;
   }
 
-  /** Consumer: hands at most `recordsMax` records to `visit`, oldest first; returns how many. */
-  drain(recordsMax: number, visit: (record: TaskRecord) => void): number {
-    let taken = 0;
-    while (taken < recordsMax) {
-      const record = this.take();
-      if (record === null) break;
-      taken += 1;
-      visit(record);
-    }
-    return taken;
-  }
-
   /** Producer: asks to be woken when there is room; try once more after asking. */
   wantSpace(): void {
     Atomics.store(this.#words, SPACE_WANTED_WORD, 1);

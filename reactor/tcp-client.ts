@@ -17,6 +17,7 @@ import type { EventLoop } from './event-loop.js';
 import type { CloseReason, Handlers } from './handlers.js';
 import { HANDSHAKE_TIMEOUT_MS } from './limits.js';
 import { createReadInto, NetConnection, type ReadInto } from './net-connection.js';
+import { checkOptionTypes } from './option-types.js';
 import { RequestSampler } from './request-sample.js';
 import { Router } from './router.js';
 import {
@@ -97,6 +98,14 @@ export class TcpClient implements ConnectionHost {
   constructor(options: TcpClientOptions) {
     this.#options = options;
     const { reconnect = {}, connectTimeoutMs = HANDSHAKE_TIMEOUT_MS, handlers = {} } = options;
+    checkOptionTypes(options, {
+      host: 'string',
+      path: 'string',
+      tls: 'object',
+      connectTimeoutMs: 'number',
+      loop: 'object',
+    });
+    if (reconnect !== false) checkOptionTypes({ reconnect }, { reconnect: 'object' });
     checkTarget(options);
     this.codec = createCodec(options.codec ?? { kind: 'tlv' });
     this.limits = resolveConnectionLimits({

@@ -76,10 +76,6 @@ export class TcpService implements Service, ConnectionHost {
         : new TlsHandshaker(toTlsServerOptions(spec.tls), spec.limits.handshakeTimeoutMs);
   }
 
-  get connections(): number {
-    return this.#gone.size;
-  }
-
   adopt(source: number | net.Socket, onGone: () => void): void {
     const { isUnix, proxyProtocol } = this.#spec;
     if (this.#handshaker === null && this.#transport !== null && typeof source === 'number') {

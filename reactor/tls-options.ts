@@ -57,7 +57,8 @@ export function toTlsServerOptions(options: TlsServerOptions): tls.TlsOptions {
 }
 
 /**
- * @throws ReactorError REACTOR_OPTION_INVALID: a file cannot be read, is not PEM, or a certificate comes without its key.
+ * @throws ReactorError REACTOR_OPTION_INVALID: a file cannot be read, is not PEM, or a certificate comes without
+ *   its key.
  */
 export function toTlsClientOptions(options: TlsClientOptions): tls.ConnectionOptions {
   const identity = identityOf(options);

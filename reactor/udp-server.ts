@@ -21,6 +21,7 @@ import {
   THREAD_START_TIMEOUT_MS,
 } from './limits.js';
 import type { Logger } from './logger.js';
+import { checkHandlersOption, checkOptionTypes } from './option-types.js';
 import { SharedBudget } from './shared-budget.js';
 import { ThreadMesh } from './thread-mesh.js';
 import type { UdpHandlerModule, UdpHandlers } from './udp-handlers.js';
@@ -68,10 +69,20 @@ export class UdpServer {
   #spec: UdpSpec | null = null;
   #inline: UdpService | null = null;
   #address: UdpAddress | null = null;
+  #starting: Promise<UdpAddress> | null = null;
+  #isOpen = false;
   #closing: Promise<{ drained: boolean }> | null = null;
 
   /** Starts nothing yet. @throws ReactorError REACTOR_OPTION_INVALID, REACTOR_ADDON_MISSING */
   constructor(options: UdpServerOptions) {
+    checkOptionTypes(options, {
+      host: 'string',
+      fd: 'number',
+      ipv6Only: 'boolean',
+      restartBackoff: 'object',
+      logger: 'object',
+    });
+    checkHandlersOption(options.handlers);
     this.#options = options;
     this.#threads = threadCount(options);
     this.#mesh = ThreadMesh.create({ threads: this.#threads });
@@ -104,18 +115,17 @@ export class UdpServer {
    * @throws ReactorError REACTOR_PORT_IN_USE, REACTOR_LISTEN_FAILED, REACTOR_HANDLERS_INVALID, REACTOR_CLOSED
    */
   async listen(): Promise<UdpAddress> {
-    if (this.#spec !== null || this.#closing !== null) {
+    if (this.#starting !== null || this.#closing !== null) {
       throw new ReactorError('REACTOR_CLOSED', 'the UDP server listens already or is closed');
     }
     this.#loop.ref(); // a server whose thread is being restarted is still a server
+    this.#starting = this.#start();
     try {
-      this.#spec = await this.#resolveSpec();
-      this.#address = this.#threads === 0 ? await this.#openInline(this.#spec) : await this.#startThread(0);
-      this.#spec = { ...this.#spec, port: this.#address.port };
-      for (let thread = 1; thread < this.#threads; thread += 1) await this.#startThread(thread);
-      return this.#address;
+      return await this.#starting;
     } catch (error) {
+      const wasClosed = this.#closing !== null;
       await this.close({ drainTimeoutMs: 0 });
+      if (wasClosed) throw new ReactorError('REACTOR_CLOSED', 'the UDP server was closed while it started');
       throw error;
     }
   }
@@ -146,6 +156,24 @@ export class UdpServer {
   close(options: { drainTimeoutMs?: number } = {}): Promise<{ drained: boolean }> {
     this.#closing ??= this.#close(options.drainTimeoutMs ?? DRAIN_TIMEOUT_MS);
     return this.#closing;
+  }
+
+  async #start(): Promise<UdpAddress> {
+    this.#spec = await this.#resolveSpec();
+    this.#checkOpen();
+    this.#address = this.#threads === 0 ? await this.#openInline(this.#spec) : await this.#startThread(0);
+    this.#checkOpen();
+    this.#spec = { ...this.#spec, port: this.#address.port };
+    for (let thread = 1; thread < this.#threads; thread += 1) {
+      await this.#startThread(thread);
+      this.#checkOpen();
+    }
+    this.#isOpen = true;
+    return this.#address;
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== null) throw new ReactorError('REACTOR_CLOSED', 'the UDP server is closed');
   }
 
   async #resolveSpec(): Promise<UdpSpec> {
@@ -231,6 +259,9 @@ export class UdpServer {
   }
 
   async #close(drainTimeoutMs: number): Promise<{ drained: boolean }> {
+    // What is still starting serves nobody: its threads end at once, and with them the wait for them.
+    if (!this.#isOpen) await Promise.all(this.#slots.map(({ worker }) => worker?.terminate()));
+    await this.#starting?.catch(() => {}); // listen() tells its caller
     const drained = await Promise.all([
       this.#inline?.close(drainTimeoutMs) ?? true,
       ...this.#alive().map((thread) =>

@@ -346,7 +346,7 @@ function frameOf(msgId: number, body: Uint8Array | string): Buffer {
 }
 
 function copyOf(body: Uint8Array | string): Buffer {
-  return typeof body === 'string' ? Buffer.from(body) : Buffer.from(body);
+  return typeof body === 'string' ? Buffer.from(body) : Buffer.from(body); // one overload each
 }
 
 function failure(code: ReactorErrorCode, what: string, cause: Error): ReactorError {

@@ -1,4 +1,5 @@
 // The baseline our HTTP numbers are held against: `hello world` on plain `node:http`, keep-alive.
+// node-cluster-http.ts runs it in several processes.
 
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -2,8 +2,7 @@
 // It does the same framing as our server and writes the complete frames of a chunk back at once.
 // Frames are echoed unchanged, so they go back from where they were read. At most 40 lines, on purpose.
 
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { serveUntilSignalled } from './ready.js';
 
 const HEADER_BYTES = 8;

@@ -1,4 +1,5 @@
-// What the Node peers share: the ready line of CONTRACT.md, and an end on SIGTERM.
+// What the Node peers share: the ready line, the same as that of `reactor-net serve`, and an end on SIGTERM.
+// subject.ts reads the line and sends the signal.
 
 import type { Server } from 'node:net';
 

@@ -3,11 +3,9 @@
 
 import { autocannonReport } from '../autocannon.js';
 import type { CheckRule } from '../report.js';
-import { toResult } from '../sample.js';
-import type { Sample } from '../sample.js';
+import { type Sample, toResult } from '../sample.js';
 import { NODE_HTTP, nodePeer, reactorNet } from '../subjects.js';
-import { checkRatio, interleave, noteMissing, startSubjects } from '../suite.js';
-import type { Bench, Suite } from '../suite.js';
+import { type Bench, checkRatio, interleave, noteMissing, startSubjects, type Suite } from '../suite.js';
 import type { SubjectSpec } from '../subject.js';
 import { measureHttp, wrkMissingReason } from '../wrk.js';
 

@@ -3,12 +3,10 @@
 // The connections live in the generator's process; heaps are read after a forced collection.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { judge } from '../report.js';
-import type { CheckRule } from '../report.js';
+import { type CheckRule, judge } from '../report.js';
 import { descriptorCount, residentBytes } from '../process-usage.js';
 import { NODE_NET, reactorNet, withMemoryAgent } from '../subjects.js';
-import { startSubjects } from '../suite.js';
-import type { Bench } from '../suite.js';
+import { type Bench, startSubjects } from '../suite.js';
 import type { Subject } from '../subject.js';
 import { holdIdle } from '../tlv-load.js';
 

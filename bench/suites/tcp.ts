@@ -3,12 +3,10 @@
 
 import type { CheckRule } from '../report.js';
 import { toResult } from '../sample.js';
-import { checkRatio, interleave, startSubjects } from '../suite.js';
-import type { Bench, Rounds, Suite } from '../suite.js';
+import { type Bench, checkRatio, interleave, type Rounds, startSubjects, type Suite } from '../suite.js';
 import { C_EPOLL, NODE_NET, TRANSPORTS, reactorNet } from '../subjects.js';
 import type { Subject } from '../subject.js';
-import { measureTlv } from '../tlv-load.js';
-import type { TlvLoad } from '../tlv-load.js';
+import { measureTlv, type TlvLoad } from '../tlv-load.js';
 import { IDLE_RULES, runIdle } from './tcp-idle.js';
 
 const CPU_VS_NODE_NET: CheckRule = {

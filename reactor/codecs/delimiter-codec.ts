@@ -142,7 +142,7 @@ function checkedDelimiter(value: unknown): Buffer {
   if (typeof value !== 'string' && !(value instanceof Uint8Array)) {
     throw optionInvalid('codec option delimiter must be a string or a Uint8Array');
   }
-  const delimiter = typeof value === 'string' ? Buffer.from(value) : Buffer.from(value);
+  const delimiter = typeof value === 'string' ? Buffer.from(value) : Buffer.from(value); // one overload each
   checkedInteger('delimiter (its bytes)', delimiter.length, 1, DELIMITER_BYTES_LIMIT);
   return delimiter;
 }

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { judge, passed } from '../../bench/report.js';
-import type { CheckRule, SuiteReport } from '../../bench/report.js';
-import { toResult } from '../../bench/sample.js';
-import type { Sample } from '../../bench/sample.js';
+import { type CheckRule, judge, passed, type SuiteReport } from '../../bench/report.js';
+import { type Sample, toResult } from '../../bench/sample.js';
 import { checkRatio, noteUnmeasured } from '../../bench/suite.js';
 import { formatReport, formatTable } from '../../bench/table.js';
 

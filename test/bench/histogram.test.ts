@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { mergeHistograms, quantileMicros, slotValue } from '../../bench/histogram.js';
-import type { SparseHistogram } from '../../bench/histogram.js';
+import { mergeHistograms, quantileMicros, slotValue, type SparseHistogram } from '../../bench/histogram.js';
 
 const SUB_BITS = 7;
 

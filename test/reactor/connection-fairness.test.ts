@@ -56,7 +56,7 @@ forEachTransport((transport) => {
       };
       const watched = await serve(t, transport, handlers, secured ? TLS : {});
       const quiet = await connect(t, watched, secured);
-      const flood = startFlood(watched.port, secured);
+      const exited = once(startFlood(watched.port, secured), 'exit');
       await until(() => floodFrames > 0);
       quiet.send(QUIET);
       let before = floodFrames;
@@ -68,7 +68,7 @@ forEachTransport((transport) => {
       });
       assert(mostPerTurn <= FRAMES_PER_TURN_MAX, `${mostPerTurn} frames in one turn`);
       assert(floodBefore.length > 1 && floodBefore[0]! < FRAMES, 'answers came while the flood went on');
-      await once(flood, 'exit');
+      await exited;
     });
   }
 

@@ -11,7 +11,8 @@ import { TIMER_TICK_MS } from '../../reactor/limits.js';
 import { LoopTimers, systemClock } from '../../reactor/loop-timers.js';
 import { ThreadMesh } from '../../reactor/thread-mesh.js';
 import { TimerNode } from '../../reactor/timer-wheel.js';
-import { testPool, until } from '../support/loop-threads.js';
+import { testPool } from '../support/loop-threads.js';
+import { until } from '../support/until.js';
 
 function loopFor(context: TestContext, options: EventLoopOptions = {}): EventLoop {
   const mesh = ThreadMesh.create();

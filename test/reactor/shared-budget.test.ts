@@ -67,8 +67,9 @@ test('threads that race for the last bytes are never both served', { timeout: 60
   );
   const results = await Promise.all(
     workers.map(async (worker) => {
+      const exited = once(worker, 'exit'); // before the message: both may come in one turn
       const [result] = (await once(worker, 'message')) as [{ served: number; holdersMax: number }];
-      await once(worker, 'exit');
+      await exited;
       return result;
     }),
   );

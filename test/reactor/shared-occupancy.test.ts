@@ -64,10 +64,11 @@ test('a dead thread is forgotten with its addresses, the others stay', () => {
   assert.deepEqual([occupancy.open(), occupancy.openFrom('10.0.0.1')], [1, 1]);
 });
 
-test('a connection that moves counts for the other thread', () => {
+test('a connection that left one thread for another counts for the other', () => {
   const occupancy = SharedOccupancy.create(2);
   occupancy.admit(0, '::1', FREE);
-  occupancy.move(0, 1, '::1');
+  occupancy.leave(0, '::1');
+  occupancy.admit(1, '::1', FREE);
   assert.deepEqual([occupancy.openOn(0), occupancy.openOn(1), occupancy.openFrom('::1')], [0, 1, 1]);
 });
 

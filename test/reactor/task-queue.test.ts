@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { ReactorError } from '../../reactor/errors.js';
 import type { ThreadMeshOptions } from '../../reactor/thread-mesh.js';
-import { LoopThreads, until, wakeKinds } from '../support/loop-threads.js';
+import { LoopThreads, wakeKinds } from '../support/loop-threads.js';
+import { until } from '../support/until.js';
 
 const OPTIONS = { timeout: 60_000 };
 

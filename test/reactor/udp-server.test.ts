@@ -146,6 +146,17 @@ test('bad options and bad modules are refused with a code', async () => {
   }
 });
 
+for (const threads of [0, 1, 2]) {
+  test(`a server closed while it starts leaves nothing, threads ${threads}`, needsAddon, async () => {
+    const server = new UdpServer({ host: '127.0.0.1', handlers: MODULE, threads });
+    const listening = assert.rejects(server.listen(), { code: 'REACTOR_CLOSED' });
+    await assert.rejects(server.listen(), { code: 'REACTOR_CLOSED' }, 'it is starting already');
+    assert.deepEqual(await server.close(), { drained: true });
+    await listening;
+    assert.deepEqual(await server.close(), { drained: true });
+  });
+}
+
 test('a closed server refuses to listen and its port is free again', async (t) => {
   const server = await serve(t);
   const { port } = server.address;

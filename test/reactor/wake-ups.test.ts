@@ -6,7 +6,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ReactorError } from '../../reactor/errors.js';
 import type { EventLoopStats } from '../../reactor/event-loop.js';
 import { ThreadMesh } from '../../reactor/thread-mesh.js';
-import { LoopThreads, until, wakeKinds } from '../support/loop-threads.js';
+import { LoopThreads, wakeKinds } from '../support/loop-threads.js';
+import { until } from '../support/until.js';
 
 const POSTS = 1_000_000;
 const IDLE_MS = 500;

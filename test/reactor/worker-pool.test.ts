@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { WorkerPool, type WorkerPoolOptions } from '../../reactor/index.js';
-import { LoopThreads, until } from '../support/loop-threads.js';
+import { LoopThreads } from '../support/loop-threads.js';
+import { until } from '../support/until.js';
 
 const OPTIONS = { timeout: 30_000 };
 const FUNCTIONS = new URL('./fixtures/pool-functions.js', import.meta.url);

@@ -2,7 +2,6 @@
 // What the workers can do is in loop-peer.worker.ts.
 import { once } from 'node:events';
 import type { TestContext } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { loadAddon } from '../../addon/index.js';
 import { BufferPool } from '../../reactor/buffer-pool.js';
@@ -11,6 +10,7 @@ import { EventLoop, type EventLoopOptions } from '../../reactor/event-loop.js';
 import { systemClock } from '../../reactor/loop-timers.js';
 import { SharedBudget } from '../../reactor/shared-budget.js';
 import { ThreadMesh, type ThreadMeshOptions } from '../../reactor/thread-mesh.js';
+import { until } from './until.js';
 
 const MIB = 1024 * 1024;
 const LOG_MAX = 20_000;
@@ -97,15 +97,5 @@ export class LoopThreads {
     await Promise.all(this.#workers.map((_, thread) => this.kill(thread)));
     this.loop.close();
     this.mesh.close();
-  }
-}
-
-/** Turns of this thread's loop until `condition` holds; fails after `timeoutMs`. */
-export async function until(condition: () => boolean, timeoutMs: number = 20_000): Promise<void> {
-  const endMs = systemClock.nowMs() + timeoutMs;
-  while (!condition()) {
-    if (systemClock.nowMs() > endMs)
-      throw new Error(`not so within ${timeoutMs} ms: ${condition.toString()}`);
-    await nextTurn();
   }
 }
