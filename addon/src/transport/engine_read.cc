@@ -59,7 +59,7 @@ void Engine::Read(uint32_t number, Slot& slot, uint32_t events) {
     const size_t records = events_.room();
     const size_t slab_room = memory_.receive_bytes - begin - held;
     if (records <= kRecordsPerReadMax || slab_room == 0) break;
-    const size_t room = std::min({kReceiveBytesMax, slab_room, (records - kRecordsPerReadMax) * framing.frame_bytes_min});
+    const size_t room = std::min({kReceiveBytesMax, slab_room, framing.BytesFor(records - kRecordsPerReadMax)});
     if (room < kReceiveBytesMin && !first) break;
     first = false;
     uint8_t* target = memory_.receive + begin + held;
