@@ -61,7 +61,7 @@ void Engine::Read(uint32_t number, Slot& slot, uint32_t events) {
     if (records <= kRecordsPerReadMax || slab_room == 0) break;
     const size_t budget = kTurnBytesMax - slot.turn_bytes;
     const size_t room =
-        std::min({kReceiveBytesMax, budget, slab_room, (records - kRecordsPerReadMax) * framing.frame_bytes_min});
+        std::min({kReceiveBytesMax, budget, slab_room, framing.BytesFor(records - kRecordsPerReadMax)});
     if (room < kReceiveBytesMin && !first) break;
     first = false;
     uint8_t* target = memory_.receive + begin + held;

@@ -35,13 +35,16 @@ struct Framing {
   int32_t length_adjustment = 0;  // added to the length to get the bytes that follow it
   uint32_t strip_bytes = 0;       // bytes at the frame's start that are not part of the body
   uint32_t frame_bytes_max = 0;   // bytes one body may have
-  uint32_t frame_bytes_min = 1;   // a frame has its length, its message id, and the bytes to strip
+  uint32_t frame_bytes_min = 0;   // a frame has its length, its message id, and the bytes to strip
 
   static Framing Raw() { return {}; }
   static Framing Tlv(uint32_t frame_bytes_max);
   /** The fields are within the limits above; `length.bytes` is 1, 2, 3, 4 or 8 and `msg_id.bytes` 0, 1, 2 or 4. */
   static Framing LengthField(HeaderField length, HeaderField msg_id, int32_t adjustment, uint32_t strip_bytes,
                              uint32_t frame_bytes_max);
+
+  /** Received bytes that surely need no more than `records` events. */
+  size_t BytesFor(size_t records) const { return kind == Kind::kRaw ? SIZE_MAX : records * frame_bytes_min; }
 };
 
 /** What the first bytes of a frame say. */

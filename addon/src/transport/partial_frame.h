@@ -18,6 +18,7 @@ class PartialFrame {
   uint32_t count() const { return count_; }
   /** Bytes, these included, without which nothing can be delivered. */
   uint32_t needed() const { return needed_; }
+  uint32_t capacity() const { return capacity_; }
 
   /** False when there is no memory. `bytes` lies elsewhere. */
   bool Append(const uint8_t* bytes, size_t count);
