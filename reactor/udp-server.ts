@@ -260,8 +260,8 @@ export class UdpServer {
 
   async #close(drainTimeoutMs: number): Promise<{ drained: boolean }> {
     // What is still starting serves nobody: its threads end at once, and with them the wait for them.
-    if (!this.#isOpen) await Promise.all(this.#slots.map(({ worker }) => worker?.terminate()));
-    await this.#starting?.catch(() => {}); // listen() tells its caller
+    if (!this.#isOpen) for (const { worker } of this.#slots) void worker?.terminate();
+    await Promise.allSettled([this.#starting]); // listen() tells its caller
     const drained = await Promise.all([
       this.#inline?.close(drainTimeoutMs) ?? true,
       ...this.#alive().map((thread) =>
