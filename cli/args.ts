@@ -30,6 +30,7 @@ export async function parseArgs(args: readonly string[], context: ArgsContext): 
   const { parsed, text } = await runYargs(args, context);
   if (text !== '') return { kind: 'print', text };
   refuseOddSwitches(args, SERVE_FLAGS);
+  if (args.includes('--')) throw new UsageError('"--" is not expected here: every value follows its flag');
   const options = resolveFlags(SERVE_FLAGS, {
     commandLine: commandLineTexts(parsed, SERVE_FLAGS),
     environment: context.environment,
@@ -42,10 +43,23 @@ export async function parseArgs(args: readonly string[], context: ArgsContext): 
 
 type Parsed = Readonly<Record<string, unknown>>;
 
+/** What yargs calls to complete a word; `usual` is its own way. */
+type CompleteWord = (
+  current: string,
+  parsed: unknown,
+  usual: () => void,
+  done: (words: string[]) => void,
+) => void;
+
 async function runYargs(
   args: readonly string[],
   { version, columns }: ArgsContext,
 ): Promise<{ parsed: Parsed; text: string }> {
+  const completeWord: CompleteWord = (_current, _parsed, usual, done) => {
+    const choices = choicesOf(args.at(-2), SERVE_FLAGS);
+    if (choices === null) usual();
+    else done([...choices]);
+  };
   const parser = yargs()
     .scriptName('reactor-net')
     .usage('$0 <area> <verb>: an event-loop server over worker threads')
@@ -55,7 +69,7 @@ async function runYargs(
       declareFlags(command, SERVE_FLAGS),
     )
     .command('bench', 'measure it; bench --help lists the suites')
-    .completion('completion', 'print a completion script for bash or zsh')
+    .completion('completion', 'print a completion script for bash or zsh', completeWord)
     .demandCommand(1, 'name an area: serve, bench or completion')
     .strict()
     .strictCommands()
@@ -86,7 +100,8 @@ function explain(message: string, args: readonly string[]): string {
   );
   if (!isFlag) return `"${name}" is not expected here: every value follows its flag`;
   const known = Object.values(SERVE_FLAGS).map(({ flag }) => flag);
-  return `--${name}: no such flag; did you mean --${nearest(name, known)}? --help lists them`;
+  const given = args.includes(`-${name}`) ? `-${name}` : `--${name}`;
+  return `${given}: no such flag; did you mean --${nearest(name, known)}? --help lists them`;
 }
 
 function declareFlags<Options>(command: Argv, table: FlagTable<Options>): Argv {
@@ -117,6 +132,12 @@ function commandLineTexts<Options>(parsed: Parsed, table: FlagTable<Options>): F
     if (typeof value === 'string' || typeof value === 'boolean') texts.set(flag, String(value));
   }
   return texts;
+}
+
+/** What may follow this word of the command line, where it is a flag with few values. */
+function choicesOf<Options>(word: string | undefined, table: FlagTable<Options>): readonly string[] | null {
+  const flags = Object.values<Flag<unknown>>(table);
+  return flags.find(({ flag, choices }) => choices !== undefined && word === `--${flag}`)?.choices ?? null;
 }
 
 /** yargs reads `--json=maybe` as false; here it is a mistake. */
@@ -167,7 +188,7 @@ function fileTexts<Options>(parsed: Parsed, table: FlagTable<Options>, context: 
 function readYamlObject(path: string, context: ArgsContext): object {
   let document: unknown;
   try {
-    document = parseYaml(context.readFile(path));
+    document = parseYaml(context.readFile(path), { logLevel: 'error' }); // what it only warns about is no flag anyway;
   } catch (error) {
     const [reason] = (error instanceof Error ? error.message : String(error)).split('\n', 1);
     throw new UsageError(`--config: ${path} should be a readable YAML file: ${reason}`);

@@ -24,6 +24,8 @@ export function runCommandLine(args: readonly string[]): Promise<number> {
 }
 
 export async function main(args: readonly string[], io: Io): Promise<number> {
+  // Whoever read our output may be gone: no reason for a server to go as well.
+  io.stdout.on('error', () => {});
   try {
     const command = await parseArgs(args, {
       environment: io.environment,

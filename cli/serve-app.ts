@@ -148,7 +148,8 @@ export async function named(
 
 export function explained(flag: string, error: unknown): Error {
   const message = error instanceof Error ? error.message : String(error);
-  const advice = isInUse(error) ? '; choose another address, or port 0 for a free one' : '';
+  const right = flag === '--unix' ? 'another path' : 'another address, or port 0 for a free one';
+  const advice = isInUse(error) ? `; choose ${right}` : '';
   return new Error(`${flag}: ${message}${advice}`, { cause: error });
 }
 

@@ -18,8 +18,6 @@ export async function serve(options: ServeOptions, io: Io): Promise<number> {
   const { logLevel: level, processIndex } = options;
   const isSupervised = processIndex !== null;
   const shutdown = new Shutdown({ isSupervised });
-  // Whoever read our output may be gone: no reason for the server to go as well.
-  io.stdout.on('error', () => {});
   try {
     const logger = await createLogger(
       isSupervised ? { level, fields: { process: processIndex } } : { level },

@@ -2,13 +2,14 @@
 // router.ts and udp-handlers.ts call it where their router is made; after it the types hold.
 
 import { ReactorError } from './errors.js';
+import { kindOf } from './option-types.js';
 
 const MSG_ID_MAX = 0xffff_ffff;
 
 /** @throws ReactorError REACTOR_HANDLERS_INVALID naming the member that is wrong. */
 export function checkHandlerShape(handlers: unknown, hooks: readonly string[]): void {
   if (typeof handlers !== 'object' || handlers === null) {
-    throw invalid(`the handler module must return an object of handlers, not ${describe(handlers)}`);
+    throw invalid(`the handler module must return an object of handlers, not ${kindOf(handlers)}`);
   }
   const members = handlers as Readonly<Record<string, unknown>>; // whatever it is, it is an object
   checkOnFrame(members['onFrame']);
@@ -21,7 +22,7 @@ export function checkHandlerShape(handlers: unknown, hooks: readonly string[]): 
 function checkOnFrame(onFrame: unknown): void {
   if (onFrame === undefined || typeof onFrame === 'function') return;
   if (typeof onFrame !== 'object' || onFrame === null) {
-    throw invalid(`onFrame must be a function or an object by msgId, not ${describe(onFrame)}`);
+    throw invalid(`onFrame must be a function or an object by msgId, not ${kindOf(onFrame)}`);
   }
   for (const [key, handler] of Object.entries(onFrame)) {
     const msgId = Number(key);
@@ -35,8 +36,4 @@ function checkOnFrame(onFrame: unknown): void {
 
 function invalid(message: string): ReactorError {
   return new ReactorError('REACTOR_HANDLERS_INVALID', message);
-}
-
-function describe(value: unknown): string {
-  return value === null ? 'null' : typeof value;
 }

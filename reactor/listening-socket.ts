@@ -217,7 +217,9 @@ async function socketFileAt(path: string): Promise<SocketFile | null> {
 async function removeStaleSocket(path: string): Promise<void> {
   if (path.startsWith('\0')) return;
   const stat = await fs.lstat(path).catch(() => null);
-  if (stat === null || !stat.isSocket()) return;
+  if (stat === null) return;
+  if (!stat.isSocket())
+    throw new ReactorError('REACTOR_PORT_IN_USE', `${path} is in use: a file that is no socket`);
   const probe = net.connect({ path });
   const isAlive = await new Promise<boolean>((resolve) => {
     probe.once('connect', () => resolve(true));

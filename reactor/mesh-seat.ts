@@ -30,10 +30,10 @@ export interface MeshSeatData {
   readonly links: readonly LinkData[];
 }
 
-/** A port to the incarnation `generation` of the thread in `slot`. */
+/** A port to one incarnation of the thread in `slot`. */
 export interface LinkData {
   readonly slot: number;
-  readonly generation: number;
+  readonly incarnation: number;
   readonly port: MessagePort;
 }
 
@@ -41,7 +41,7 @@ export interface LinkData {
 export interface MeshSeatListener {
   /** Another thread pushed something while this one slept. */
   onWake(): void;
-  /** A peer was lost or has restarted; compare `generationOf` with what was remembered. */
+  /** A peer was lost or has restarted; compare `incarnationOf` with what was remembered. */
   onPeersChanged(): void;
 }
 
@@ -57,7 +57,7 @@ export class MeshSeat {
   readonly slot: number;
   readonly slotCount: number;
   /** Which incarnation of its thread this is. */
-  readonly generation: number;
+  readonly incarnation: number;
   /** Rings this thread pushes to, by consumer slot. */
   readonly outgoing: readonly Readonly<Record<Lane, TaskRing>>[];
   /** Rings this thread takes from, by producer slot. */
@@ -79,8 +79,8 @@ export class MeshSeat {
     const slots = Array.from({ length: slotCount }, (_, index) => index);
     this.outgoing = slots.map((consumer) => ringsOf(shared, slot, consumer));
     this.incoming = slots.map((producer) => ringsOf(shared, producer, slot));
-    this.generation = this.#ownGeneration();
-    this.#links = slots.map((peer) => new PeerLink(peer === slot ? this.generation : null));
+    this.incarnation = this.#ownIncarnation();
+    this.#links = slots.map((peer) => new PeerLink(peer === slot ? this.incarnation : null));
     this.#waker =
       shared.eventFds === null ? new LinkWaker(this.#links) : new EventFdWaker(shared.eventFds, slot);
     this.#seenEpoch = Atomics.load(this.#words, EPOCH_WORD);
@@ -132,7 +132,7 @@ export class MeshSeat {
   }
 
   /** Number of the incarnation that lives in `slot`, modulo 65536, or null while none does. */
-  generationOf(slot: number): number | null {
+  incarnationOf(slot: number): number | null {
     const state = Atomics.load(this.#words, stateWord(slot));
     return state % 2 === 1 ? state & 0xffff : null;
   }
@@ -158,11 +158,11 @@ export class MeshSeat {
 
   /** Whether a payload can be sent beside the ring to the incarnation that lives in `slot`. */
   isLinkedTo(slot: number): boolean {
-    const generation = this.generationOf(slot);
-    if (generation === null) return false;
+    const incarnation = this.incarnationOf(slot);
+    if (incarnation === null) return false;
     const link = this.#links[slot]!;
-    if (link.generation !== generation && this.#control !== null) this.#receiveControl(this.#control);
-    return link.generation === generation;
+    if (link.incarnation !== incarnation && this.#control !== null) this.#receiveControl(this.#control);
+    return link.incarnation === incarnation;
   }
 
   /** Sends a payload that a record of `lane` will announce; ask `isLinkedTo` first. */
@@ -201,14 +201,14 @@ export class MeshSeat {
     this.#control?.close();
   }
 
-  /** @internal The generation that the next `markUp` gives. */
-  nextGeneration(slot: number): number {
+  /** @internal The incarnation that the next `markUp` gives. */
+  nextIncarnation(slot: number): number {
     return (Atomics.load(this.#words, stateWord(slot)) + 1) & 0xffff;
   }
 
   /** @internal ThreadMesh, main thread: a thread starts, and the links to it have been sent. */
   markUp(slot: number): void {
-    assert(this.generationOf(slot) === null, 'a thread is connected again only after it was lost');
+    assert(this.incarnationOf(slot) === null, 'a thread is connected again only after it was lost');
     Atomics.add(this.#words, stateWord(slot), 1);
   }
 
@@ -219,7 +219,7 @@ export class MeshSeat {
     Atomics.add(this.#words, EPOCH_WORD, 1);
     for (let peer = 0; peer < this.slotCount; peer += 1) {
       // Even those not armed: the lost thread may have ended between disarming a sleeper and rousing it.
-      if (peer !== this.slot && this.generationOf(peer) !== null) this.#waker.wake(peer);
+      if (peer !== this.slot && this.incarnationOf(peer) !== null) this.#waker.wake(peer);
     }
     this.checkPeers();
     this.#listener?.onWake();
@@ -227,13 +227,13 @@ export class MeshSeat {
 
   /** @internal */
   setLink(link: LinkData): void {
-    this.#links[link.slot]!.replacePort(link.port, link.generation);
+    this.#links[link.slot]!.replacePort(link.port, link.incarnation);
   }
 
-  #ownGeneration(): number {
-    const generation = this.generationOf(this.slot);
-    assert(generation !== null, 'a seat is taken by a thread that is connected');
-    return generation;
+  #ownIncarnation(): number {
+    const incarnation = this.incarnationOf(this.slot);
+    assert(incarnation !== null, 'a seat is taken by a thread that is connected');
+    return incarnation;
   }
 
   #peerRestarted(link: LinkData): void {

@@ -11,11 +11,12 @@ export function checkOptionTypes<Options extends object>(
   options: Options,
   kinds: { readonly [Name in keyof Options]?: OptionKind },
 ): void {
-  for (const [name, kind] of Object.entries(kinds)) {
+  const listed = kinds as Readonly<Record<string, OptionKind>>; // a name that is not listed is not there
+  for (const [name, kind] of Object.entries(listed)) {
     const value: unknown = options[name as keyof Options];
     if (value === undefined || (typeof value === kind && value !== null)) continue;
     const article = kind === 'object' ? 'an' : 'a';
-    throw invalid(`${name} must be ${article} ${kind}, not ${value === null ? 'null' : typeof value}`);
+    throw invalid(`${name} must be ${article} ${kind}, not ${kindOf(value)}`);
   }
 }
 
@@ -24,9 +25,12 @@ export function checkHandlersOption(handlers: unknown): void {
   if (handlers === '') throw invalid('handlers must be the URL or path of a module, not empty');
   if (isModule(handlers) || typeof handlers === 'function') return;
   if (typeof handlers === 'object' && handlers !== null) return;
-  throw invalid(
-    `handlers must be the URL or path of a module, not ${handlers === null ? 'null' : typeof handlers}`,
-  );
+  throw invalid(`handlers must be the URL or path of a module, not ${kindOf(handlers)}`);
+}
+
+/** What was given instead, for messages. */
+export function kindOf(value: unknown): string {
+  return value === null ? 'null' : typeof value;
 }
 
 function invalid(message: string): ReactorError {

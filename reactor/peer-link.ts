@@ -15,30 +15,30 @@ export class PeerLink {
   readonly #isSelf: boolean;
   readonly #arrived: Record<Lane, Map<number, Uint8Array>> = { urgent: new Map(), normal: new Map() };
   #port: MessagePort | null = null;
-  #generation: number | null;
+  #incarnation: number | null;
   #onWake: (() => void) | null = null;
   #isRef: boolean = false;
 
-  /** A link to the own thread needs no port: give it the own generation. Others have none yet: null. */
-  constructor(selfGeneration: number | null) {
-    this.#isSelf = selfGeneration !== null;
-    this.#generation = selfGeneration;
+  /** A link to the own thread needs no port: give it the own incarnation. Others have none yet: null. */
+  constructor(selfIncarnation: number | null) {
+    this.#isSelf = selfIncarnation !== null;
+    this.#incarnation = selfIncarnation;
   }
 
   /** The incarnation of the peer that reads the other end, null for none. */
-  get generation(): number | null {
-    return this.#generation;
+  get incarnation(): number | null {
+    return this.#incarnation;
   }
 
   /** Goes over to the peer's next incarnation, or to none; what the last one sent stays takable. */
-  replacePort(port: MessagePort | null, generation: number | null): void {
+  replacePort(port: MessagePort | null, incarnation: number | null): void {
     assert(!this.#isSelf);
     if (this.#port !== null) {
       this.#receiveUntil(null);
       this.#port.close();
     }
     this.#port = port;
-    this.#generation = generation;
+    this.#incarnation = incarnation;
     if (port !== null && this.#onWake !== null) this.#listen(port, this.#onWake);
   }
 

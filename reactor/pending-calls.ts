@@ -10,7 +10,7 @@ import { TimerNode } from './timer-wheel.js';
 export interface CallTarget {
   /** Slot of the called thread, and which incarnation of it. */
   readonly slot: number;
-  readonly generation: number;
+  readonly incarnation: number;
   /** Unique among the calls to this slot. */
   readonly callId: number;
   readonly name: string;
@@ -55,9 +55,9 @@ export class PendingCalls {
   }
 
   /** Rejects the calls to every incarnation of `slot` but the one that lives, null for none. */
-  rejectLost(slot: number, generation: number | null): void {
+  rejectLost(slot: number, incarnation: number | null): void {
     for (const call of this.#calls.values()) {
-      if (call.target.slot !== slot || call.target.generation === generation) continue;
+      if (call.target.slot !== slot || call.target.incarnation === incarnation) continue;
       call.reject(
         new ReactorError('REACTOR_THREAD_LOST', `the thread ended before it answered ${call.target.name}`),
       );

@@ -19,7 +19,7 @@ export const TASK_KIND = { post: 1, call: 2, result: 3, error: 4 } as const;
 export interface OutgoingTask {
   /** One of TASK_KIND. */
   readonly kind: number;
-  readonly generation: number;
+  readonly incarnation: number;
   readonly callId: number;
   readonly name: Uint8Array;
   readonly payload: EncodedPayload;
@@ -31,7 +31,7 @@ export type SendResult = 'sent' | 'full' | 'lost';
 interface WaitingReply {
   readonly lane: Lane;
   /** The caller's incarnation. */
-  readonly generation: number | null;
+  readonly incarnation: number | null;
   readonly task: OutgoingTask;
 }
 
@@ -78,7 +78,7 @@ export class TaskOutbox {
     if (this.#isClosed) return; // the caller hears REACTOR_THREAD_LOST when this thread ends
     const waiting = this.#waiting[slot]!;
     if (waiting.length === 0 && this.send(slot, lane, task) !== 'full') return;
-    waiting.push({ lane, generation: this.#seat.generationOf(slot), task: ownedCopy(task) });
+    waiting.push({ lane, incarnation: this.#seat.incarnationOf(slot), task: ownedCopy(task) });
     this.#waitingCount += 1;
     if (waiting.length > this.#repliesWaitingMax) {
       waiting.shift();
@@ -104,9 +104,9 @@ export class TaskOutbox {
   }
 
   /** Forgets the answers to every incarnation of `slot` but the one that lives, null for none. */
-  forgetLost(slot: number, generation: number | null): void {
+  forgetLost(slot: number, incarnation: number | null): void {
     const waiting = this.#waiting[slot]!;
-    const kept = waiting.filter((reply) => reply.generation === generation && generation !== null);
+    const kept = waiting.filter((reply) => reply.incarnation === incarnation && incarnation !== null);
     this.#waitingCount -= waiting.length - kept.length;
     this.#waiting[slot] = kept;
   }
@@ -152,8 +152,8 @@ export class TaskOutbox {
   }
 
   #push(slot: number, lane: Lane, task: OutgoingTask, format: number, payload: Uint8Array): SendResult {
-    const { kind, generation, callId, name } = task;
-    const record = { kind, format, generation, callId, name, payload };
+    const { kind, incarnation, callId, name } = task;
+    const record = { kind, format, incarnation, callId, name, payload };
     return this.#seat.outgoing[slot]![lane].tryPush(record) ? 'sent' : 'full';
   }
 

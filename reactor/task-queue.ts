@@ -189,12 +189,13 @@ export class TaskQueue {
       this.#counts.refused += 1;
       throw new ReactorError('REACTOR_QUEUE_FULL', `${this.#pending.size} calls already wait for an answer`);
     }
-    const generation = this.#seat.generationOf(slot);
-    if (generation === null) throw new ReactorError('REACTOR_THREAD_LOST', `thread ${thread} is not running`);
+    const incarnation = this.#seat.incarnationOf(slot);
+    if (incarnation === null)
+      throw new ReactorError('REACTOR_THREAD_LOST', `thread ${thread} is not running`);
     const callId = this.#seat.outgoing[slot]!.normal.nextCallId();
-    const task = { ...this.#outgoing(TASK_KIND.call, name, encodePayload(payload)), generation, callId };
+    const task = { ...this.#outgoing(TASK_KIND.call, name, encodePayload(payload)), incarnation, callId };
     this.#sendTask(slot, priority, task, name);
-    return this.#pending.open({ slot, generation, callId, name }, timeoutMs, signal);
+    return this.#pending.open({ slot, incarnation, callId, name }, timeoutMs, signal);
   }
 
   /**
@@ -274,14 +275,14 @@ export class TaskQueue {
 
   #noticePeers(): void {
     for (let slot = 0; slot < this.#seat.slotCount; slot += 1) {
-      const generation = this.#seat.generationOf(slot);
-      this.#outbox.forgetLost(slot, generation);
-      this.#pending.rejectLost(slot, generation);
+      const incarnation = this.#seat.incarnationOf(slot);
+      this.#outbox.forgetLost(slot, incarnation);
+      this.#pending.rejectLost(slot, incarnation);
     }
   }
 
   #outgoing(kind: number, name: string, payload: EncodedPayload): OutgoingTask {
-    return { kind, generation: 0, callId: 0, name: this.#nameOf(name), payload };
+    return { kind, incarnation: 0, callId: 0, name: this.#nameOf(name), payload };
   }
 
   #sendTask(slot: number, lane: Lane, task: OutgoingTask, name: string): void {
@@ -339,7 +340,7 @@ export class TaskQueue {
         this.#runner.runPost(slot, record.name, format, bytes);
         return;
       case TASK_KIND.call:
-        if (record.generation !== this.#seat.generation) this.#counts.stale += 1;
+        if (record.incarnation !== this.#seat.incarnation) this.#counts.stale += 1;
         else this.#runner.runCall({ slot, lane, callId: record.callId }, record.name, format, bytes);
         return;
       case TASK_KIND.result:

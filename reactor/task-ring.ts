@@ -2,7 +2,7 @@
 // thread-mesh.ts lays the rings out in shared memory, task-queue.ts pushes and takes the records.
 // A record exists only once its producer has published the tail, in one atomic store: a producer that is
 // terminated at any instruction leaves whole records and nothing else.
-// Record: kind u8 | format u8 | nameBytes u16 | generation u16 | payloadBytes u16 | callId u32 | recordBytes u32
+// Record: kind u8 | format u8 | nameBytes u16 | incarnation u16 | payloadBytes u16 | callId u32 | recordBytes u32
 // | name | payload, padded to 16 bytes, never wrapped around the end (a filler record covers the rest).
 
 import assert from 'node:assert/strict';
@@ -46,7 +46,7 @@ interface RecordFields {
   /** How the payload is encoded, 0 to 255. */
   readonly format: number;
   /** Which incarnation of a thread the record belongs to, modulo 65536. */
-  readonly generation: number;
+  readonly incarnation: number;
   /** u32. */
   readonly callId: number;
 }
@@ -204,7 +204,7 @@ export class TaskRing {
     bytes[offset] = record.kind;
     bytes[offset + 1] = record.format;
     bytes.writeUInt16LE(name.length, offset + 2);
-    bytes.writeUInt16LE(record.generation, offset + 4);
+    bytes.writeUInt16LE(record.incarnation, offset + 4);
     bytes.writeUInt16LE(payload.length, offset + 6);
     bytes.writeUInt32LE(record.callId, offset + 8);
     bytes.writeUInt32LE(recordBytes, offset + RECORD_BYTES_AT);
@@ -224,7 +224,7 @@ export class TaskRing {
     return {
       kind: bytes[offset]!,
       format: bytes[offset + 1]!,
-      generation: bytes.readUInt16LE(offset + 4),
+      incarnation: bytes.readUInt16LE(offset + 4),
       callId: bytes.readUInt32LE(offset + 8),
       name: bytes.toString('utf8', nameStart, payloadStart),
       payload: payloadStart === payloadEnd ? EMPTY : Buffer.from(bytes.subarray(payloadStart, payloadEnd)),

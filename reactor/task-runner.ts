@@ -106,7 +106,7 @@ export class TaskRunner {
 
   #reply(caller: Caller, kind: number, payload: EncodedPayload): void {
     const { slot, lane, callId } = caller;
-    this.#outbox.reply(slot, lane, { kind, generation: 0, callId, name: NO_NAME, payload });
+    this.#outbox.reply(slot, lane, { kind, incarnation: 0, callId, name: NO_NAME, payload });
   }
 
   #reportFailure(name: string, error: unknown): void {

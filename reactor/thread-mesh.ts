@@ -78,13 +78,13 @@ export class ThreadMesh {
     assert(!this.#isClosed);
     assert(thread >= 0 && thread < this.shared.threads);
     const links: LinkData[] = [];
-    const generation = this.seat.nextGeneration(thread);
+    const incarnation = this.seat.nextIncarnation(thread);
     for (let peer = 0; peer < this.seat.slotCount; peer += 1) {
-      const peerGeneration = this.seat.generationOf(peer);
-      if (peer === thread || peerGeneration === null) continue;
+      const peerIncarnation = this.seat.incarnationOf(peer);
+      if (peer === thread || peerIncarnation === null) continue;
       const { port1, port2 } = new MessageChannel();
-      links.push({ slot: peer, generation: peerGeneration, port: port1 });
-      const toThread: LinkData = { slot: thread, generation, port: port2 };
+      links.push({ slot: peer, incarnation: peerIncarnation, port: port1 });
+      const toThread: LinkData = { slot: thread, incarnation, port: port2 };
       if (peer === this.seat.mainSlot) this.seat.setLink(toThread);
       else this.#controls[peer]!.postMessage(toThread, [port2]);
     }
@@ -103,7 +103,7 @@ export class ThreadMesh {
    */
   lost(thread: number): boolean {
     assert(thread >= 0 && thread < this.shared.threads);
-    if (this.seat.generationOf(thread) === null) return false;
+    if (this.seat.incarnationOf(thread) === null) return false;
     this.#controls[thread]?.close();
     this.#controls[thread] = null;
     this.seat.markLost(thread);
@@ -114,7 +114,7 @@ export class ThreadMesh {
   close(): void {
     if (this.#isClosed) return;
     for (let thread = 0; thread < this.shared.threads; thread += 1) {
-      assert(this.seat.generationOf(thread) === null, 'no thread may signal a descriptor that is closed');
+      assert(this.seat.incarnationOf(thread) === null, 'no thread may signal a descriptor that is closed');
     }
     this.#isClosed = true;
     this.seat.close();

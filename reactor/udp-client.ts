@@ -2,13 +2,11 @@
 // It neither repeats nor matches: which answer belongs to which question is for the frames to say, because
 // a late answer to an old question looks like an answer to a new one.
 
-import dns from 'node:dns/promises';
-import { isIP } from 'node:net';
-
 import { ReactorError } from './errors.js';
 import { DRAIN_TIMEOUT_MS } from './limits.js';
 import type { UdpHandlers, UdpSendOutcome } from './udp-handlers.js';
 import { UdpSocket, type UdpSocketOptions, type UdpStats } from './udp-socket.js';
+import { numericHost } from './udp-target.js';
 
 export interface UdpClientOptions extends UdpSocketOptions {
   /** Name or address of the server. */
@@ -35,7 +33,8 @@ export class UdpClient {
     if (this.#socket !== null)
       throw new ReactorError('REACTOR_OPTION_INVALID', 'the UDP client is connected already');
     const { host, port, handlers = {}, ...options } = this.#options;
-    this.#socket = await UdpSocket.connect(await numericHost(host), port, handlers, options);
+    const address = await numericHost(host, 'REACTOR_CONNECT_FAILED');
+    this.#socket = await UdpSocket.connect(address, port, handlers, options);
   }
 
   get stats(): UdpStats {
@@ -69,14 +68,5 @@ export class UdpClient {
   #connected(): UdpSocket {
     if (this.#socket === null) throw new ReactorError('REACTOR_CLOSED', 'the UDP client is not connected');
     return this.#socket;
-  }
-}
-
-async function numericHost(host: string): Promise<string> {
-  if (isIP(host) !== 0) return host;
-  try {
-    return (await dns.lookup(host)).address;
-  } catch (cause) {
-    throw new ReactorError('REACTOR_CONNECT_FAILED', `cannot resolve the host '${host}'`, { cause });
   }
 }

@@ -1,5 +1,5 @@
 // What a user writes for UDP: the handler module's shape, and the peer it answers.
-// udp-server.ts loads the module once per thread; udp-socket.ts calls what it returned, through UdpRouter.
+// udp-service.ts loads the module once per thread; udp-socket.ts calls what it returned, through UdpRouter.
 
 import type { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';

@@ -1,33 +1,23 @@
 // A UDP server: one socket on a thread of its own, on the calling thread, or one port over several threads.
 // What users construct; udp-service.ts does the work on each thread, udp-socket.ts owns the datagrams.
-// A thread that ends is started again with backoff; the port stays the same.
+// udp-thread.ts keeps each thread alive, udp-target.ts says where to bind; the port stays the same.
 
-import dns from 'node:dns/promises';
-import { isIP } from 'node:net';
-import { constants, networkInterfaces } from 'node:os';
-import { performance } from 'node:perf_hooks';
-import { Worker } from 'node:worker_threads';
-
-import { AddonError, loadAddon, requireAddon } from '../addon/index.js';
+import { loadAddon } from '../addon/index.js';
 import { Backoff, type BackoffOptions, RESTART_BACKOFF } from './backoff.js';
 import { BufferPool } from './buffer-pool.js';
 import { ReactorError, type WireError } from './errors.js';
 import { EventLoop } from './event-loop.js';
 import { isModule, moduleUrl } from './handler-module.js';
-import {
-  DRAIN_TIMEOUT_MS,
-  poolBytesMaxDefault,
-  THREAD_STABLE_MS,
-  THREAD_START_TIMEOUT_MS,
-} from './limits.js';
+import { DRAIN_TIMEOUT_MS, poolBytesMaxDefault } from './limits.js';
 import type { Logger } from './logger.js';
 import { checkHandlersOption, checkOptionTypes } from './option-types.js';
 import { SharedBudget } from './shared-budget.js';
 import { ThreadMesh } from './thread-mesh.js';
 import type { UdpHandlerModule, UdpHandlers } from './udp-handlers.js';
-import type { UdpWorkerStart } from './udp-server.worker.js';
 import { UDP_TASKS, type UdpAddress, UdpService, type UdpSpec } from './udp-service.js';
 import { sumUdpStats, type UdpSocketOptions, type UdpStats } from './udp-socket.js';
+import { anyHost, inheritedHost, numericHost, refuseTakenPort, withOwnFd } from './udp-target.js';
+import { UdpThread } from './udp-thread.js';
 
 export interface UdpServerOptions extends UdpSocketOptions {
   /** Name or address. Default: all addresses, IPv6 and IPv4. */
@@ -51,21 +41,15 @@ export interface UdpServerOptions extends UdpSocketOptions {
   logger?: Logger;
 }
 
-interface ThreadSlot {
-  readonly backoff: Backoff;
-  worker: Worker | null;
-  startedMs: number;
-}
-
+/** Threads of one port. */
 const THREADS_MAX = 64;
 
 export class UdpServer {
   readonly #options: UdpServerOptions;
-  readonly #threads: number;
   readonly #mesh: ThreadMesh;
-  readonly #budget: SharedBudget;
   readonly #loop: EventLoop;
-  readonly #slots: readonly ThreadSlot[];
+  /** None when the calling thread serves. */
+  readonly #threads: readonly UdpThread[];
   #spec: UdpSpec | null = null;
   #inline: UdpService | null = null;
   #address: UdpAddress | null = null;
@@ -84,19 +68,30 @@ export class UdpServer {
     });
     checkHandlersOption(options.handlers);
     this.#options = options;
-    this.#threads = threadCount(options);
-    this.#mesh = ThreadMesh.create({ threads: this.#threads });
-    this.#budget = SharedBudget.create(poolBytesMaxDefault(), this.#threads + 1);
-    const pool = new BufferPool({}, this.#threads, this.#budget);
-    this.#loop = new EventLoop(this.#mesh.seat, pool, undefined, {
+    const threads = threadCount(options);
+    const restartBackoff = { ...RESTART_BACKOFF, ...options.restartBackoff };
+    void new Backoff(Math.random, restartBackoff); // judged here, before the mesh has descriptors
+    const mesh = ThreadMesh.create({ threads });
+    const budget = SharedBudget.create(poolBytesMaxDefault(), threads + 1);
+    const loop = new EventLoop(mesh.seat, new BufferPool({}, threads, budget), undefined, {
       onTaskError: (error) => this.#log(error),
     });
-    this.#loop.register(UDP_TASKS.trouble, (error) => this.#log(ReactorError.fromWire(error as WireError)));
-    this.#slots = Array.from({ length: this.#threads }, () => ({
-      backoff: new Backoff(Math.random, { ...RESTART_BACKOFF, ...options.restartBackoff }),
-      worker: null,
-      startedMs: 0,
-    }));
+    loop.register(UDP_TASKS.trouble, (error) => this.#log(ReactorError.fromWire(error as WireError)));
+    this.#mesh = mesh;
+    this.#loop = loop;
+    const host = {
+      loop,
+      mesh,
+      budget,
+      spec: (): UdpSpec => this.#spec!, // threads start after listen() has made it
+      isListening: (): boolean => this.#address !== null,
+      isClosing: (): boolean => this.#closing !== null,
+      log: (error: unknown): void => this.#log(error),
+    };
+    this.#threads = Array.from(
+      { length: threads },
+      (_, thread) => new UdpThread(thread, host, restartBackoff),
+    );
   }
 
   /** The loop of the calling thread: reaches the server's threads by `post`, `call` and `broadcast`. */
@@ -139,13 +134,13 @@ export class UdpServer {
     const spec = { ...this.#spec!, version: this.#spec!.version + 1 };
     this.#spec = spec;
     if (this.#inline !== null) await this.#inline.reload(spec);
-    await Promise.all(this.#alive().map((thread) => this.#loop.call(thread, UDP_TASKS.reload, spec)));
+    await Promise.all(this.#alive().map((thread) => thread.call(UDP_TASKS.reload, spec)));
   }
 
   /** What all threads have received and sent; those of a thread that ended are lost with it. */
   async stats(): Promise<UdpStats> {
     if (this.#inline !== null) return this.#inline.stats();
-    const stats = await Promise.all(this.#alive().map((thread) => this.#loop.call(thread, UDP_TASKS.stats)));
+    const stats = await Promise.all(this.#alive().map((thread) => thread.call(UDP_TASKS.stats)));
     return sumUdpStats(stats as UdpStats[]);
   }
 
@@ -161,11 +156,12 @@ export class UdpServer {
   async #start(): Promise<UdpAddress> {
     this.#spec = await this.#resolveSpec();
     this.#checkOpen();
-    this.#address = this.#threads === 0 ? await this.#openInline(this.#spec) : await this.#startThread(0);
+    const [first, ...others] = this.#threads;
+    this.#address = first === undefined ? await this.#openInline(this.#spec) : await first.start();
     this.#checkOpen();
     this.#spec = { ...this.#spec, port: this.#address.port };
-    for (let thread = 1; thread < this.#threads; thread += 1) {
-      await this.#startThread(thread);
+    for (const thread of others) {
+      await thread.start();
       this.#checkOpen();
     }
     this.#isOpen = true;
@@ -179,10 +175,9 @@ export class UdpServer {
   async #resolveSpec(): Promise<UdpSpec> {
     const { port = 0, fd = null, ipv6Only = false, handlers, codec } = this.#options;
     const { sendQueueBytesMax, receiveBufferBytes, sendBufferBytes } = this.#options;
-    const host = (fd === null ? undefined : inheritedHost(fd)) ?? (await numericHost(this.#options.host));
-    const reusePort = this.#threads > 1;
-    // Sockets with SO_REUSEPORT join whoever has the port already: find out whether it is really free.
-    if (reusePort && port !== 0) probePort(host, port, ipv6Only);
+    const host = (fd === null ? undefined : inheritedHost(fd)) ?? (await this.#resolveHost());
+    const reusePort = this.#threads.length > 1;
+    if (reusePort && port !== 0) refuseTakenPort(host, port, ipv6Only);
     const options = {
       ...(codec === undefined ? {} : { codec }),
       ...(sendQueueBytesMax === undefined ? {} : { sendQueueBytesMax }),
@@ -201,6 +196,11 @@ export class UdpServer {
     };
   }
 
+  async #resolveHost(): Promise<string> {
+    const { host = '' } = this.#options;
+    return host === '' ? anyHost() : await numericHost(host, 'REACTOR_LISTEN_FAILED');
+  }
+
   async #openInline(spec: UdpSpec): Promise<UdpAddress> {
     const { handlers } = this.#options;
     this.#inline = new UdpService(this.#loop);
@@ -211,80 +211,21 @@ export class UdpServer {
     );
   }
 
-  async #startThread(thread: number): Promise<UdpAddress> {
-    this.#budget.forget(thread);
-    const { seatData, transferList } = this.#mesh.connect(thread);
-    const start: UdpWorkerStart = { thread, mesh: seatData, budget: this.#budget.buffer };
-    const worker = new Worker(new URL('./udp-server.worker.js', import.meta.url), {
-      workerData: start,
-      transferList: [...transferList],
-      execArgv: [],
-      name: `udp-${thread}`,
-    });
-    const slot = this.#slots[thread]!;
-    slot.worker = worker;
-    slot.startedMs = performance.now();
-    worker.on('error', (error) => this.#log(error));
-    worker.once('exit', (exitCode) => this.#threadEnded(thread, exitCode));
-    const opened = this.#loop.call(thread, UDP_TASKS.open, withOwnFd(this.#spec!), {
-      timeoutMs: THREAD_START_TIMEOUT_MS,
-    });
-    return (await opened) as UdpAddress;
-  }
-
-  #threadEnded(thread: number, exitCode: number): void {
-    this.#slots[thread]!.worker = null;
-    this.#mesh.lost(thread);
-    this.#budget.forget(thread);
-    if (this.#closing !== null) return;
-    this.#log(new ReactorError('REACTOR_THREAD_LOST', `UDP thread ${thread} ended with ${exitCode}`));
-    if (this.#address === null) return; // it was starting: listen() tells its caller
-    this.#restartLater(thread);
-  }
-
-  #restartLater(thread: number): void {
-    const slot = this.#slots[thread]!;
-    if (performance.now() - slot.startedMs > THREAD_STABLE_MS) slot.backoff.reset();
-    this.#loop.runAfter(slot.backoff.nextDelayMs(), () => {
-      if (this.#closing !== null) return;
-      this.#startThread(thread).catch((error: unknown) => {
-        this.#log(error);
-        void slot.worker?.terminate(); // alive without a socket: its exit tries again
-      });
-    });
-  }
-
-  #alive(): number[] {
-    return this.#slots.flatMap(({ worker }, thread) => (worker === null ? [] : [thread]));
+  #alive(): UdpThread[] {
+    return this.#threads.filter(({ isAlive }) => isAlive);
   }
 
   async #close(drainTimeoutMs: number): Promise<{ drained: boolean }> {
     // What is still starting serves nobody: its threads end at once, and with them the wait for them.
-    if (!this.#isOpen) await Promise.all(this.#slots.map(({ worker }) => worker?.terminate()));
-    await this.#starting?.catch(() => {}); // listen() tells its caller
+    if (!this.#isOpen) for (const thread of this.#threads) void thread.terminate();
+    await Promise.allSettled([this.#starting]); // listen() tells its caller
     const drained = await Promise.all([
       this.#inline?.close(drainTimeoutMs) ?? true,
-      ...this.#alive().map((thread) =>
-        this.#closeThread(thread, this.#slots[thread]!.worker!, drainTimeoutMs),
-      ),
+      ...this.#threads.map((thread) => thread.close(drainTimeoutMs)),
     ]);
     this.#loop.close();
     this.#mesh.close();
     return { drained: drained.every(Boolean) };
-  }
-
-  async #closeThread(thread: number, worker: Worker, drainTimeoutMs: number): Promise<boolean> {
-    const ended = new Promise((resolve) => worker.once('exit', resolve));
-    let isDrained = false;
-    try {
-      const timeoutMs = drainTimeoutMs + THREAD_START_TIMEOUT_MS;
-      isDrained = (await this.#loop.call(thread, UDP_TASKS.close, drainTimeoutMs, { timeoutMs })) === true;
-    } catch (error) {
-      this.#log(error);
-    }
-    await worker.terminate();
-    await ended; // its exit has been heard, so the mesh knows it is lost
-    return isDrained;
   }
 
   #log(error: unknown): void {
@@ -313,54 +254,6 @@ function threadCount(options: UdpServerOptions): number {
     throw new ReactorError('REACTOR_ADDON_MISSING', 'several threads on one UDP port need the native addon');
   }
   return threads;
-}
-
-/** Each start of a thread gets a descriptor of its own, so that the given one survives it. */
-function withOwnFd(spec: UdpSpec): UdpSpec {
-  const addon = loadAddon();
-  return spec.fd === null || addon === null ? spec : { ...spec, fd: addon.dupFd(spec.fd) };
-}
-
-/** An inherited socket has its family already, and answers must leave in that family. */
-function inheritedHost(fd: number): string | undefined {
-  const addon = loadAddon();
-  if (addon === null) return undefined;
-  try {
-    const address = addon.localAddress(fd);
-    if ('host' in address) return address.host;
-  } catch (cause) {
-    throw new ReactorError('REACTOR_LISTEN_FAILED', `descriptor ${fd} is no bound socket`, { cause });
-  }
-  throw new ReactorError('REACTOR_LISTEN_FAILED', `descriptor ${fd} is a Unix socket, not a UDP one`);
-}
-
-async function numericHost(host: string | undefined): Promise<string> {
-  if (host === undefined || host === '') return hasIPv6() ? '::' : '0.0.0.0';
-  if (isIP(host) !== 0) return host;
-  try {
-    return (await dns.lookup(host)).address;
-  } catch (cause) {
-    throw new ReactorError('REACTOR_LISTEN_FAILED', `cannot resolve the host '${host}'`, { cause });
-  }
-}
-
-function hasIPv6(): boolean {
-  return Object.values(networkInterfaces()).some((addresses) =>
-    addresses?.some(({ family }) => family === 'IPv6'),
-  );
-}
-
-function probePort(host: string, port: number, ipv6Only: boolean): void {
-  const addon = requireAddon();
-  try {
-    addon.closeFd(addon.bindUdp({ host, port, ipv6Only }).fd);
-  } catch (cause) {
-    if (!(cause instanceof AddonError)) throw cause;
-    const isInUse = cause.errno === constants.errno.EADDRINUSE;
-    throw new ReactorError(isInUse ? 'REACTOR_PORT_IN_USE' : 'REACTOR_LISTEN_FAILED', cause.message, {
-      cause,
-    });
-  }
 }
 
 function invalid(message: string): ReactorError {

@@ -1,5 +1,5 @@
 // Runs inside a UDP server's thread: takes its seat in the mesh, builds the loop, and serves until terminated.
-// udp-server.ts starts it with a UdpWorkerStart; everything else comes as tasks to udp-service.ts.
+// udp-thread.ts starts it with a UdpWorkerStart; everything else comes as tasks to udp-service.ts.
 
 import { workerData } from 'node:worker_threads';
 
@@ -16,7 +16,7 @@ export interface UdpWorkerStart {
   readonly budget: SharedArrayBuffer;
 }
 
-const start = workerData as UdpWorkerStart; // posted by udp-server.ts of this very version
+const start = workerData as UdpWorkerStart; // posted by udp-thread.ts of this very version
 
 loadAddon()?.setThreadName(`udp-${start.thread}`);
 

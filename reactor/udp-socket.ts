@@ -1,5 +1,5 @@
 // One UDP socket on one thread: datagrams in to handlers, frames out to whoever should get them.
-// udp-server.ts and udp-client.ts open it, bound or connected; it outlives every error short of close().
+// udp-service.ts binds it, udp-client.ts connects it; it outlives every error short of close().
 // A datagram is one TLV frame, or with the codec 'raw' whatever it is. UDP promises nothing, so nothing is
 // retried here: what cannot be sent or read is counted, coded and dropped.
 

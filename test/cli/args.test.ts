@@ -112,6 +112,8 @@ test('wrong usage is one line that names the flag and what would be right', asyn
     ['serve --tls-cert a.pem --tls-key b.pem', /^--tls-cert: should be a file that can be read: ENOENT/],
     ['serve --tcp off --http off', /^--tcp, --http, --udp and --unix are all off/],
     ['serve now', /^"now" is not expected here/],
+    ['serve -- --tcp 9000', /^"--" is not expected here/],
+    ['serve -t 2', /^-t: no such flag/],
     ['serv', /^"serv" is no area: serve, bench/],
     ['', /^name an area: serve, bench/],
     ['serve --config other.yaml', /^--config: other.yaml should be a readable YAML file: ENOENT/],
@@ -182,6 +184,9 @@ test('completion prints a script, and completes the flags of a command', async (
   const flags = await parse('--get-yargs-completions reactor-net serve --');
   assert(flags.kind === 'print');
   assert.match(flags.text, /^--threads$/m);
+  const modes = await parse('--get-yargs-completions reactor-net serve --accept ');
+  assert(modes.kind === 'print');
+  assert.deepEqual(modes.text.split('\n'), ['master', 'reuseport', 'shared']);
 });
 
 test('what follows bench is left to the benches', async () => {

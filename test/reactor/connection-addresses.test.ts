@@ -107,7 +107,10 @@ forEachTransport((transport) => {
     const file = temporarySocketPath(t);
     await fs.writeFile(file, 'precious');
     const server = new TcpServer({ path: file, threads: 0, transport, handlers: WHO });
-    await assert.rejects(server.listen(), { name: 'ReactorError' });
+    await assert.rejects(server.listen(), {
+      code: 'REACTOR_PORT_IN_USE',
+      message: /a file that is no socket/,
+    });
     assert.equal(await fs.readFile(file, 'utf8'), 'precious');
   });
 });

@@ -61,7 +61,7 @@ const MAKE: Readonly<Record<keyof typeof WRONG, (options: object) => unknown>> =
   TcpServer: (options) => new TcpServer(options as ConstructorParameters<typeof TcpServer>[0]),
   HttpServer: (options) => new HttpServer(options as ConstructorParameters<typeof HttpServer>[0]),
   UdpServer: (options) => new UdpServer(options as ConstructorParameters<typeof UdpServer>[0]),
-  TcpClient: (options) => new TcpClient(options as ConstructorParameters<typeof TcpClient>[0]),
+  TcpClient: (options) => new TcpClient(options),
 };
 
 for (const [name, wrong] of Object.entries(WRONG)) {

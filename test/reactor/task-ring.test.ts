@@ -12,7 +12,7 @@ function memoryFor(capacityBytes: number): SharedArrayBuffer {
 }
 
 function push(ring: TaskRing, callId: number, payload: Uint8Array, name = 'task'): boolean {
-  return ring.tryPush({ kind: 1, format: 2, generation: 7, callId, name: Buffer.from(name), payload });
+  return ring.tryPush({ kind: 1, format: 2, incarnation: 7, callId, name: Buffer.from(name), payload });
 }
 
 /** A payload whose every byte follows from its number and length. */
@@ -36,7 +36,7 @@ test('a record comes out as it went in', () => {
   ring.tryPush({
     kind: 3,
     format: 0x82,
-    generation: 65_535,
+    incarnation: 65_535,
     callId: 2 ** 32 - 1,
     name: Buffer.from('größe'),
     payload: Buffer.from('abc'),
@@ -44,7 +44,7 @@ test('a record comes out as it went in', () => {
   assert.deepEqual(ring.take(), {
     kind: 3,
     format: 0x82,
-    generation: 65_535,
+    incarnation: 65_535,
     callId: 2 ** 32 - 1,
     name: 'größe',
     payload: Buffer.from('abc'),
