@@ -30,7 +30,13 @@ export class EpollConnection extends StreamConnection implements EpollSink {
    * Takes `fd` over, a connected non-blocking stream socket. Call `start` next.
    * @throws AddonError; `fd` is still the caller's then.
    */
-  constructor(host: ConnectionHost, id: number, transport: EpollTransport, fd: number, options: StreamOptions) {
+  constructor(
+    host: ConnectionHost,
+    id: number,
+    transport: EpollTransport,
+    fd: number,
+    options: StreamOptions,
+  ) {
     const output = new EpollOutput(transport, host.loop.pool);
     super(host, id, output, options);
     this.#transport = transport;
@@ -95,7 +101,9 @@ export class EpollConnection extends StreamConnection implements EpollSink {
   protected socketAddress(): SocketAddress {
     if (this.state === 'closed') return { address: undefined, port: undefined };
     const found = this.#transport.peerAddress(this.#slot);
-    return 'host' in found ? { address: found.host, port: found.port } : { address: undefined, port: undefined };
+    return 'host' in found
+      ? { address: found.host, port: found.port }
+      : { address: undefined, port: undefined };
   }
 
   protected startReading(): void {
@@ -122,7 +130,8 @@ export class EpollConnection extends StreamConnection implements EpollSink {
 
   protected shutdownWrite(): void {
     this.#isFinAsked = true;
-    if (this.#hasPeerEnded) this.#closeSoon('peer-ended'); // closing sends the FIN
+    if (this.#hasPeerEnded)
+      this.#closeSoon('peer-ended'); // closing sends the FIN
     else this.#transport.shutdown(this.#slot);
   }
 

@@ -70,7 +70,10 @@ export function resolveReactorOptions(options: ReactorOptions, addon: Addon | nu
   const restartBackoff = { ...RESTART_BACKOFF, ...options.restartBackoff };
   const transport = choice('transport', options.transport ?? 'net', TRANSPORTS);
   if (transport === 'epoll' && addon === null) {
-    throw new ReactorError('REACTOR_ADDON_MISSING', "transport 'epoll' needs the native addon; 'net' does not");
+    throw new ReactorError(
+      'REACTOR_ADDON_MISSING',
+      "transport 'epoll' needs the native addon; 'net' does not",
+    );
   }
   void new Backoff(Math.random, restartBackoff); // judged here; each thread makes its own
   return {

@@ -102,6 +102,7 @@ export abstract class StreamConnection extends Connection {
   /** A handler may have paused the connection after the transport had read on. */
   #takeOwn(chunk: Buffer): void {
     if (this.isReadingWanted || this.state !== 'open') this.receive(chunk);
-    else this.#heldBack = this.#heldBack === null ? Buffer.from(chunk) : Buffer.concat([this.#heldBack, chunk]);
+    else
+      this.#heldBack = this.#heldBack === null ? Buffer.from(chunk) : Buffer.concat([this.#heldBack, chunk]);
   }
 }

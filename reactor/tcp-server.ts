@@ -29,7 +29,10 @@ export class TcpServer extends Server<HandlerModule | Handlers> {
     const codec = options.codec ?? TLV;
     const transport = options.reactor?.transport ?? options.transport ?? 'net';
     if (transport === 'epoll' && options.tls !== undefined) {
-      throw new ReactorError('REACTOR_UNSUPPORTED', "transport 'epoll' does not speak TLS: take transport 'net'");
+      throw new ReactorError(
+        'REACTOR_UNSUPPORTED',
+        "transport 'epoll' does not speak TLS: take transport 'net'",
+      );
     }
     createCodec(codec); // judged here, where the mistake is, and not on every thread
     const limits = resolveConnectionLimits(options);
