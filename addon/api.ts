@@ -218,8 +218,13 @@ export interface Transport {
   release(slot: number): number;
   /** The descriptor, still the transport's, for socket options and addresses; -1 when the slot is not in use. */
   descriptorOf(slot: number): number;
-  /** Sends the records in `sends`. @throws AddonError ADDON_INVALID_ARGUMENT when one points outside the slab. */
+  /** Sends the records in `sends`. @throws AddonError ADDON_INVALID_ARGUMENT when one points outside the slabs. */
   flush(): void;
+  /**
+   * Flushes, then sends these bytes without taking them through the send slab: for bodies of many KiB. What the kernel
+   * does not take is copied, so `bytes` is the caller's again.
+   */
+  send(slot: number, bytes: Uint8Array): void;
   stats(): TransportStats;
   /** Keeps the loop alive while open, as it does from the start. */
   ref(): this;

@@ -28,6 +28,7 @@ void Transport::Export(Napi::Env env, Napi::Object exports) {
                            InstanceMethod<&Transport::Release>("release"),
                            InstanceMethod<&Transport::DescriptorOf>("descriptorOf"),
                            InstanceMethod<&Transport::Flush>("flush"),
+                           InstanceMethod<&Transport::Send>("send"),
                            InstanceMethod<&Transport::Stats>("stats"),
                            InstanceMethod<&Transport::RefLoop>("ref"),
                            InstanceMethod<&Transport::UnrefLoop>("unref"),
@@ -192,9 +193,23 @@ Napi::Value Transport::DescriptorOf(const Napi::CallbackInfo& info) {
 
 Napi::Value Transport::Flush(const Napi::CallbackInfo& info) {
   if (poll_ != nullptr && !poll_->Flush()) {
-    ThrowInvalidArgument(info.Env(), "records must lie within the send slab");
+    ThrowInvalidArgument(info.Env(), "records must be within the slabs");
   }
   return info.Env().Undefined();
+}
+
+Napi::Value Transport::Send(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
+  if (env.IsExceptionPending()) return env.Undefined();
+  if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    ThrowInvalidArgument(env, "bytes must be a Uint8Array");
+    return env.Undefined();
+  }
+  if (Flush(info); poll_ == nullptr || env.IsExceptionPending()) return env.Undefined();
+  const Napi::Uint8Array bytes = info[1].As<Napi::Uint8Array>();
+  poll_->engine().Send(static_cast<uint32_t>(slot), bytes.Data(), bytes.ElementLength());
+  return env.Undefined();
 }
 
 Napi::Value Transport::Stats(const Napi::CallbackInfo& info) {
@@ -286,7 +301,7 @@ void Transport::RefuseRecords() {
   napi_value message = nullptr;
   napi_value error = nullptr;
   if (napi_create_string_utf8(raw_env_, "ADDON_INVALID_ARGUMENT", NAPI_AUTO_LENGTH, &code) == napi_ok &&
-      napi_create_string_utf8(raw_env_, "records must lie within the send slab", NAPI_AUTO_LENGTH, &message) ==
+      napi_create_string_utf8(raw_env_, "records must be within the slabs", NAPI_AUTO_LENGTH, &message) ==
           napi_ok &&
       napi_create_error(raw_env_, code, message, &error) == napi_ok) {
     napi_fatal_exception(raw_env_, error);

@@ -103,6 +103,9 @@ class Engine {
   /** Sends `count` records in order; the send slab is free again. False, with nothing sent, if one is impossible. */
   bool Flush(size_t count);
 
+  /** Sends bytes that lie elsewhere at once, behind everything flushed before; what has to wait is copied. */
+  void Send(uint32_t number, const uint8_t* bytes, size_t count);
+
   /** Closes every descriptor; the shared memory is not touched any more. */
   void CloseAll();
 
@@ -146,6 +149,8 @@ class Engine {
   /** Chains the records of each slot and lists the slots. */
   void LinkRecords(size_t count);
   void SendRecords(uint32_t number, Slot& slot);
+  /** Writes `vectors_`; false when not all of it went, and the rest and the chain behind it were queued. */
+  bool Offer(uint32_t number, Slot& slot, int vector_count, uint32_t record);
   /** Fills `vectors_` from the chain at `*record`, which moves on; returns how many. */
   int GatherRecords(uint32_t* record);
   /** Puts what `vectors_` hold beyond `sent` bytes, and the rest of the chain, into the slot's queue. */
@@ -153,7 +158,7 @@ class Engine {
   void Drain(uint32_t number, Slot& slot);
   void FinishShutdown(uint32_t number, Slot& slot);
   /** Bytes the kernel took of `vectors_`; -1 with errno. */
-  ssize_t Send(int fd, int vector_count);
+  ssize_t SendVectors(int fd, int vector_count);
 
   struct Report {
     uint32_t number;

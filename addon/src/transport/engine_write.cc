@@ -86,18 +86,34 @@ void Engine::SendRecords(uint32_t number, Slot& slot) {
   }
   while (record != kNone) {
     const int vector_count = GatherRecords(&record);
-    size_t offered = 0;
-    for (int i = 0; i < vector_count; i++) offered += vectors_[i].iov_len;
-    const ssize_t sent = Send(slot.fd, vector_count);
-    if (sent < 0 && errno != EAGAIN) {
-      Fail(number, slot, errno);
-      return;
-    }
-    const size_t taken = sent < 0 ? 0 : static_cast<size_t>(sent);
-    if (taken == offered) continue;
-    QueueRest(number, slot, taken, vector_count, record);
-    return;
+    if (!Offer(number, slot, vector_count, record)) return;
   }
+}
+
+bool Engine::Offer(uint32_t number, Slot& slot, int vector_count, uint32_t record) {
+  size_t offered = 0;
+  for (int i = 0; i < vector_count; i++) offered += vectors_[i].iov_len;
+  const ssize_t sent = SendVectors(slot.fd, vector_count);
+  if (sent < 0 && errno != EAGAIN) {
+    Fail(number, slot, errno);
+    return false;
+  }
+  const size_t taken = sent < 0 ? 0 : static_cast<size_t>(sent);
+  if (taken == offered) return true;
+  QueueRest(number, slot, taken, vector_count, record);
+  return false;
+}
+
+void Engine::Send(uint32_t number, const uint8_t* bytes, size_t count) {
+  Slot* slot = slots_.Find(number);
+  if (slot == nullptr || !slot->IsConnection() || slot->fin_sent || count == 0) return;
+  vectors_[0] = {const_cast<uint8_t*>(bytes), count};
+  if (!slot->output.empty() || slot->state == Slot::State::kConnecting) {
+    QueueRest(number, *slot, 0, 1, kNone);
+  } else {
+    Offer(number, *slot, 1, kNone);
+  }
+  if (!in_batch_) Settle();
 }
 
 int Engine::GatherRecords(uint32_t* record) {
@@ -142,7 +158,7 @@ void Engine::QueueRest(uint32_t number, Slot& slot, size_t sent, int vector_coun
 }
 
 void Engine::Drain(uint32_t number, Slot& slot) {
-  const ssize_t sent = Send(slot.fd, slot.output.Gather(vectors_.get(), kVectorsMax));
+  const ssize_t sent = SendVectors(slot.fd, slot.output.Gather(vectors_.get(), kVectorsMax));
   if (sent < 0) {
     if (errno != EAGAIN) Fail(number, slot, errno);
     return;
@@ -162,7 +178,7 @@ void Engine::FinishShutdown(uint32_t number, Slot& slot) {
   ShowStatus(number, slot);
 }
 
-ssize_t Engine::Send(int fd, int vector_count) {
+ssize_t Engine::SendVectors(int fd, int vector_count) {
   for (;;) {
     stats_.sends++;
     ssize_t sent;
