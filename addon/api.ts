@@ -200,8 +200,9 @@ export interface Transport {
    */
   add(fd: number, framing: number): number;
   /**
-   * Takes over a listening socket, which must be non-blocking, and returns its slot. `exclusive` 1: EPOLLEXCLUSIVE.
-   * Connections have `framing`. TCP_NODELAY set on the listener is inherited by what it accepts.
+   * Takes over a listening socket, which must be non-blocking, and returns its slot. `exclusive` 1: the
+   * queue is shared with other threads, each with a descriptor of its own (dupFd), and a connection is to wake one of
+   * them (EPOLLEXCLUSIVE). Connections have `framing`. TCP_NODELAY set on the listener is inherited by what it accepts.
    */
   listen(fd: number, exclusive: 0 | 1, framing: number): number;
   /** Starts connecting to a numeric address; EVENT_CONNECTED or EVENT_CLOSED follows. Output may be sent at once: it waits. */

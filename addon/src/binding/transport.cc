@@ -103,7 +103,8 @@ Napi::Value Transport::Listen(const Napi::CallbackInfo& info) {
   bool known = false;
   const uint32_t framing = ReadFraming(env, engine, arguments, 2, &known);
   if (!known) return env.Undefined();
-  return SlotToJs(env, engine->Listen(fd, exclusive, framing), "fd " + std::to_string(fd));
+  Result<uint32_t> slot = exclusive ? poll_->ListenExclusively(fd, framing) : engine->Listen(fd, false, framing);
+  return SlotToJs(env, slot, "fd " + std::to_string(fd));
 }
 
 Napi::Value Transport::ConnectTcp(const Napi::CallbackInfo& info) {
@@ -156,13 +157,13 @@ Napi::Value Transport::SlotToJs(Napi::Env env, Result<uint32_t> slot, const std:
 
 Napi::Value Transport::Pause(const Napi::CallbackInfo& info) {
   const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
-  if (poll_ != nullptr) poll_->engine().Pause(static_cast<uint32_t>(slot));
+  if (poll_ != nullptr) poll_->Pause(static_cast<uint32_t>(slot));
   return info.Env().Undefined();
 }
 
 Napi::Value Transport::Resume(const Napi::CallbackInfo& info) {
   const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
-  if (poll_ != nullptr) poll_->engine().Resume(static_cast<uint32_t>(slot));
+  if (poll_ != nullptr) poll_->Resume(static_cast<uint32_t>(slot));
   return info.Env().Undefined();
 }
 
@@ -175,13 +176,13 @@ Napi::Value Transport::Shutdown(const Napi::CallbackInfo& info) {
 Napi::Value Transport::CloseSlot(const Napi::CallbackInfo& info) {
   const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
   const bool reset = info[1].IsBoolean() && info[1].As<Napi::Boolean>().Value();
-  if (poll_ != nullptr) poll_->engine().Close(static_cast<uint32_t>(slot), reset);
+  if (poll_ != nullptr) poll_->Close(static_cast<uint32_t>(slot), reset);
   return info.Env().Undefined();
 }
 
 Napi::Value Transport::Release(const Napi::CallbackInfo& info) {
   const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
-  const int fd = poll_ == nullptr ? -1 : poll_->engine().Release(static_cast<uint32_t>(slot));
+  const int fd = poll_ == nullptr ? -1 : poll_->Release(static_cast<uint32_t>(slot));
   return Napi::Number::New(info.Env(), fd);
 }
 
@@ -232,12 +233,12 @@ Napi::Value Transport::Stats(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Transport::RefLoop(const Napi::CallbackInfo& info) {
-  if (poll_ != nullptr) uv_ref(poll_->AsHandle());
+  if (poll_ != nullptr) poll_->SetRef(true);
   return info.This();
 }
 
 Napi::Value Transport::UnrefLoop(const Napi::CallbackInfo& info) {
-  if (poll_ != nullptr) uv_unref(poll_->AsHandle());
+  if (poll_ != nullptr) poll_->SetRef(false);
   return info.This();
 }
 

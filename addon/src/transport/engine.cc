@@ -58,16 +58,22 @@ Result<uint32_t> Engine::Enter(int fd, Slot::State state, uint32_t framing) {
 
 Result<uint32_t> Engine::Add(int fd, uint32_t framing) { return Enter(fd, Slot::State::kOpen, framing); }
 
-Result<uint32_t> Engine::Listen(int fd, bool exclusive, uint32_t framing) {
+Result<uint32_t> Engine::Listen(int fd, bool watched_elsewhere, uint32_t framing) {
   Result<uint32_t> number = Enter(fd, Slot::State::kListening, framing);
   if (!number.ok()) return number;
   Slot& slot = slots_[number.value()];
-  slot.exclusive = exclusive;
+  slot.watched_elsewhere = watched_elsewhere;
   slot.reading = true;
+  if (watched_elsewhere) return number;
   Failure failure = epoll_->Watch(number.value(), slot, WantedMask(slot));
   if (!failure) return number;
   slots_.GiveBack(number.value());
   return failure;
+}
+
+bool Engine::IsAccepting(uint32_t number) {
+  const Slot* slot = slots_.Find(number);
+  return slot != nullptr && slot->state == Slot::State::kListening && slot->reading;
 }
 
 void Engine::Pause(uint32_t number) {
@@ -82,6 +88,7 @@ void Engine::Resume(uint32_t number) {
   Slot* slot = slots_.Find(number);
   if (slot == nullptr || slot->state == Slot::State::kFree || slot->read_over) return;
   slot->reading = true;
+  if (slot->watched_elsewhere) return;
   const uint32_t wanted = WantedMask(*slot);
   if (slot->registered && (slot->armed & wanted) == wanted) return;
   if (in_batch_ && slot->state == Slot::State::kOpen) {
@@ -129,6 +136,11 @@ size_t Engine::Poll() {
   polling_ = true;
   epoll_->Fetch();
   EmitReports();
+  while (!ready_listeners_.empty() && HasRoom()) {
+    const uint32_t number = ready_listeners_.back();
+    ready_listeners_.pop_back();
+    if (IsAccepting(number)) Accept(number, slots_[number]);
+  }
   for (const epoll_event* event = epoll_->Peek(); event != nullptr && HasRoom(); event = epoll_->Peek()) {
     epoll_->Take();
     const uint32_t number = EpollSet::NumberOf(*event);
@@ -246,7 +258,7 @@ void Engine::EmitReports() {
 uint32_t Engine::WantedMask(const Slot& slot) const {
   switch (slot.state) {
     case Slot::State::kListening:
-      return EPOLLIN | (slot.exclusive ? static_cast<uint32_t>(EPOLLEXCLUSIVE) : 0);
+      return EPOLLIN;
     case Slot::State::kConnecting:
       return EPOLLOUT;
     case Slot::State::kOpen:

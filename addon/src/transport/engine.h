@@ -80,8 +80,13 @@ class Engine {
   Result<uint32_t> ConnectTcp(const std::string& host, int port, uint32_t framing);
   /** Starts connecting to a Unix path. */
   Result<uint32_t> ConnectUnix(const std::string& path, uint32_t framing);
-  /** Takes over a listening, non-blocking socket; connections it accepts have `framing`. */
-  Result<uint32_t> Listen(int fd, bool exclusive, uint32_t framing);
+  /**
+   * Takes over a listening, non-blocking socket; connections it accepts have `framing`. When it is watched elsewhere,
+   * MarkReady tells that the next poll has something to accept.
+   */
+  Result<uint32_t> Listen(int fd, bool watched_elsewhere, uint32_t framing);
+  void MarkReady(uint32_t number) { ready_listeners_.push_back(number); }
+  bool IsAccepting(uint32_t number);
 
   // Numbers that are not in use are ignored by everything below: the peer may have been faster.
   void Pause(uint32_t number);
@@ -179,6 +184,7 @@ class Engine {
   size_t cursor_ = 0;  // first free byte of the receive slab
   uint32_t turn_ = 0;
   std::vector<Report> reports_;
+  std::vector<uint32_t> ready_listeners_;
   std::vector<uint32_t> unsettled_;
   std::vector<uint32_t> shutdowns_;       // asked for since the last flush
   std::vector<uint32_t> touched_;         // slots of the running flush
