@@ -234,7 +234,10 @@ test('arguments that cannot be right are refused', () => {
   assert.throws(() => transport.add(-1, 0), invalidArgument('fd'));
   assert.throws(() => transport.add(0, 77), invalidArgument('framing'));
   assert.throws(() => transport.connectTcp('localhost', 1, 0), invalidArgument('host'));
-  assert.throws(() => transport.defineFraming({ frameBytesMax: 1, lengthBytes: 5 }), invalidArgument('lengthBytes'));
+  assert.throws(
+    () => transport.defineFraming({ frameBytesMax: 1, lengthBytes: 5 }),
+    invalidArgument('lengthBytes'),
+  );
   assert.throws(() => transport.connectUnix('/nowhere/at/all', 0), systemCallFailed('ENOENT', 'connect'));
   memory.sends.set([0, memory.sendSlab.length - 1, 2]);
   memory.control[0] = 1;
@@ -243,5 +246,8 @@ test('arguments that cannot be right are refused', () => {
   transport.close();
   const options = { ...memory, outputBytesMax: 1 };
   const { Transport } = addon;
-  assert.throws(() => new Transport({ ...options, events: new Uint32Array(5) }, () => {}), invalidArgument('events'));
+  assert.throws(
+    () => new Transport({ ...options, events: new Uint32Array(5) }, () => {}),
+    invalidArgument('events'),
+  );
 });

@@ -32,7 +32,9 @@ async function countWakeUps(exclusive: 0 | 1): Promise<number> {
         workerData: { fd, exclusive, counter },
       }),
   );
-  const threadIds = await Promise.all(workers.map(async (worker) => (await once(worker, 'message'))[0] as number));
+  const threadIds = await Promise.all(
+    workers.map(async (worker) => (await once(worker, 'message'))[0] as number),
+  );
   const sleeps = (): number => threadIds.reduce((sum, id) => sum + sleepsOf(id), 0);
   const before = sleeps();
   for (let i = 0; i < CONNECTIONS; i++) await once(net.connect(port, '127.0.0.1').resume(), 'close');

@@ -71,7 +71,11 @@ export class TinyTransport {
     };
     const { Transport: NativeTransport } = requireAddon();
     this.transport = new NativeTransport(
-      { ...this.memory, outputBytesMax: options.outputBytesMax ?? 64 * KIB * KIB, spinMicros: options.spinMicros ?? 0 },
+      {
+        ...this.memory,
+        outputBytesMax: options.outputBytesMax ?? 64 * KIB * KIB,
+        spinMicros: options.spinMicros ?? 0,
+      },
       (eventCount) => this.#onBatch(eventCount),
     );
   }
