@@ -195,8 +195,7 @@ export interface Transport {
   /** A number for `add` and the others; 0, raw bytes, is always there. Framings are never taken back. */
   defineFraming(options: FramingOptions): number;
   /**
-   * Takes over a connected stream socket, which must be non-blocking, and returns its slot; no option is set, nothing is
-   * read before `resume`. On failure the caller keeps the descriptor.
+   * Takes over a connected stream socket and returns its slot; no option is set, nothing is read before `resume`. On failure the caller keeps the descriptor.
    */
   add(fd: number, framing: number): number;
   /**
@@ -242,6 +241,8 @@ export interface Addon {
   listenUnix(options: { path: string; backlog: number }): number;
   /** Where a socket is bound. */
   localAddress(fd: number): LocalAddress;
+  /** Where the other end of a connected socket is bound. */
+  remoteAddress(fd: number): LocalAddress;
   /** A bound UDP socket, non-blocking and closed on exec. */
   bindUdp(options: BindUdpOptions): BoundSocket;
   /** A second number for the same open file, closed on exec. */

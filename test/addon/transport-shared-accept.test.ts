@@ -1,9 +1,13 @@
 // Several threads accept from one queue: every connection is taken once, and need not wake all of them.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
+import { constants } from 'node:os';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 
 import { EVENT_ACCEPTED, requireAddon } from '../../addon/index.js';
@@ -76,4 +80,19 @@ test('an exclusive listener pauses, resumes and closes', async () => {
   tiny.transport.closeSlot(listener);
   await assert.rejects(visit(), { code: 'ECONNREFUSED' });
   tiny.transport.close();
+});
+
+test('a listener without descriptors pauses with EMFILE and accepts when resumed', async () => {
+  const script = fileURLToPath(new URL('support/short-of-descriptors.js', import.meta.url));
+  const child = spawn('sh', ['-c', 'ulimit -n 64 && exec "$0" "$1"', process.execPath, script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: 30_000,
+  });
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+  assert.equal(code, 0);
+  assert.deepEqual(JSON.parse(output), {
+    errno: constants.errno.EMFILE,
+    acceptedBefore: 0,
+    acceptedAfter: 1,
+  });
 });

@@ -26,6 +26,20 @@ LocalAddress FromUnix(const sockaddr_storage& storage, socklen_t bytes) {
   return address;
 }
 
+Result<LocalAddress> FromStorage(const sockaddr_storage& storage, socklen_t bytes) {
+  if (storage.ss_family == AF_UNIX) return FromUnix(storage, bytes);
+  LocalAddress address;
+  char host[INET6_ADDRSTRLEN] = {};
+  const bool is_ipv6 = storage.ss_family == AF_INET6;
+  const void* raw = is_ipv6 ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr)
+                            : static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr);
+  if (inet_ntop(storage.ss_family, raw, host, sizeof host) == nullptr) return Failure::Last("inet_ntop");
+  address.host = host;
+  // sin_port and sin6_port lie at the same offset.
+  address.port = ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
+  return address;
+}
+
 }  // namespace
 
 bool IsUnixPath(const std::string& path) {
@@ -47,17 +61,14 @@ Result<LocalAddress> LocalAddressOf(int fd) {
   sockaddr_storage storage = {};
   socklen_t bytes = sizeof storage;
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &bytes) != 0) return Failure::Last("getsockname");
-  if (storage.ss_family == AF_UNIX) return FromUnix(storage, bytes);
-  LocalAddress address;
-  char host[INET6_ADDRSTRLEN] = {};
-  const bool is_ipv6 = storage.ss_family == AF_INET6;
-  const void* raw = is_ipv6 ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr)
-                            : static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr);
-  if (inet_ntop(storage.ss_family, raw, host, sizeof host) == nullptr) return Failure::Last("inet_ntop");
-  address.host = host;
-  // sin_port and sin6_port lie at the same offset.
-  address.port = ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
-  return address;
+  return FromStorage(storage, bytes);
+}
+
+Result<LocalAddress> RemoteAddressOf(int fd) {
+  sockaddr_storage storage = {};
+  socklen_t bytes = sizeof storage;
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &bytes) != 0) return Failure::Last("getpeername");
+  return FromStorage(storage, bytes);
 }
 
 }  // namespace reactor_net

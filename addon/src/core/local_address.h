@@ -25,4 +25,7 @@ Result<Descriptor> ListenUnix(const std::string& path, int backlog);
 
 Result<LocalAddress> LocalAddressOf(int fd);
 
+/** Where the other end is bound; ENOTCONN when there is none. */
+Result<LocalAddress> RemoteAddressOf(int fd);
+
 }  // namespace reactor_net

@@ -1,11 +1,9 @@
 // One thread's sockets: reads what is ready into one slab, cuts it into frames, describes the batch in a table,
 // and writes what the batch was answered with. Never blocks, never calls back, knows nothing of Node.
 // binding/transport_poll.cc drives it: BeginTurn, then rounds of Poll (events in the table) and Flush (output).
-// The lists of bytes and records are memory shared with JavaScript; engine_read.cc and engine_write.cc hold the
-// two directions, engine.cc the life of a socket and the epoll masks.
-//
-// What a mask is for: an unwanted EPOLLIN stays armed until it fires, so that pausing and resuming between two
-// arrivals costs no system call; what is newly wanted is armed at the end of the flush.
+// engine_accept.cc, engine_connect.cc, engine_read.cc and engine_write.cc hold what their names say, engine.cc the
+// life of a socket and the epoll masks: an unwanted EPOLLIN stays armed until it fires, so that pausing and resuming
+// between two arrivals costs no system call; what is newly wanted is armed at the end of the flush.
 #pragma once
 
 #include <sys/types.h>
@@ -74,7 +72,7 @@ class Engine {
   Result<uint32_t> AddFraming(const Framing& framing);
   bool HasFraming(uint32_t framing) const { return framing < framings_.size(); }
 
-  /** Takes over a connected, non-blocking socket; the caller keeps it on failure. Nothing is read before Resume. */
+  /** Takes over a connected socket; the caller keeps it on failure. Nothing is read before Resume. */
   Result<uint32_t> Add(int fd, uint32_t framing);
   /** Starts connecting to a numeric address; kConnected or kClosed follows. */
   Result<uint32_t> ConnectTcp(const std::string& host, int port, uint32_t framing);
@@ -123,12 +121,9 @@ class Engine {
 
   // engine.cc
   Result<uint32_t> Enter(int fd, Slot::State state, uint32_t framing);
-  Result<uint32_t> StartConnect(const SocketAddress& address, uint32_t framing);
   /** Whether another socket may be looked at within this batch. */
   bool HasRoom() const;
   void Dispatch(uint32_t number, Slot& slot, uint32_t events);
-  void FinishConnect(uint32_t number, Slot& slot);
-  void Accept(uint32_t number, Slot& listener);
   /** Ends a connection on an error: closes, and tells JavaScript now or in the next batch. */
   void Fail(uint32_t number, Slot& slot, int error);
   void CloseSocket(Slot& slot, bool reset);
@@ -142,6 +137,14 @@ class Engine {
   /** Makes the mask what is wanted. */
   void Watch(uint32_t number, Slot& slot);
   void ShowStatus(uint32_t number, const Slot& slot);
+
+  // engine_accept.cc
+  void AcceptFromReady();
+  void Accept(uint32_t number, Slot& listener);
+
+  // engine_connect.cc
+  Result<uint32_t> StartConnect(const SocketAddress& address, uint32_t framing);
+  void FinishConnect(uint32_t number, Slot& slot);
 
   // engine_read.cc
   void Read(uint32_t number, Slot& slot, uint32_t events);

@@ -10,6 +10,8 @@
 namespace reactor_net {
 namespace {
 
+constexpr int kSendFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
+
 /** Offsets count through the send slab and on into the receive slab: what came in may go out without a copy. */
 struct SendRecord {
   uint32_t slot;
@@ -183,12 +185,12 @@ ssize_t Engine::SendVectors(int fd, int vector_count) {
     stats_.sends++;
     ssize_t sent;
     if (vector_count == 1) {
-      sent = send(fd, vectors_[0].iov_base, vectors_[0].iov_len, MSG_NOSIGNAL);
+      sent = send(fd, vectors_[0].iov_base, vectors_[0].iov_len, kSendFlags);
     } else {
       msghdr message = {};
       message.msg_iov = vectors_.get();
       message.msg_iovlen = static_cast<size_t>(vector_count);
-      sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+      sent = sendmsg(fd, &message, kSendFlags);
     }
     if (sent < 0 && errno == EINTR) continue;
     if (sent > 0) stats_.bytes_sent += static_cast<uint64_t>(sent);
