@@ -233,6 +233,7 @@ test('arguments that cannot be right are refused', () => {
   const { transport, memory } = tiny;
   assert.throws(() => transport.add(-1, 0), invalidArgument('fd'));
   assert.throws(() => transport.add(0, 77), invalidArgument('framing'));
+  assert.throws(() => transport.pause(-1), invalidArgument('slot'));
   assert.throws(() => transport.connectTcp('localhost', 1, 0), invalidArgument('host'));
   assert.throws(
     () => transport.defineFraming({ frameBytesMax: 1, lengthBytes: 5 }),

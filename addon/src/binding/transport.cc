@@ -11,6 +11,13 @@ namespace {
 
 constexpr int64_t kSlotMax = std::numeric_limits<uint32_t>::max();
 
+/** Argument 0; false, with the error thrown, when it cannot be a slot. */
+bool ReadSlot(const Napi::CallbackInfo& info, uint32_t* slot) {
+  Arguments arguments(info);
+  *slot = static_cast<uint32_t>(arguments.Integer(0, "slot", 0, kSlotMax));
+  return !arguments.failed();
+}
+
 }  // namespace
 
 void Transport::Export(Napi::Env env, Napi::Object exports) {
@@ -156,39 +163,45 @@ Napi::Value Transport::SlotToJs(Napi::Env env, Result<uint32_t> slot, const std:
 // After close, and for slots that are gone, the next four do nothing: whoever calls them could not have known.
 
 Napi::Value Transport::Pause(const Napi::CallbackInfo& info) {
-  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
-  if (poll_ != nullptr) poll_->Pause(static_cast<uint32_t>(slot));
+  uint32_t slot = 0;
+  if (!ReadSlot(info, &slot)) return info.Env().Undefined();
+  if (poll_ != nullptr) poll_->Pause(slot);
   return info.Env().Undefined();
 }
 
 Napi::Value Transport::Resume(const Napi::CallbackInfo& info) {
-  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
-  if (poll_ != nullptr) poll_->Resume(static_cast<uint32_t>(slot));
+  uint32_t slot = 0;
+  if (!ReadSlot(info, &slot)) return info.Env().Undefined();
+  if (poll_ != nullptr) poll_->Resume(slot);
   return info.Env().Undefined();
 }
 
 Napi::Value Transport::Shutdown(const Napi::CallbackInfo& info) {
-  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
-  if (poll_ != nullptr) poll_->engine().Shutdown(static_cast<uint32_t>(slot));
+  uint32_t slot = 0;
+  if (!ReadSlot(info, &slot)) return info.Env().Undefined();
+  if (poll_ != nullptr) poll_->engine().Shutdown(slot);
   return info.Env().Undefined();
 }
 
 Napi::Value Transport::CloseSlot(const Napi::CallbackInfo& info) {
-  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
+  uint32_t slot = 0;
+  if (!ReadSlot(info, &slot)) return info.Env().Undefined();
   const bool reset = info[1].IsBoolean() && info[1].As<Napi::Boolean>().Value();
-  if (poll_ != nullptr) poll_->Close(static_cast<uint32_t>(slot), reset);
+  if (poll_ != nullptr) poll_->Close(slot, reset);
   return info.Env().Undefined();
 }
 
 Napi::Value Transport::Release(const Napi::CallbackInfo& info) {
-  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
-  const int fd = poll_ == nullptr ? -1 : poll_->Release(static_cast<uint32_t>(slot));
+  uint32_t slot = 0;
+  if (!ReadSlot(info, &slot)) return info.Env().Undefined();
+  const int fd = poll_ == nullptr ? -1 : poll_->Release(slot);
   return Napi::Number::New(info.Env(), fd);
 }
 
 Napi::Value Transport::DescriptorOf(const Napi::CallbackInfo& info) {
-  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
-  const int fd = poll_ == nullptr ? -1 : poll_->engine().DescriptorOf(static_cast<uint32_t>(slot));
+  uint32_t slot = 0;
+  if (!ReadSlot(info, &slot)) return info.Env().Undefined();
+  const int fd = poll_ == nullptr ? -1 : poll_->engine().DescriptorOf(slot);
   return Napi::Number::New(info.Env(), fd);
 }
 
@@ -201,15 +214,15 @@ Napi::Value Transport::Flush(const Napi::CallbackInfo& info) {
 
 Napi::Value Transport::Send(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
-  if (env.IsExceptionPending()) return env.Undefined();
+  uint32_t slot = 0;
+  if (!ReadSlot(info, &slot)) return env.Undefined();
   if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
     ThrowInvalidArgument(env, "bytes must be a Uint8Array");
     return env.Undefined();
   }
   if (Flush(info); poll_ == nullptr || env.IsExceptionPending()) return env.Undefined();
   const Napi::Uint8Array bytes = info[1].As<Napi::Uint8Array>();
-  poll_->engine().Send(static_cast<uint32_t>(slot), bytes.Data(), bytes.ElementLength());
+  poll_->engine().Send(slot, bytes.Data(), bytes.ElementLength());
   return env.Undefined();
 }
 
