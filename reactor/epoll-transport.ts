@@ -145,7 +145,7 @@ export class EpollTransport {
   }
 
   peerAddress(slot: number): LocalAddress {
-    return this.#addon.peerAddress(this.#native.descriptorOf(slot));
+    return this.#addon.remoteAddress(this.#native.descriptorOf(slot));
   }
 
   /** Bytes one `stage` can take. */
