@@ -1,5 +1,5 @@
 // A connection on the native transport: one slot of epoll-transport.ts.
-// tcp-service.ts makes it of an accepted descriptor; connection.ts decides what happens on it.
+// tcp-service.ts makes it of an accepted slot or descriptor; connection.ts decides what happens on it.
 // Its output is staged in the thread's send slab and leaves with that of all others when the batch ends.
 
 import { getSystemErrorMap } from 'node:util';
@@ -26,23 +26,21 @@ export class EpollConnection extends StreamConnection implements EpollSink {
   #hasPeerEnded = false;
   #isClosing = false;
 
-  /**
-   * Takes `fd` over, a connected non-blocking stream socket. Call `start` next.
-   * @throws AddonError; `fd` is still the caller's then.
-   */
+  /** Takes over `slot`, which has no sink yet. Call `start` next. */
   constructor(
     host: ConnectionHost,
     id: number,
     transport: EpollTransport,
-    fd: number,
+    slot: number,
     options: StreamOptions,
   ) {
     const output = new EpollOutput(transport, host.loop.pool);
     super(host, id, output, options);
     this.#transport = transport;
     this.#output = output;
-    this.#slot = transport.add(fd, this);
-    output.attach(this.#slot, this);
+    this.#slot = slot;
+    transport.attach(slot, this);
+    output.attach(slot, this);
   }
 
   // EpollSink.
@@ -99,11 +97,9 @@ export class EpollConnection extends StreamConnection implements EpollSink {
   }
 
   protected socketAddress(): SocketAddress {
-    if (this.state === 'closed') return { address: undefined, port: undefined };
-    const found = this.#transport.peerAddress(this.#slot);
-    return 'host' in found
-      ? { address: found.host, port: found.port }
-      : { address: undefined, port: undefined };
+    return this.state === 'closed'
+      ? { address: undefined, port: undefined }
+      : this.#transport.peerOf(this.#slot);
   }
 
   protected startReading(): void {

@@ -5,8 +5,15 @@
 import net from 'node:net';
 
 import { type Addon, loadAddon, requireAddon } from '../addon/index.js';
-import { Acceptor, type AcceptorSource, descriptorOf, type SharedListener } from './acceptor.js';
+import {
+  type Accepting,
+  Acceptor,
+  type AcceptorSource,
+  descriptorOf,
+  type SharedListener,
+} from './acceptor.js';
 import { errorToWire, ReactorError, type ReactorErrorCode } from './errors.js';
+import { EpollAcceptor } from './epoll-acceptor.js';
 import { EpollTransport } from './epoll-transport.js';
 import type { EventLoop } from './event-loop.js';
 import { loadHandlers } from './handler-module.js';
@@ -40,6 +47,8 @@ export interface ListenOrder {
   /** The listening socket, or where to listen without an addon. */
   readonly source: SharedListener | { readonly target: ListenTarget };
   readonly limits: OccupancyLimits;
+  /** All threads accept from this one socket. */
+  readonly isShared: boolean;
 }
 
 /** An error that nobody asked for and somebody should read; goes to the main thread's log. */
@@ -72,7 +81,7 @@ export class SubReactor {
   readonly #services = new Map<number, Service>();
   /** Services that drain: they take no more connections. */
   readonly #draining = new Set<number>();
-  readonly #acceptors = new Map<number, Acceptor>();
+  readonly #acceptors = new Map<number, Accepting>();
   readonly #sampler: RequestSampler = new RequestSampler(Math.random);
   readonly #gauges: ThreadGauges;
   readonly #trimmer: PoolTrimmer;
@@ -135,12 +144,8 @@ export class SubReactor {
 
   /** Accepts on this thread. @throws ReactorError see Acceptor.start */
   async listen(order: ListenOrder): Promise<ListenAddress> {
-    const { serviceId, source, limits } = order;
-    const service = this.#service(serviceId);
-    const acceptor = new Acceptor(this.#loop, this.#context.counters, this.#acceptorSource(source), {
-      accepted: (socket) => this.#acceptHere(service, socket, limits),
-      troubled: (error) => this.trouble(error),
-    });
+    const { serviceId } = order;
+    const acceptor = this.#createAcceptor(order);
     this.#acceptors.set(serviceId, acceptor);
     try {
       return await acceptor.start();
@@ -177,6 +182,26 @@ export class SubReactor {
     this.#gauges.refresh();
   }
 
+  #createAcceptor({ serviceId, source, limits, isShared }: ListenOrder): Accepting {
+    const { counters } = this.#context;
+    const service = this.#service(serviceId);
+    const transport = this.#transport;
+    const troubled = this.trouble;
+    const from = this.#acceptorSource(source);
+    if (transport === null || from.kind === 'node') {
+      const accepted = (socket: net.Socket): void => this.#acceptHere(service, socket, limits);
+      return new Acceptor(this.#loop, counters, from, { accepted, troubled });
+    }
+    const { addon, listener } = from;
+    const accepted = (slot: number): void => this.#acceptSlot(service, transport, slot, limits);
+    return new EpollAcceptor(
+      this.#loop,
+      counters,
+      { addon, transport, listener, isShared },
+      { accepted, troubled },
+    );
+  }
+
   #adoptHandedOff(payload: Uint8Array): void {
     const { serviceId, fd, incarnation, address } = decodeHandOff(payload);
     if (incarnation !== this.#context.incarnation) return; // meant for a predecessor; main gave it to another
@@ -195,9 +220,7 @@ export class SubReactor {
   /** A connection accepted on this thread: judged, then adopted like one that was handed over. */
   #acceptHere(service: Service, socket: net.Socket, limits: OccupancyLimits): void {
     const address = socket.remoteAddress;
-    const refusal = this.#context.occupancy.admit(this.#context.thread, address, limits);
-    if (refusal !== null) {
-      this.#refused(refusal.code);
+    if (!this.#isAdmitted(address, limits)) {
       socket.destroy();
       return;
     }
@@ -216,6 +239,27 @@ export class SubReactor {
     }
   }
 
+  /** The same for one that the native transport accepted: it stays there if the service speaks to it there. */
+  #acceptSlot(service: Service, transport: EpollTransport, slot: number, limits: OccupancyLimits): void {
+    const peer = transport.peerOf(slot);
+    if (!this.#isAdmitted(peer.address, limits)) {
+      transport.discard(slot);
+      return;
+    }
+    if (service.adoptSlot === undefined) {
+      this.#adopt(service, transport.release(slot), peer.address);
+      return;
+    }
+    this.#trimmer.begin();
+    try {
+      service.adoptSlot(slot, peer, () => this.#leave(peer.address));
+    } catch (error) {
+      transport.discard(slot);
+      this.#leave(peer.address);
+      this.trouble(error);
+    }
+  }
+
   #adopt(service: Service, source: number | net.Socket, address: string | undefined): void {
     this.#trimmer.begin();
     try {
@@ -226,6 +270,12 @@ export class SubReactor {
       this.#leave(address);
       this.trouble(error);
     }
+  }
+
+  #isAdmitted(address: string | undefined, limits: OccupancyLimits): boolean {
+    const refusal = this.#context.occupancy.admit(this.#context.thread, address, limits);
+    if (refusal !== null) this.#refused(refusal.code);
+    return refusal === null;
   }
 
   #refused(code: ReactorErrorCode): void {
