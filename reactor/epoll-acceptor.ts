@@ -2,8 +2,6 @@
 // The counterpart of acceptor.ts for transport 'epoll': what it accepts is a slot of that transport already.
 // Up to a few dozen connections come in one batch; with 'shared' one connection wakes one thread.
 
-import { getSystemErrorMap } from 'node:util';
-
 import type { Addon } from '../addon/index.js';
 import { AcceptPause, isShortageErrno } from './accept-pause.js';
 import { type Accepting, ownDescriptor, type SharedListener } from './acceptor.js';
@@ -13,6 +11,7 @@ import { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
 import type { ListenAddress } from './listening-socket.js';
 import type { CounterRow } from './shared-counters.js';
+import { systemError } from './system-error.js';
 
 export interface EpollAcceptorSource {
   readonly addon: Addon;
@@ -78,8 +77,7 @@ export class EpollAcceptor implements Accepting, EpollListenSink {
 
   /** @internal */
   acceptFailed(errno: number): void {
-    const [code, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error'];
-    const cause = Object.assign(new Error(`${code}: ${text}`), { code, errno });
+    const cause = systemError(errno, 'accept');
     if (isShortageErrno(errno)) {
       this.#pause.begin(OUT, cause);
     } else {

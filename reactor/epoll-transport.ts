@@ -1,6 +1,6 @@
 // One thread's native transport as TypeScript drives it: hands the events of a batch to their connections, and
 // gathers their output in the slab that C++ sends from.
-// sub-reactor.ts has one per thread with transport 'epoll'; epoll-connection.ts is what it serves, and
+// Each thread that uses transport 'epoll' has one (thread-transport.ts); epoll-connection.ts is what it serves, and
 // epoll-acceptor.ts accepts with it. Mode 'master' has a small one on the main thread, only to accept.
 // One call crosses into C++ per batch, however many connections and frames are in it.
 
@@ -19,6 +19,7 @@ import {
   EVENT_B,
   EVENT_C,
   EVENT_CLOSED,
+  EVENT_CONNECTED,
   EVENT_DATA,
   EVENT_DRAINED,
   EVENT_END,
@@ -73,6 +74,14 @@ export interface EpollListenSink {
   acceptFailed(errno: number): void;
 }
 
+/** What the transport tells whoever connects. */
+export interface EpollDialSink {
+  /** `attach` or `discard` the slot. */
+  connected(slot: number): void;
+  /** The slot is gone. `errno` is positive. */
+  refused(errno: number): void;
+}
+
 /** How much memory the transport shares with C++. */
 export interface EpollSizes {
   readonly slabBytes: number;
@@ -109,6 +118,8 @@ export class EpollTransport {
   /** By slot; null once the connection has let go of it. */
   readonly #sinks: (EpollSink | null)[] = [];
   readonly #listeners = new Map<number, EpollListenSink>();
+  /** Slots that are being connected. */
+  readonly #dials = new Map<number, EpollDialSink>();
   /** Connections with bytes in the send slab. */
   #staged: EpollSink[] = [];
   #open = 0;
@@ -179,6 +190,25 @@ export class EpollTransport {
 
   closeListener(slot: number): void {
     if (!this.#listeners.delete(slot)) return;
+    this.#native.closeSlot(slot);
+    this.#closed();
+  }
+
+  /** Starts connecting to a numeric address. @throws AddonError */
+  connectTcp(host: string, port: number, sink: EpollDialSink): number {
+    const slot = this.#native.connectTcp(host, port, RAW);
+    this.#addon.setSocketOption(this.#native.descriptorOf(slot), 'noDelay', 1);
+    return this.#dialed(slot, sink);
+  }
+
+  /** @throws AddonError */
+  connectUnix(path: string, sink: EpollDialSink): number {
+    return this.#dialed(this.#native.connectUnix(path, RAW), sink);
+  }
+
+  /** Gives up a slot that is being connected. */
+  cancelConnect(slot: number): void {
+    if (!this.#dials.delete(slot)) return;
     this.#native.closeSlot(slot);
     this.#closed();
   }
@@ -306,7 +336,7 @@ export class EpollTransport {
     const slot = events[record + EVENT_SLOT]!;
     const sink = this.#sinks[slot];
     if (sink == null) {
-      this.#runListenerEvent(record, slot);
+      this.#runOtherEvent(record, slot);
       return;
     }
     switch (events[record + EVENT_TYPE]) {
@@ -329,20 +359,39 @@ export class EpollTransport {
         assert.fail('raw connections have no other events');
     }
   }
-  /** An event of a listening socket, or of a connection that was closed earlier in this batch. */
-  #runListenerEvent(record: number, slot: number): void {
-    const sink = this.#listeners.get(slot);
+  /** An event of a listening socket, of a slot that is being connected, or of one that was closed in this batch. */
+  #runOtherEvent(record: number, slot: number): void {
     const value = this.#events[record + EVENT_A]!;
     switch (this.#events[record + EVENT_TYPE]) {
-      case EVENT_ACCEPTED:
-        if (sink === undefined) this.discard(value);
-        else sink.accepted(value);
+      case EVENT_ACCEPTED: {
+        const listener = this.#listeners.get(slot);
+        if (listener === undefined) this.discard(value);
+        else listener.accepted(value);
         break;
+      }
       case EVENT_ACCEPT_FAILED:
-        sink?.acceptFailed(value);
+        this.#listeners.get(slot)?.acceptFailed(value);
+        break;
+      case EVENT_CONNECTED:
+        this.#takeDial(slot)?.connected(slot);
+        break;
+      case EVENT_CLOSED:
+        this.#takeDial(slot)?.refused(value);
         break;
       default: // nobody waits for it any more
     }
+  }
+
+  #dialed(slot: number, sink: EpollDialSink): number {
+    this.#dials.set(slot, sink);
+    this.#opened();
+    return slot;
+  }
+
+  #takeDial(slot: number): EpollDialSink | undefined {
+    const sink = this.#dials.get(slot);
+    if (this.#dials.delete(slot)) this.#closed();
+    return sink;
   }
 
   #opened(): void {

@@ -4,7 +4,7 @@
 
 import net from 'node:net';
 
-import { type Addon, loadAddon, requireAddon } from '../addon/index.js';
+import { type Addon, loadAddon } from '../addon/index.js';
 import {
   type Accepting,
   Acceptor,
@@ -14,7 +14,7 @@ import {
 } from './acceptor.js';
 import { errorToWire, ReactorError, type ReactorErrorCode } from './errors.js';
 import { EpollAcceptor } from './epoll-acceptor.js';
-import { EpollTransport } from './epoll-transport.js';
+import type { EpollTransport } from './epoll-transport.js';
 import type { EventLoop } from './event-loop.js';
 import { loadHandlers } from './handler-module.js';
 import { ADOPT_TASK, decodeHandOff } from './hand-off.js';
@@ -29,6 +29,7 @@ import { CONNECTIONS_REFUSED, type CounterRow } from './shared-counters.js';
 import type { OccupancyLimits, SharedOccupancy } from './shared-occupancy.js';
 import { TcpService } from './tcp-service.js';
 import { ThreadGauges } from './thread-gauges.js';
+import { returnThreadTransport, takeThreadTransport } from './thread-transport.js';
 
 /** What a sub-reactor shares with the main reactor; made by reactor.ts. */
 export interface SubReactorContext {
@@ -92,7 +93,7 @@ export class SubReactor {
     this.#context = context;
     this.#gauges = new ThreadGauges(loop, context.counters);
     this.#trimmer = new PoolTrimmer(loop);
-    this.#transport = context.transport === 'epoll' ? new EpollTransport(requireAddon()) : null;
+    this.#transport = context.transport === 'epoll' ? takeThreadTransport() : null;
     loop.register(ADOPT_TASK, (payload) => this.#adoptHandedOff(payload as Uint8Array));
     loop.register(TASKS.addService, (spec) => this.addService(spec as ServiceSpec));
     loop.register(TASKS.reloadService, (spec) => this.reloadService(spec as ServiceSpec));
@@ -108,7 +109,7 @@ export class SubReactor {
 
   /** Gives the thread's transport up, after its services were removed. */
   close(): void {
-    this.#transport?.close();
+    if (this.#transport !== null) returnThreadTransport(this.#transport);
   }
 
   /** Loads the user's code and gets ready to adopt. `application` is given instead when threads is 0. */

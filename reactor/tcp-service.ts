@@ -166,10 +166,9 @@ export class TcpService implements Service, ConnectionHost {
 
   #openNative(transport: EpollTransport, slot: number, onGone: () => void, peer: StreamOptions): void {
     const options = { ...peer, expectsProxyHeader: this.#spec.proxyProtocol };
-    this.#begin(
-      this.loop.connections.add((id) => new EpollConnection(this, id, transport, slot, options)),
-      onGone,
-    );
+    const connection = this.loop.connections.add((id) => new EpollConnection(this, id, transport, options));
+    connection.attach(slot);
+    this.#begin(connection, onGone);
   }
 
   #begin(connection: StreamConnection, onGone: () => void): void {
