@@ -17,7 +17,7 @@ import { BufferPool } from '../../reactor/buffer-pool.js';
 import { type LengthFieldCodecOptions, lengthFieldCodec } from '../../reactor/codecs/length-field-codec.js';
 import { ReactorError } from '../../reactor/errors.js';
 import { SharedBudget } from '../../reactor/shared-budget.js';
-import { SeededRandom } from '../fuzz/seeded-random.js';
+import { SeededRandom } from '../support/seeded-random.js';
 import { deferred, TinyTransport } from './support/tiny-transport.js';
 
 const ROUNDS = 150;
