@@ -4,7 +4,7 @@
 
 import { getSystemErrorMap } from 'node:util';
 
-import type { ConnectionHost } from './connection.js';
+import type { ConnectionHost } from './connection-host.js';
 import { EpollOutput } from './epoll-output.js';
 import type { EpollSink, EpollTransport } from './epoll-transport.js';
 import { ReactorError } from './errors.js';

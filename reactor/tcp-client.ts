@@ -11,7 +11,8 @@ import { Backoff, type BackoffOptions } from './backoff.js';
 import { returnClientLoop, takeClientLoop } from './client-loop.js';
 import type { FrameCodec } from './codec.js';
 import { createCodec } from './codecs/create-codec.js';
-import type { Connection, ConnectionHost, ConnectionLimits, SendOutcome } from './connection.js';
+import type { Connection } from './connection.js';
+import type { ConnectionHost, ConnectionLimits } from './connection-host.js';
 import { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
 import type { CloseReason, Handlers } from './handlers.js';
@@ -20,6 +21,7 @@ import { createReadInto, NetConnection, type ReadInto } from './net-connection.j
 import { checkOptionTypes } from './option-types.js';
 import { RequestSampler } from './request-sample.js';
 import { Router } from './router.js';
+import type { SendOutcome } from './sending-half.js';
 import {
   CONNECTIONS_CLOSED,
   CONNECTIONS_OPEN,
