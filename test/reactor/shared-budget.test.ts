@@ -74,7 +74,7 @@ test('threads that race for the last bytes are never both served', { timeout: 60
     }),
   );
   for (const { served, holdersMax } of results) {
-    assert.ok(served > 0);
+    assert.equal(served, 20_000);
     assert.equal(holdersMax, 1);
   }
   assert.equal(budget.usedBytes(), 0);
@@ -88,7 +88,7 @@ import(workerData.module).then(({ SharedBudget }) => {
   const holders = new Int32Array(workerData.holders);
   let served = 0;
   let holdersMax = 0;
-  for (let round = 0; round < 100000; round += 1) {
+  while (served < 20000) { // however long the other one sleeps on its pages
     if (!budget.reserve(workerData.thread, 3 * 4096)) continue;
     served += 1;
     holdersMax = Math.max(holdersMax, Atomics.add(holders, 0, 1) + 1);
