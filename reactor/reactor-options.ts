@@ -3,7 +3,7 @@
 
 import { availableParallelism } from 'node:os';
 
-import { type Addon, addonMissingReason } from '../addon/index.js';
+import { type Addon } from '../addon/index.js';
 import { Backoff, type BackoffOptions, RESTART_BACKOFF } from './backoff.js';
 import type { BufferPoolOptions } from './buffer-pool.js';
 import { createDispatch, type DispatchFunction, type DispatchPolicy } from './dispatch.js';
@@ -89,10 +89,7 @@ export function resolveReactorOptions(options: ReactorOptions, addon: Addon | nu
   };
 }
 
-function threadCount(
-  { threads = availableParallelism(), logger }: ReactorOptions,
-  addon: Addon | null,
-): number {
+function threadCount({ threads = availableParallelism() }: ReactorOptions, addon: Addon | null): number {
   if (!Number.isInteger(threads) || threads < 0 || threads > THREADS_MAX) {
     throw new ReactorError(
       'REACTOR_OPTION_INVALID',
@@ -101,9 +98,7 @@ function threadCount(
   }
   if (threads === 0 || addon !== null) return threads;
   if (NODE_HAS_REUSE_PORT) return threads; // every thread accepts for itself, through Node
-  // No descriptor can be handed over: one thread serves, fewer but whole.
-  logger?.warn({ threads }, addonMissingReason() ?? 'the native addon is missing');
-  return 0;
+  return 0; // no descriptor can be handed over: one thread serves, fewer but whole; loadAddon() has said why
 }
 
 function choice<T extends string>(name: string, value: T, allowed: readonly T[]): T {
