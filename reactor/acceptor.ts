@@ -1,19 +1,18 @@
-// Accepts connections from one listening socket on the thread that runs it.
+// Accepts connections from one listening socket through node:net, on the thread that runs it.
 // The main reactor has one per server ('master'), or every sub-reactor has one ('reuseport', 'shared');
-// what to do with an accepted socket is the sink's business.
-// Close to the descriptor limit it stops accepting for a while: newcomers wait in the kernel's queue instead
-// of being accepted and dropped, which is what libuv does at the limit itself.
+// what to do with an accepted socket is the sink's business. epoll-acceptor.ts does it on the native transport.
+// accept-pause.ts stops it close to the descriptor limit: at the limit itself libuv accepts and drops.
 
 import net from 'node:net';
 import { constants } from 'node:os';
 
 import { type Addon, AddonError } from '../addon/index.js';
-import { Backoff } from './backoff.js';
+import { AcceptPause, isDescriptorShortage } from './accept-pause.js';
 import { DescriptorWatch } from './descriptor-watch.js';
 import { ReactorError } from './errors.js';
-import type { EventLoop, TimerHandle } from './event-loop.js';
+import type { EventLoop } from './event-loop.js';
 import { type ListenAddress, type ListenTarget, listenWithNode } from './listening-socket.js';
-import { ACCEPT_PAUSED, CONNECTIONS_REFUSED, type CounterRow } from './shared-counters.js';
+import { CONNECTIONS_REFUSED, type CounterRow } from './shared-counters.js';
 
 /** A listening descriptor that stays the main reactor's, so that a thread that dies cannot leak it. */
 export interface SharedListener {
@@ -38,36 +37,38 @@ export interface AcceptorSink {
   troubled(error: ReactorError): void;
 }
 
-/** Shape of the waits while descriptors are short. */
-const PAUSE_BACKOFF = { firstMs: 20, capMs: 1000 };
+/** What accepts on one listening socket, whatever the transport. */
+export interface Accepting {
+  /** @throws ReactorError REACTOR_PORT_IN_USE, REACTOR_LISTEN_FAILED, REACTOR_FD_LIMIT, REACTOR_CLOSED */
+  start(): Promise<ListenAddress>;
+  /** Stops accepting for good; idempotent. Connections that were accepted stay. */
+  close(): void;
+}
 
-const MESSAGES = {
-  near: 'close to the descriptor limit (ulimit -n): accepting is paused',
-  // Something else took the last one between two looks of ours; libuv then closes whoever waits.
-  out: 'out of descriptors (ulimit -n): those who connected just now were closed',
-};
+/** Something else took the last one between two looks of ours; libuv then closes whoever waits. */
+const OUT = 'out of descriptors (ulimit -n): those who connected just now were closed';
 
-export class Acceptor {
-  readonly #loop: EventLoop;
+export class Acceptor implements Accepting {
   readonly #counters: CounterRow;
   readonly #source: AcceptorSource;
   readonly #sink: AcceptorSink;
-  readonly #backoff: Backoff = new Backoff(Math.random, PAUSE_BACKOFF);
-  /** Null without the addon: then accepting cannot be paused. */
-  readonly #watch: DescriptorWatch | null;
+  readonly #pause: AcceptPause;
   #server: net.Server | null = null;
-  #retry: TimerHandle | null = null;
   #isClosed = false;
 
   constructor(loop: EventLoop, counters: CounterRow, source: AcceptorSource, sink: AcceptorSink) {
-    this.#loop = loop;
     this.#counters = counters;
     this.#source = source;
     this.#sink = sink;
-    this.#watch = source.kind === 'descriptor' ? new DescriptorWatch(source.addon, loop.threadCount) : null;
+    // Without the addon accepting cannot be paused.
+    const watch = source.kind === 'descriptor' ? new DescriptorWatch(source.addon, loop.threadCount) : null;
+    this.#pause = new AcceptPause(loop, counters, watch, {
+      stop: () => this.#stop(),
+      goOn: () => void this.start().catch((error: ReactorError) => this.#restartFailed(error)),
+      troubled: (error) => sink.troubled(error),
+    });
   }
 
-  /** @throws ReactorError REACTOR_PORT_IN_USE, REACTOR_LISTEN_FAILED, REACTOR_FD_LIMIT, REACTOR_CLOSED */
   async start(): Promise<ListenAddress> {
     const source = this.#source;
     const target =
@@ -79,12 +80,10 @@ export class Acceptor {
     return listenWithNode(server, target);
   }
 
-  /** Stops accepting for good; idempotent. Connections that were accepted stay. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    if (this.#retry !== null) this.#loop.cancel(this.#retry);
-    this.#retry = null;
+    this.#pause.close();
     this.#stop();
   }
 
@@ -102,48 +101,26 @@ export class Acceptor {
     }
     try {
       this.#sink.accepted(socket);
-      this.#backoff.reset();
     } catch (error) {
       socket.destroy();
       if (!isDescriptorShortage(error)) throw error;
       this.#counters.values[CONNECTIONS_REFUSED]! += 1;
-      this.#pause(error);
+      this.#pause.begin(OUT, error);
       return;
     }
-    if (this.#watch?.isScarceAfterAccept() === true) this.#pause(undefined);
+    this.#pause.accepted();
   }
 
   #failed(error: NodeJS.ErrnoException): void {
-    if (error.code === 'EMFILE' || error.code === 'ENFILE') this.#pause(error);
+    if (error.code === 'EMFILE' || error.code === 'ENFILE') this.#pause.begin(OUT, error);
     else this.#sink.troubled(new ReactorError('REACTOR_LISTEN_FAILED', error.message, { cause: error }));
-  }
-
-  /** Leaves newcomers in the kernel's queue until descriptors are free again. */
-  #pause(cause: unknown): void {
-    if (this.#isClosed || this.#retry !== null) return;
-    this.#counters.values[ACCEPT_PAUSED]! += 1;
-    this.#sink.troubled(
-      new ReactorError('REACTOR_FD_LIMIT', MESSAGES[cause === undefined ? 'near' : 'out'], { cause }),
-    );
-    if (this.#source.kind === 'node') return; // closing would lose the queue: newcomers are refused one by one
-    this.#stop();
-    this.#retryLater();
-  }
-
-  #retryLater(): void {
-    this.#retry = this.#loop.runAfter(this.#backoff.nextDelayMs(), () => {
-      this.#retry = null;
-      if (this.#isClosed) return;
-      if (this.#watch?.isScarce() === true) this.#retryLater();
-      else this.start().catch((error: ReactorError) => this.#restartFailed(error));
-    });
   }
 
   #restartFailed(error: ReactorError): void {
     if (this.#isClosed) return;
     this.#stop();
     this.#sink.troubled(error);
-    if (error.code !== 'REACTOR_CLOSED') this.#retryLater();
+    if (error.code !== 'REACTOR_CLOSED') this.#pause.goOnLater();
   }
 
   /** Closes the socket at once; 'close' of the server itself may wait for connections and is of no interest. */
@@ -157,7 +134,7 @@ export class Acceptor {
  * A number of our own for the listening socket.
  * @throws ReactorError REACTOR_FD_LIMIT, REACTOR_CLOSED when main has closed it, REACTOR_LISTEN_FAILED
  */
-function ownDescriptor(addon: Addon, { fd, inode }: SharedListener): number {
+export function ownDescriptor(addon: Addon, { fd, inode }: SharedListener): number {
   let own = -1;
   try {
     own = addon.dupFd(fd);
@@ -179,9 +156,4 @@ function ownDescriptor(addon: Addon, { fd, inode }: SharedListener): number {
 export function descriptorOf(socket: net.Socket): number {
   // Not in Node's typings: there is a public way to adopt a descriptor, and none to ask for one.
   return (socket as net.Socket & { _handle?: { fd: number } | null })._handle?.fd ?? -1;
-}
-
-function isDescriptorShortage(error: unknown): boolean {
-  const { EMFILE, ENFILE } = constants.errno;
-  return error instanceof AddonError && (error.errno === EMFILE || error.errno === ENFILE);
 }

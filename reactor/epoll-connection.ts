@@ -1,8 +1,6 @@
 // A connection on the native transport: one slot of epoll-transport.ts.
-// tcp-service.ts makes it of an accepted descriptor; connection.ts decides what happens on it.
+// tcp-service.ts makes it of an accepted slot or descriptor; connection.ts decides what happens on it.
 // Its output is staged in the thread's send slab and leaves with that of all others when the batch ends.
-
-import { getSystemErrorMap } from 'node:util';
 
 import type { ConnectionHost } from './connection-host.js';
 import { EpollOutput } from './epoll-output.js';
@@ -10,6 +8,7 @@ import type { EpollSink, EpollTransport } from './epoll-transport.js';
 import { ReactorError } from './errors.js';
 import type { CloseReason } from './handlers.js';
 import { type SocketAddress, StreamConnection, type StreamOptions } from './stream-connection.js';
+import { systemError } from './system-error.js';
 
 /** Output of one connection that is worth a system call before the batch ends. */
 const STAGED_BYTES_MAX = 64 * 1024;
@@ -17,7 +16,10 @@ const STAGED_BYTES_MAX = 64 * 1024;
 export class EpollConnection extends StreamConnection implements EpollSink {
   readonly #transport: EpollTransport;
   readonly #output: EpollOutput;
-  readonly #slot: number;
+  /** -1 while a client has not reached its server. */
+  #slot = -1;
+  /** The slot is ours: from `attach` until the connection closes. */
+  #hasSlot = false;
   #isReading = false;
   /** Waiting in C++ when we last looked. */
   #pendingSeen = 0;
@@ -26,23 +28,20 @@ export class EpollConnection extends StreamConnection implements EpollSink {
   #hasPeerEnded = false;
   #isClosing = false;
 
-  /**
-   * Takes `fd` over, a connected non-blocking stream socket. Call `start` next.
-   * @throws AddonError; `fd` is still the caller's then.
-   */
-  constructor(
-    host: ConnectionHost,
-    id: number,
-    transport: EpollTransport,
-    fd: number,
-    options: StreamOptions,
-  ) {
+  /** Call `attach` and `start` next. */
+  constructor(host: ConnectionHost, id: number, transport: EpollTransport, options: StreamOptions) {
     const output = new EpollOutput(transport, host.loop.pool);
     super(host, id, output, options);
     this.#transport = transport;
     this.#output = output;
-    this.#slot = transport.add(fd, this);
-    output.attach(this.#slot, this);
+  }
+
+  /** Takes over `slot`, which is connected and has no sink yet. */
+  attach(slot: number): void {
+    this.#slot = slot;
+    this.#hasSlot = true;
+    this.#transport.attach(slot, this);
+    this.#output.attach(slot, this);
   }
 
   // EpollSink.
@@ -66,11 +65,10 @@ export class EpollConnection extends StreamConnection implements EpollSink {
   /** @internal */
   broke(errno: number): void {
     if (this.state !== 'closed' && !this.isDelivered) {
-      const [name, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error'];
-      const cause = Object.assign(new Error(`${name}: ${text}`), { code: name, errno });
+      const cause = systemError(errno);
       this.report(new ReactorError('REACTOR_CONNECTION_CLOSED', cause.message, { cause }));
     }
-    this.#closeSoon('peer-reset');
+    this.closeSoon('peer-reset');
   }
 
   /** @internal */
@@ -91,7 +89,7 @@ export class EpollConnection extends StreamConnection implements EpollSink {
   // Connection.
 
   protected get inFlightBytes(): number {
-    return this.#isClosing ? 0 : this.#transport.pendingBytes(this.#slot);
+    return this.#hasSlot ? this.#transport.pendingBytes(this.#slot) : 0;
   }
 
   protected get untakenBytes(): number {
@@ -99,11 +97,7 @@ export class EpollConnection extends StreamConnection implements EpollSink {
   }
 
   protected socketAddress(): SocketAddress {
-    if (this.state === 'closed') return { address: undefined, port: undefined };
-    const found = this.#transport.peerAddress(this.#slot);
-    return 'host' in found
-      ? { address: found.host, port: found.port }
-      : { address: undefined, port: undefined };
+    return this.#hasSlot ? this.#transport.peerOf(this.#slot) : { address: undefined, port: undefined };
   }
 
   protected startReading(): void {
@@ -131,12 +125,12 @@ export class EpollConnection extends StreamConnection implements EpollSink {
   protected shutdownWrite(): void {
     this.#isFinAsked = true;
     if (!this.#hasPeerEnded) this.#transport.shutdown(this.#slot);
-    else this.#closeSoon('peer-ended'); // closing sends the FIN
+    else this.closeSoon('peer-ended'); // closing sends the FIN
   }
 
   protected closeTransport(reset: boolean): void {
-    this.#transport.closeSlot(this.#slot, reset);
-    this.#closeSoon('destroyed');
+    if (this.#hasSlot) this.#transport.closeSlot(this.#slot, reset);
+    this.closeSoon('destroyed');
   }
 
   /** All the peer's bytes have been delivered, and its FIN comes after them. */
@@ -144,7 +138,7 @@ export class EpollConnection extends StreamConnection implements EpollSink {
     this.#hasPeerEnded = true;
     this.stopReading(); // a FIN stays readable for ever
     this.peerEnded();
-    if (this.#isFinAsked && this.isDelivered) this.#closeSoon('peer-ended');
+    if (this.#isFinAsked && this.isDelivered) this.closeSoon('peer-ended');
   }
 
   /** Looks at what waits in C++ now, for the next difference. */
@@ -154,10 +148,11 @@ export class EpollConnection extends StreamConnection implements EpollSink {
   }
 
   /** The socket goes; the user hears of it when the caller has returned. */
-  #closeSoon(reason: CloseReason): void {
+  protected closeSoon(reason: CloseReason): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
-    this.#transport.closeSlot(this.#slot, false);
+    if (this.#hasSlot) this.#transport.closeSlot(this.#slot, false);
+    this.#hasSlot = false;
     process.nextTick(() => this.transportClosed(reason));
   }
 }

@@ -1,26 +1,33 @@
 // One thread's native transport as TypeScript drives it: hands the events of a batch to their connections, and
 // gathers their output in the slab that C++ sends from.
-// sub-reactor.ts has one per thread with transport 'epoll'; epoll-connection.ts is what it serves.
+// Each thread that uses transport 'epoll' has one (thread-transport.ts); epoll-connection.ts is what it serves, and
+// epoll-acceptor.ts accepts with it. Mode 'master' has a small one on the main thread, only to accept.
 // One call crosses into C++ per batch, however many connections and frames are in it.
 
 import assert from 'node:assert/strict';
+import { constants } from 'node:os';
 
 import {
   type Addon,
+  AddonError,
   CONTROL_SEND_BYTES,
   CONTROL_SEND_RECORDS,
   CONTROL_WORDS,
   EVENT_A,
+  EVENT_ACCEPT_FAILED,
+  EVENT_ACCEPTED,
   EVENT_B,
   EVENT_C,
   EVENT_CLOSED,
+  EVENT_CONNECTED,
   EVENT_DATA,
   EVENT_DRAINED,
   EVENT_END,
+  EVENT_RECORDS_MIN,
   EVENT_SLOT,
   EVENT_TYPE,
   EVENT_WORDS,
-  type LocalAddress,
+  RECEIVE_SLAB_BYTES_MIN,
   SEND_BYTES,
   SEND_OFFSET,
   SEND_SLOT,
@@ -38,9 +45,12 @@ import {
   EPOLL_SLAB_BYTES,
   EPOLL_SLOTS_MAX,
 } from './limits.js';
+import type { SocketAddress } from './stream-connection.js';
 
 /** Framing 0 of the transport: bytes as they come; the codecs of the reactor cut them. */
 const RAW = 0;
+
+const NOWHERE: SocketAddress = { address: undefined, port: undefined };
 
 /** What the transport tells a connection, in the order in which it happened. */
 export interface EpollSink {
@@ -56,17 +66,60 @@ export interface EpollSink {
   flushed(): void;
 }
 
+/** What the transport tells whoever listens. */
+export interface EpollListenSink {
+  /** A new connection, which is not read yet: `attach`, `release` or `discard` it. */
+  accepted(slot: number): void;
+  /** Accepting has stopped until `startReading`. `errno` is positive. */
+  acceptFailed(errno: number): void;
+}
+
+/** What the transport tells whoever connects. */
+export interface EpollDialSink {
+  /** `attach` or `discard` the slot. */
+  connected(slot: number): void;
+  /** The slot is gone. `errno` is positive. */
+  refused(errno: number): void;
+}
+
+/** How much memory the transport shares with C++. */
+export interface EpollSizes {
+  readonly slabBytes: number;
+  readonly eventRecords: number;
+  readonly sendRecords: number;
+  readonly slotsMax: number;
+}
+
+const SERVING: EpollSizes = {
+  slabBytes: EPOLL_SLAB_BYTES,
+  eventRecords: EPOLL_EVENT_RECORDS,
+  sendRecords: EPOLL_SEND_RECORDS,
+  slotsMax: EPOLL_SLOTS_MAX,
+};
+
+/** For a transport that only accepts and gives away: the least that C++ takes, and a slot per batched newcomer. */
+export const ACCEPTING: EpollSizes = {
+  slabBytes: RECEIVE_SLAB_BYTES_MIN,
+  eventRecords: EVENT_RECORDS_MIN,
+  sendRecords: 1,
+  slotsMax: 4 * EVENT_RECORDS_MIN,
+};
+
 export class EpollTransport {
   readonly #addon: Addon;
   readonly #native: Transport;
-  readonly #receiveSlab: Buffer = Buffer.allocUnsafeSlow(EPOLL_SLAB_BYTES);
-  readonly #sendSlab: Buffer = Buffer.allocUnsafeSlow(EPOLL_SLAB_BYTES);
-  readonly #events: Uint32Array = new Uint32Array(EPOLL_EVENT_RECORDS * EVENT_WORDS);
-  readonly #sends: Uint32Array = new Uint32Array(EPOLL_SEND_RECORDS * SEND_WORDS);
-  readonly #status: Uint32Array = new Uint32Array(EPOLL_SLOTS_MAX * STATUS_WORDS);
+  readonly #receiveSlab: Buffer;
+  readonly #sendSlab: Buffer;
+  readonly #events: Uint32Array;
+  readonly #sends: Uint32Array;
+  readonly #sendRecordsMax: number;
+  readonly #status: Uint32Array;
   readonly #control: Uint32Array = new Uint32Array(CONTROL_WORDS);
   /** By slot; null once the connection has let go of it. */
   readonly #sinks: (EpollSink | null)[] = [];
+  readonly #listeners = new Map<number, EpollListenSink>();
+  /** Slots that are being connected. */
+  readonly #dials = new Map<number, EpollDialSink>();
   /** Connections with bytes in the send slab. */
   #staged: EpollSink[] = [];
   #open = 0;
@@ -74,9 +127,15 @@ export class EpollTransport {
   #position = 0;
   #isInBatch = false;
 
-  /** Keeps the thread alive only while it has connections. */
-  constructor(addon: Addon) {
+  /** Keeps the thread alive only while it has connections or listens. */
+  constructor(addon: Addon, sizes: EpollSizes = SERVING) {
     this.#addon = addon;
+    this.#receiveSlab = Buffer.allocUnsafeSlow(sizes.slabBytes);
+    this.#sendSlab = Buffer.allocUnsafeSlow(sizes.slabBytes);
+    this.#events = new Uint32Array(sizes.eventRecords * EVENT_WORDS);
+    this.#sends = new Uint32Array(sizes.sendRecords * SEND_WORDS);
+    this.#sendRecordsMax = sizes.sendRecords;
+    this.#status = new Uint32Array(sizes.slotsMax * STATUS_WORDS);
     this.#native = new addon.Transport(
       {
         receiveSlab: this.#receiveSlab,
@@ -97,15 +156,64 @@ export class EpollTransport {
     return this.#isInBatch;
   }
 
-  /** Takes over a connected, non-blocking socket and returns its slot. @throws AddonError; `fd` is still the caller's. */
-  add(fd: number, sink: EpollSink): number {
-    const slot = this.#native.add(fd, RAW);
+  /** Takes over a connected, non-blocking socket; `attach` its slot next. @throws AddonError; `fd` is still the caller's. */
+  add(fd: number): number {
+    return this.#native.add(fd, RAW);
+  }
+
+  /** From here on the slot's events are told to `sink`. */
+  attach(slot: number, sink: EpollSink): void {
     this.#sinks[slot] = sink;
-    if (this.#open === 0) this.#native.ref();
-    this.#open += 1;
+    this.#opened();
+  }
+
+  /** Gives a slot without a sink back as a descriptor, which is the caller's. */
+  release(slot: number): number {
+    return this.#native.release(slot);
+  }
+
+  /** Closes a slot without a sink. */
+  discard(slot: number): void {
+    this.#native.closeSlot(slot, false);
+  }
+
+  /**
+   * Takes over a listening socket and accepts from it. `isExclusive`: threads share it, and each connection is to
+   * wake one. @throws AddonError; `fd` is still the caller's.
+   */
+  listen(fd: number, isExclusive: boolean, sink: EpollListenSink): number {
+    const slot = this.#native.listen(fd, isExclusive ? 1 : 0, RAW);
+    this.#listeners.set(slot, sink);
+    this.#opened();
     return slot;
   }
 
+  closeListener(slot: number): void {
+    if (!this.#listeners.delete(slot)) return;
+    this.#native.closeSlot(slot);
+    this.#closed();
+  }
+
+  /** Starts connecting to a numeric address. @throws AddonError */
+  connectTcp(host: string, port: number, sink: EpollDialSink): number {
+    const slot = this.#native.connectTcp(host, port, RAW);
+    this.#addon.setSocketOption(this.#native.descriptorOf(slot), 'noDelay', 1);
+    return this.#dialed(slot, sink);
+  }
+
+  /** @throws AddonError */
+  connectUnix(path: string, sink: EpollDialSink): number {
+    return this.#dialed(this.#native.connectUnix(path, RAW), sink);
+  }
+
+  /** Gives up a slot that is being connected. */
+  cancelConnect(slot: number): void {
+    if (!this.#dials.delete(slot)) return;
+    this.#native.closeSlot(slot);
+    this.#closed();
+  }
+
+  /** Of a connection, or accepting on a listening socket. */
   startReading(slot: number): void {
     this.#native.resume(slot);
   }
@@ -129,8 +237,7 @@ export class EpollTransport {
   forget(slot: number): boolean {
     if (this.#sinks[slot] == null) return false;
     this.#sinks[slot] = null;
-    this.#open -= 1;
-    if (this.#open === 0) this.#native.unref();
+    this.#closed();
     return true;
   }
 
@@ -144,8 +251,15 @@ export class EpollTransport {
     return this.#status[slot * STATUS_WORDS + STATUS_PENDING_BYTES]!;
   }
 
-  peerAddress(slot: number): LocalAddress {
-    return this.#addon.peerAddress(this.#native.descriptorOf(slot));
+  /** The peer as the socket knows it: nothing for Unix sockets, and once the peer has reset the connection. */
+  peerOf(slot: number): SocketAddress {
+    try {
+      const found = this.#addon.remoteAddress(this.#native.descriptorOf(slot));
+      return 'host' in found ? { address: found.host, port: found.port } : NOWHERE;
+    } catch (error) {
+      if (!(error instanceof AddonError && error.errno === constants.errno.ENOTCONN)) throw error;
+      return NOWHERE;
+    }
   }
 
   /** Bytes one `stage` can take. */
@@ -162,7 +276,7 @@ export class EpollTransport {
     const control = this.#control;
     if (
       control[CONTROL_SEND_BYTES]! + bytes > this.#sendSlab.length ||
-      control[CONTROL_SEND_RECORDS]! >= EPOLL_SEND_RECORDS
+      control[CONTROL_SEND_RECORDS]! >= this.#sendRecordsMax
     ) {
       this.flush();
       this.#staged.push(sink);
@@ -221,7 +335,10 @@ export class EpollTransport {
     const events = this.#events;
     const slot = events[record + EVENT_SLOT]!;
     const sink = this.#sinks[slot];
-    if (sink == null) return; // closed earlier in this batch
+    if (sink == null) {
+      this.#runOtherEvent(record, slot);
+      return;
+    }
     switch (events[record + EVENT_TYPE]) {
       case EVENT_DATA: {
         const offset = events[record + EVENT_B]!;
@@ -241,5 +358,49 @@ export class EpollTransport {
       default:
         assert.fail('raw connections have no other events');
     }
+  }
+  /** An event of a listening socket, of a slot that is being connected, or of one that was closed in this batch. */
+  #runOtherEvent(record: number, slot: number): void {
+    const value = this.#events[record + EVENT_A]!;
+    switch (this.#events[record + EVENT_TYPE]) {
+      case EVENT_ACCEPTED: {
+        const listener = this.#listeners.get(slot);
+        if (listener === undefined) this.discard(value);
+        else listener.accepted(value);
+        break;
+      }
+      case EVENT_ACCEPT_FAILED:
+        this.#listeners.get(slot)?.acceptFailed(value);
+        break;
+      case EVENT_CONNECTED:
+        this.#takeDial(slot)?.connected(slot);
+        break;
+      case EVENT_CLOSED:
+        this.#takeDial(slot)?.refused(value);
+        break;
+      default: // nobody waits for it any more
+    }
+  }
+
+  #dialed(slot: number, sink: EpollDialSink): number {
+    this.#dials.set(slot, sink);
+    this.#opened();
+    return slot;
+  }
+
+  #takeDial(slot: number): EpollDialSink | undefined {
+    const sink = this.#dials.get(slot);
+    if (this.#dials.delete(slot)) this.#closed();
+    return sink;
+  }
+
+  #opened(): void {
+    if (this.#open === 0) this.#native.ref();
+    this.#open += 1;
+  }
+
+  #closed(): void {
+    this.#open -= 1;
+    if (this.#open === 0) this.#native.unref();
   }
 }

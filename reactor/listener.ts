@@ -2,8 +2,12 @@
 // reactor.ts opens it, opens it again on every thread that restarts, and closes it.
 // The descriptors stay ours while threads come and go, so newcomers wait in the kernel meanwhile.
 
+import type net from 'node:net';
+
 import type { Addon } from '../addon/index.js';
-import { Acceptor, descriptorOf, type SharedListener } from './acceptor.js';
+import { type Accepting, Acceptor, descriptorOf, type SharedListener } from './acceptor.js';
+import type { PeerAddress } from './dispatch.js';
+import { EpollAcceptor } from './epoll-acceptor.js';
 import { ReactorError } from './errors.js';
 import {
   type ListenAddress,
@@ -48,7 +52,7 @@ export class Listener {
   /** Listening sockets we keep: one, or one per thread ('reuseport'). */
   #sockets: readonly SharedListener[] = [];
   #socketFile: SocketFile | null = null;
-  #acceptor: Acceptor | null = null;
+  #acceptor: Accepting | null = null;
   /** Version of the code on each thread that has the service. */
   readonly #versions = new Map<number, number>();
   /** Reloads asked for; every attempt is a version of its own, since Node remembers a failed import too. */
@@ -224,29 +228,44 @@ export class Listener {
   }
 
   async #acceptOnMain(addon: Addon): Promise<void> {
-    const { loop, counters, handOff } = this.#reactor;
-    const source = { kind: 'descriptor', addon, listener: this.#socketFor(0) } as const;
-    this.#acceptor = new Acceptor(loop, counters.row('main'), source, {
-      accepted: (socket) => {
-        const accepted = descriptorOf(socket);
-        if (accepted === -1) return; // gone before it was seen
-        const peer = { address: socket.remoteAddress, port: socket.remotePort };
-        const fd = addon.dupFd(accepted);
-        socket.destroy(); // our copy of the number; the connection lives on in `fd`
-        handOff!.give(this.spec.id, fd, peer, this.#options.limits);
-      },
-      troubled: (error) => this.#reactor.troubled(error),
-    });
+    const { acceptTransport, loop, counters } = this.#reactor;
+    const listener = this.#socketFor(0);
+    const troubled = (error: ReactorError): void => this.#reactor.troubled(error);
+    if (acceptTransport === null) {
+      const accepted = (socket: net.Socket): void => this.#giveSocket(addon, socket);
+      const source = { kind: 'descriptor', addon, listener } as const;
+      this.#acceptor = new Acceptor(loop, counters.row('main'), source, { accepted, troubled });
+    } else {
+      const source = { addon, transport: acceptTransport, listener, isShared: false };
+      const accepted = (slot: number): void => {
+        const peer = acceptTransport.peerOf(slot);
+        this.#give(acceptTransport.release(slot), peer);
+      };
+      this.#acceptor = new EpollAcceptor(loop, counters.row('main'), source, { accepted, troubled });
+    }
     await this.#acceptor.start();
+  }
+
+  #giveSocket(addon: Addon, socket: net.Socket): void {
+    const accepted = descriptorOf(socket);
+    if (accepted === -1) return; // gone before it was seen
+    const peer = { address: socket.remoteAddress, port: socket.remotePort };
+    const fd = addon.dupFd(accepted);
+    socket.destroy(); // our copy of the number; the connection lives on in `fd`
+    this.#give(fd, peer);
+  }
+
+  #give(fd: number, peer: PeerAddress): void {
+    this.#reactor.handOff!.give(this.spec.id, fd, peer, this.#options.limits);
   }
 
   #listenOrder(thread: number): ListenOrder {
     const { limits, target } = this.#options;
-    const serviceId = this.spec.id;
-    if (this.#reactor.addon !== null) return { serviceId, source: this.#socketFor(thread), limits };
-    if (this.#mode !== 'node-reuseport') return { serviceId, source: { target }, limits };
+    const order = { serviceId: this.spec.id, limits, isShared: this.#mode === 'shared' };
+    if (this.#reactor.addon !== null) return { ...order, source: this.#socketFor(thread) };
+    if (this.#mode !== 'node-reuseport') return { ...order, source: { target } };
     const { port } = this.address;
-    return { serviceId, source: { target: { ...target, port, reusePort: true } }, limits };
+    return { ...order, source: { target: { ...target, port, reusePort: true } } };
   }
 
   /** @throws ReactorError REACTOR_CLOSED */

@@ -68,13 +68,7 @@ export function resolveReactorOptions(options: ReactorOptions, addon: Addon | nu
     logger: 'object',
   });
   const restartBackoff = { ...RESTART_BACKOFF, ...options.restartBackoff };
-  const transport = choice('transport', options.transport ?? 'net', TRANSPORTS);
-  if (transport === 'epoll' && addon === null) {
-    throw new ReactorError(
-      'REACTOR_ADDON_MISSING',
-      "transport 'epoll' needs the native addon; 'net' does not",
-    );
-  }
+  const transport = resolveTransport(options.transport, addon);
   void new Backoff(Math.random, restartBackoff); // judged here; each thread makes its own
   return {
     threads: threadCount(options, addon),
@@ -87,6 +81,18 @@ export function resolveReactorOptions(options: ReactorOptions, addon: Addon | nu
     restartBackoff,
     logger: options.logger ?? null,
   };
+}
+
+/** @throws ReactorError REACTOR_OPTION_INVALID, REACTOR_ADDON_MISSING */
+export function resolveTransport(asked: TransportName | undefined, addon: Addon | null): TransportName {
+  const transport = choice('transport', asked ?? 'net', TRANSPORTS);
+  if (transport === 'epoll' && addon === null) {
+    throw new ReactorError(
+      'REACTOR_ADDON_MISSING',
+      "transport 'epoll' needs the native addon; 'net' does not",
+    );
+  }
+  return transport;
 }
 
 function threadCount({ threads = availableParallelism() }: ReactorOptions, addon: Addon | null): number {

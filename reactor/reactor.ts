@@ -3,8 +3,9 @@
 // listener.ts, a thread's life sub-reactor-thread.ts, and which thread gets a connection hand-off.ts.
 // With threads: 0 the one sub-reactor runs on the calling thread and nothing else is started.
 
-import { type Addon, loadAddon } from '../addon/index.js';
+import { type Addon, loadAddon, requireAddon } from '../addon/index.js';
 import { BufferPool } from './buffer-pool.js';
+import { ACCEPTING, EpollTransport } from './epoll-transport.js';
 import { ReactorError } from './errors.js';
 import { EventLoop } from './event-loop.js';
 import { HandOff } from './hand-off.js';
@@ -46,6 +47,8 @@ export class Reactor {
   readonly occupancy: SharedOccupancy;
   /** Null where it is not built: then only one thread accepts and serves. */
   readonly addon: Addon | null = loadAddon();
+  /** What this thread accepts with for the others; null on transport 'net' and without threads. @internal */
+  readonly acceptTransport: EpollTransport | null;
   readonly #logger: Logger | null;
   readonly #mesh: ThreadMesh;
   readonly #loop: EventLoop;
@@ -66,6 +69,10 @@ export class Reactor {
     this.accept = settings.accept;
     this.transport = settings.transport;
     this.threads = threads;
+    this.acceptTransport =
+      settings.transport === 'epoll' && settings.accept === 'master' && threads > 0
+        ? new EpollTransport(requireAddon(), ACCEPTING)
+        : null;
     const slotCount = Math.max(1, threads);
     this.counters = SharedCounters.create(slotCount);
     this.occupancy = SharedOccupancy.create(slotCount);
@@ -278,6 +285,7 @@ export class Reactor {
     await Promise.all(this.#threads.map((thread) => thread.stop()));
     this.#handOff?.close();
     this.#inline?.close();
+    this.acceptTransport?.close();
     this.#loop.close();
     this.#mesh.close();
     return { drained: cut.every((count) => count === 0) };

@@ -6,6 +6,7 @@ import type net from 'node:net';
 import type { CodecOptions } from './codecs/create-codec.js';
 import type { ConnectionLimits } from './connection-host.js';
 import type { HttpTimeouts } from './http-backend.js';
+import type { SocketAddress } from './stream-connection.js';
 import type { TlsServerOptions } from './tls-options.js';
 
 interface ServiceSpecBase {
@@ -44,6 +45,11 @@ export interface Service {
    * `onGone` is called once, when the connection has ended. When this throws the source is still the caller's.
    */
   adopt(source: number | net.Socket, onGone: () => void): void;
+  /**
+   * Takes a slot of the thread's native transport that is not read yet; where this is missing, the descriptor is
+   * adopted instead. When this throws the slot is still the caller's.
+   */
+  adoptSlot?(slot: number, peer: SocketAddress, onGone: () => void): void;
   /** Replaces the user's code; connections stay. @throws ReactorError REACTOR_HANDLERS_INVALID: the old code stays. */
   reload(application: unknown): Promise<void>;
   /** Lets work in progress finish, delivers output and closes. Resolves to how many connections were cut off. */

@@ -4,10 +4,17 @@
 
 import net from 'node:net';
 
-import { type Addon, loadAddon, requireAddon } from '../addon/index.js';
-import { Acceptor, type AcceptorSource, descriptorOf, type SharedListener } from './acceptor.js';
+import { type Addon, loadAddon } from '../addon/index.js';
+import {
+  type Accepting,
+  Acceptor,
+  type AcceptorSource,
+  descriptorOf,
+  type SharedListener,
+} from './acceptor.js';
 import { errorToWire, ReactorError, type ReactorErrorCode } from './errors.js';
-import { EpollTransport } from './epoll-transport.js';
+import { EpollAcceptor } from './epoll-acceptor.js';
+import type { EpollTransport } from './epoll-transport.js';
 import type { EventLoop } from './event-loop.js';
 import { loadHandlers } from './handler-module.js';
 import { ADOPT_TASK, decodeHandOff } from './hand-off.js';
@@ -22,6 +29,7 @@ import { CONNECTIONS_REFUSED, type CounterRow } from './shared-counters.js';
 import type { OccupancyLimits, SharedOccupancy } from './shared-occupancy.js';
 import { TcpService } from './tcp-service.js';
 import { ThreadGauges } from './thread-gauges.js';
+import { returnThreadTransport, takeThreadTransport } from './thread-transport.js';
 
 /** What a sub-reactor shares with the main reactor; made by reactor.ts. */
 export interface SubReactorContext {
@@ -40,6 +48,8 @@ export interface ListenOrder {
   /** The listening socket, or where to listen without an addon. */
   readonly source: SharedListener | { readonly target: ListenTarget };
   readonly limits: OccupancyLimits;
+  /** All threads accept from this one socket. */
+  readonly isShared: boolean;
 }
 
 /** An error that nobody asked for and somebody should read; goes to the main thread's log. */
@@ -72,7 +82,7 @@ export class SubReactor {
   readonly #services = new Map<number, Service>();
   /** Services that drain: they take no more connections. */
   readonly #draining = new Set<number>();
-  readonly #acceptors = new Map<number, Acceptor>();
+  readonly #acceptors = new Map<number, Accepting>();
   readonly #sampler: RequestSampler = new RequestSampler(Math.random);
   readonly #gauges: ThreadGauges;
   readonly #trimmer: PoolTrimmer;
@@ -83,7 +93,7 @@ export class SubReactor {
     this.#context = context;
     this.#gauges = new ThreadGauges(loop, context.counters);
     this.#trimmer = new PoolTrimmer(loop);
-    this.#transport = context.transport === 'epoll' ? new EpollTransport(requireAddon()) : null;
+    this.#transport = context.transport === 'epoll' ? takeThreadTransport() : null;
     loop.register(ADOPT_TASK, (payload) => this.#adoptHandedOff(payload as Uint8Array));
     loop.register(TASKS.addService, (spec) => this.addService(spec as ServiceSpec));
     loop.register(TASKS.reloadService, (spec) => this.reloadService(spec as ServiceSpec));
@@ -99,7 +109,7 @@ export class SubReactor {
 
   /** Gives the thread's transport up, after its services were removed. */
   close(): void {
-    this.#transport?.close();
+    if (this.#transport !== null) returnThreadTransport(this.#transport);
   }
 
   /** Loads the user's code and gets ready to adopt. `application` is given instead when threads is 0. */
@@ -135,12 +145,8 @@ export class SubReactor {
 
   /** Accepts on this thread. @throws ReactorError see Acceptor.start */
   async listen(order: ListenOrder): Promise<ListenAddress> {
-    const { serviceId, source, limits } = order;
-    const service = this.#service(serviceId);
-    const acceptor = new Acceptor(this.#loop, this.#context.counters, this.#acceptorSource(source), {
-      accepted: (socket) => this.#acceptHere(service, socket, limits),
-      troubled: (error) => this.trouble(error),
-    });
+    const { serviceId } = order;
+    const acceptor = this.#createAcceptor(order);
     this.#acceptors.set(serviceId, acceptor);
     try {
       return await acceptor.start();
@@ -177,6 +183,26 @@ export class SubReactor {
     this.#gauges.refresh();
   }
 
+  #createAcceptor({ serviceId, source, limits, isShared }: ListenOrder): Accepting {
+    const { counters } = this.#context;
+    const service = this.#service(serviceId);
+    const transport = this.#transport;
+    const troubled = this.trouble;
+    const from = this.#acceptorSource(source);
+    if (transport === null || from.kind === 'node') {
+      const accepted = (socket: net.Socket): void => this.#acceptHere(service, socket, limits);
+      return new Acceptor(this.#loop, counters, from, { accepted, troubled });
+    }
+    const { addon, listener } = from;
+    const accepted = (slot: number): void => this.#acceptSlot(service, transport, slot, limits);
+    return new EpollAcceptor(
+      this.#loop,
+      counters,
+      { addon, transport, listener, isShared },
+      { accepted, troubled },
+    );
+  }
+
   #adoptHandedOff(payload: Uint8Array): void {
     const { serviceId, fd, incarnation, address } = decodeHandOff(payload);
     if (incarnation !== this.#context.incarnation) return; // meant for a predecessor; main gave it to another
@@ -195,9 +221,7 @@ export class SubReactor {
   /** A connection accepted on this thread: judged, then adopted like one that was handed over. */
   #acceptHere(service: Service, socket: net.Socket, limits: OccupancyLimits): void {
     const address = socket.remoteAddress;
-    const refusal = this.#context.occupancy.admit(this.#context.thread, address, limits);
-    if (refusal !== null) {
-      this.#refused(refusal.code);
+    if (!this.#isAdmitted(address, limits)) {
       socket.destroy();
       return;
     }
@@ -216,6 +240,27 @@ export class SubReactor {
     }
   }
 
+  /** The same for one that the native transport accepted: it stays there if the service speaks to it there. */
+  #acceptSlot(service: Service, transport: EpollTransport, slot: number, limits: OccupancyLimits): void {
+    const peer = transport.peerOf(slot);
+    if (!this.#isAdmitted(peer.address, limits)) {
+      transport.discard(slot);
+      return;
+    }
+    if (service.adoptSlot === undefined) {
+      this.#adopt(service, transport.release(slot), peer.address);
+      return;
+    }
+    this.#trimmer.begin();
+    try {
+      service.adoptSlot(slot, peer, () => this.#leave(peer.address));
+    } catch (error) {
+      transport.discard(slot);
+      this.#leave(peer.address);
+      this.trouble(error);
+    }
+  }
+
   #adopt(service: Service, source: number | net.Socket, address: string | undefined): void {
     this.#trimmer.begin();
     try {
@@ -226,6 +271,12 @@ export class SubReactor {
       this.#leave(address);
       this.trouble(error);
     }
+  }
+
+  #isAdmitted(address: string | undefined, limits: OccupancyLimits): boolean {
+    const refusal = this.#context.occupancy.admit(this.#context.thread, address, limits);
+    if (refusal !== null) this.#refused(refusal.code);
+    return refusal === null;
   }
 
   #refused(code: ReactorErrorCode): void {

@@ -1,24 +1,29 @@
 // A framed TCP, TLS or Unix client: one connection at a time, made anew with backoff when it is lost.
-// What users construct; it is the host of its NetConnection and hears of its life through a router of its own.
+// What users construct; it is the host of its connection, on either transport, and hears of its life through a router of its own.
 // Frames and hooks are the ones of a server. What was not delivered when a connection broke is not repeated:
 // only the application knows whether doing a thing twice is harmless.
 
 import assert from 'node:assert/strict';
-import net from 'node:net';
-import tls from 'node:tls';
+import type tls from 'node:tls';
 
+import { loadAddon } from '../addon/index.js';
 import { Backoff, type BackoffOptions } from './backoff.js';
 import { returnClientLoop, takeClientLoop } from './client-loop.js';
 import type { FrameCodec } from './codec.js';
 import { createCodec } from './codecs/create-codec.js';
 import type { Connection } from './connection.js';
 import type { ConnectionHost, ConnectionLimits } from './connection-host.js';
+import { EpollClientConnection } from './epoll-client-connection.js';
+import type { DialTarget } from './epoll-dialer.js';
+import type { EpollTransport } from './epoll-transport.js';
 import { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
 import type { CloseReason, Handlers } from './handlers.js';
 import { HANDSHAKE_TIMEOUT_MS } from './limits.js';
-import { createReadInto, NetConnection, type ReadInto } from './net-connection.js';
+import { NetConnection } from './net-connection.js';
+import { dialPlain, dialTls } from './net-dial.js';
 import { checkOptionTypes } from './option-types.js';
+import { resolveTransport, type TransportName } from './reactor-options.js';
 import { RequestSampler } from './request-sample.js';
 import { Router } from './router.js';
 import type { SendOutcome } from './sending-half.js';
@@ -30,6 +35,7 @@ import {
   SharedCounters,
 } from './shared-counters.js';
 import { type ConnectionOptions, resolveConnectionLimits } from './tcp-options.js';
+import { returnThreadTransport, takeThreadTransport } from './thread-transport.js';
 import { type TlsClientOptions, toTlsClientOptions } from './tls-options.js';
 
 export interface ReconnectOptions extends BackoffOptions {
@@ -46,6 +52,8 @@ export interface TcpClientOptions
   path?: string;
   /** Speak TLS; an empty object trusts Node's authorities. */
   tls?: TlsClientOptions;
+  /** 'epoll' is shared with the servers and clients of this thread, and speaks no TLS. Default 'net'. */
+  transport?: TransportName;
   /** From the start of an attempt until the connection is open, TLS included, in ms; 0 is no limit. Default 10 s. */
   connectTimeoutMs?: number;
   /** How to try again; false: one attempt, and never again. Default: 100 ms doubling to 30 s, without end. */
@@ -65,9 +73,6 @@ export type TcpClientState =
   | 'waiting' // the last attempt failed or the connection was lost; the next is due later
   | 'closed';
 
-/** What all plain connections of this thread's clients read into; made by the first. */
-let readInto: ReadInto | null = null;
-
 /** A connection that lived this long was a success, even if nothing was received on it. */
 const STABLE_MS = 10_000;
 /** Ends that somebody here asked for: no reason to connect again. */
@@ -80,13 +85,17 @@ export class TcpClient implements ConnectionHost {
   readonly sampler: RequestSampler = new RequestSampler(Math.random);
   readonly router: Router;
   readonly #options: TcpClientOptions;
+  readonly #transportName: TransportName;
+  readonly #target: DialTarget;
   readonly #tls: tls.ConnectionOptions | null;
   readonly #backoff: Backoff;
   readonly #attemptsMax: number;
   /** Ours from connect() until the client is closed. */
   #loop: EventLoop | null = null;
+  /** The native transport, as long as the loop; null on node:net. */
+  #transport: EpollTransport | null = null;
   #state: TcpClientState = 'idle';
-  #connection: NetConnection | null = null;
+  #connection: Connection | null = null;
   #openedMs = 0;
   #lastError: ReactorError | null = null;
   #retry: NodeJS.Timeout | null = null;
@@ -96,7 +105,10 @@ export class TcpClient implements ConnectionHost {
   readonly #ended: Promise<void>;
   #onEnded: () => void = () => {};
 
-  /** Starts nothing yet. @throws ReactorError REACTOR_OPTION_INVALID, REACTOR_HANDLERS_INVALID */
+  /**
+   * Starts nothing yet. @throws ReactorError REACTOR_OPTION_INVALID, REACTOR_HANDLERS_INVALID,
+   *   REACTOR_ADDON_MISSING, REACTOR_UNSUPPORTED
+   */
   constructor(options: TcpClientOptions) {
     this.#options = options;
     const { reconnect = {}, connectTimeoutMs = HANDSHAKE_TIMEOUT_MS, handlers = {} } = options;
@@ -108,7 +120,14 @@ export class TcpClient implements ConnectionHost {
       loop: 'object',
     });
     if (reconnect !== false) checkOptionTypes({ reconnect }, { reconnect: 'object' });
-    checkTarget(options);
+    this.#target = targetOf(options);
+    this.#transportName = resolveTransport(options.transport, loadAddon());
+    if (this.#transportName === 'epoll' && options.tls !== undefined) {
+      throw new ReactorError(
+        'REACTOR_UNSUPPORTED',
+        "transport 'epoll' does not speak TLS: take transport 'net'",
+      );
+    }
     this.codec = createCodec(options.codec ?? { kind: 'tlv' });
     this.limits = resolveConnectionLimits({
       ...options,
@@ -158,6 +177,7 @@ export class TcpClient implements ConnectionHost {
       );
     }
     this.#loop = this.#options.loop ?? takeClientLoop();
+    if (this.#transportName === 'epoll') this.#transport = takeThreadTransport();
     return new Promise((resolve, reject) => {
       this.#connecting = { resolve, reject };
       this.#attempt();
@@ -219,7 +239,12 @@ export class TcpClient implements ConnectionHost {
   #attempt(): void {
     this.#state = 'connecting';
     this.#lastError = null;
-    const socket = this.#tls === null ? this.#connectPlain() : this.#connectTls(this.#tls);
+    if (this.#transport === null) this.#attemptNet();
+    else this.#attemptNative(this.#transport);
+  }
+
+  #attemptNet(): void {
+    const socket = this.#tls === null ? dialPlain(this.#target) : dialTls(this.#target, this.#tls);
     const connection = this.loop.connections.add(
       (id) =>
         new NetConnection(this, id, socket, {
@@ -228,26 +253,23 @@ export class TcpClient implements ConnectionHost {
           ...(this.#tls === null ? {} : { handshakeFailure: 'REACTOR_TLS_FAILED' }),
         }),
     );
-    this.#connection = connection;
-    this.counters.values[CONNECTIONS_OPENED]! += 1;
-    this.counters.values[CONNECTIONS_OPEN]! += 1;
+    this.#began(connection);
     connection.awaitOpen();
     socket.once(this.#tls === null ? 'connect' : 'secureConnect', () => connection.start());
   }
 
-  #connectPlain(): net.Socket {
-    readInto ??= createReadInto();
-    const shared = { allowHalfOpen: true, noDelay: true, onread: readInto };
-    const { host = 'localhost', port = 0, path } = this.#options;
-    return path === undefined ? net.connect({ ...shared, host, port }) : net.connect({ ...shared, path });
+  #attemptNative(transport: EpollTransport): void {
+    const connection = this.loop.connections.add(
+      (id) => new EpollClientConnection(this, id, transport, this.#target),
+    );
+    this.#began(connection);
+    connection.connect();
   }
 
-  #connectTls(options: tls.ConnectionOptions): tls.TLSSocket {
-    const { host = 'localhost', port = 0, path } = this.#options;
-    const servername = options.servername ?? (net.isIP(host) === 0 ? host : '');
-    const where = path === undefined ? { host, port } : { path };
-    const half = { allowHalfOpen: true }; // documented by Node, not in its typings
-    return tls.connect({ ...options, ...where, ...half, servername }).setNoDelay(true);
+  #began(connection: Connection): void {
+    this.#connection = connection;
+    this.counters.values[CONNECTIONS_OPENED]! += 1;
+    this.counters.values[CONNECTIONS_OPEN]! += 1;
   }
 
   #opened(connection: Connection): void {
@@ -302,6 +324,8 @@ export class TcpClient implements ConnectionHost {
     );
     this.#connecting = null;
     if (this.#loop !== null && this.#options.loop === undefined) returnClientLoop(this.#loop);
+    if (this.#transport !== null) returnThreadTransport(this.#transport);
+    this.#transport = null;
     this.#onEnded();
   }
 }
@@ -340,11 +364,12 @@ class ClientRouter extends Router {
   }
 }
 
-function checkTarget({ port, path }: TcpClientOptions): void {
+function targetOf({ host = 'localhost', port, path }: TcpClientOptions): DialTarget {
   if ((port === undefined) === (path === undefined)) throw invalid('give either port or path');
   if (port !== undefined && !(Number.isInteger(port) && port > 0 && port <= 65_535)) {
     throw invalid(`port must be an integer from 1 to 65535, not ${port}`);
   }
+  return path === undefined ? { host, port: port! } : { path };
 }
 
 function backoffOf({ attemptsMax, ...backoff }: ReconnectOptions): BackoffOptions {

@@ -1,6 +1,7 @@
 // The framed connections of one server on one thread.
 // sub-reactor.ts hands it sockets; it makes NetConnections of them and is the host they share.
 
+import assert from 'node:assert/strict';
 import type net from 'node:net';
 
 import { relayedClient } from './client-address.js';
@@ -26,7 +27,7 @@ import {
   CONNECTIONS_OPENED,
   type CounterRow,
 } from './shared-counters.js';
-import type { StreamConnection } from './stream-connection.js';
+import type { SocketAddress, StreamConnection, StreamOptions } from './stream-connection.js';
 import { TlsHandshaker } from './tls-handshaker.js';
 import { toTlsServerOptions } from './tls-options.js';
 
@@ -81,7 +82,7 @@ export class TcpService implements Service, ConnectionHost {
   adopt(source: number | net.Socket, onGone: () => void): void {
     const { isUnix, proxyProtocol } = this.#spec;
     if (this.#handshaker === null && this.#transport !== null && typeof source === 'number') {
-      this.#openNative(this.#transport, source, onGone);
+      this.#openNative(this.#transport, this.#transport.add(source), onGone, {});
       return;
     }
     if (this.#handshaker === null) {
@@ -102,6 +103,13 @@ export class TcpService implements Service, ConnectionHost {
         this.#securing.delete(socket);
         this.#tellWhenEmpty();
       });
+  }
+
+  /** Sub-reactors ask for it only with a native transport, which speaks no TLS. */
+  adoptSlot(slot: number, { address, port }: SocketAddress, onGone: () => void): void {
+    assert(this.#transport !== null && this.#handshaker === null);
+    const peer = address === undefined || port === undefined ? {} : { peer: { address, port } };
+    this.#openNative(this.#transport, slot, onGone, peer);
   }
 
   async reload(application: unknown): Promise<void> {
@@ -158,13 +166,11 @@ export class TcpService implements Service, ConnectionHost {
     );
   }
 
-  /** A descriptor, which stays the caller's when this throws. */
-  #openNative(transport: EpollTransport, fd: number, onGone: () => void): void {
-    const options = { expectsProxyHeader: this.#spec.proxyProtocol };
-    this.#begin(
-      this.loop.connections.add((id) => new EpollConnection(this, id, transport, fd, options)),
-      onGone,
-    );
+  #openNative(transport: EpollTransport, slot: number, onGone: () => void, peer: StreamOptions): void {
+    const options = { ...peer, expectsProxyHeader: this.#spec.proxyProtocol };
+    const connection = this.loop.connections.add((id) => new EpollConnection(this, id, transport, options));
+    connection.attach(slot);
+    this.#begin(connection, onGone);
   }
 
   #begin(connection: StreamConnection, onGone: () => void): void {
