@@ -239,8 +239,7 @@ export abstract class Connection extends SendingHalf implements FrameSink {
   onFrame(msgId: number, bytes: Buffer, start: number, end: number): boolean {
     this.#framesReceived += 1;
     this.host.counters.values[FRAMES_RECEIVED]! += 1;
-    this.#calls.frame(msgId, bytes, start, end);
-    if (this.#calls.isAtBound) this.#pause(PAUSED_BY_HANDLERS);
+    if (!this.#calls.frame(msgId, bytes, start, end)) this.#pause(PAUSED_BY_HANDLERS);
     return this.#pauses === 0 && this.#state === 'open';
   }
 

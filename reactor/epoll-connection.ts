@@ -124,9 +124,8 @@ export class EpollConnection extends StreamConnection implements EpollSink {
 
   protected shutdownWrite(): void {
     this.#isFinAsked = true;
-    if (this.#hasPeerEnded)
-      this.closeSoon('peer-ended'); // closing sends the FIN
-    else this.#transport.shutdown(this.#slot);
+    if (!this.#hasPeerEnded) this.#transport.shutdown(this.#slot);
+    else this.closeSoon('peer-ended'); // closing sends the FIN
   }
 
   protected closeTransport(reset: boolean): void {

@@ -27,29 +27,26 @@ export class HandlerCalls {
     return this.#pending > 0;
   }
 
-  /** As many are at work as may be: no frame is delivered until `connection.handlerSettled` is called. */
-  get isAtBound(): boolean {
-    if (this.#pending === 0) return false;
-    const { sequential, pendingHandlersMax } = this.#host.limits;
-    return sequential || this.#pending >= pendingHandlersMax;
-  }
-
-  /** Calls the handler of one frame, whose body is lent to it until it returns. */
-  frame(msgId: number, bytes: Buffer, start: number, end: number): void {
+  /**
+   * Calls the handler of one frame, whose body is lent to it until it returns. False when as many handlers are
+   * now at work as may be: `connection.handlerSettled` says when that is over.
+   */
+  frame(msgId: number, bytes: Buffer, start: number, end: number): boolean {
     const handler = this.#host.router.find(msgId);
     const frame = new BorrowedFrame(msgId, bytes, start, end);
     const ticket = this.#host.sampler.begin();
     const sampled = ticket === NOT_SAMPLED ? null : this.#startSample(ticket, frame);
     try {
       const result = handler === undefined ? this.#unknown(frame) : handler(this.#connection, frame);
-      if (result !== undefined && isThenable(result)) this.#track(result, sampled);
-      else sampled?.('ok');
+      if (result !== undefined && isThenable(result)) return this.#track(result, sampled);
+      sampled?.('ok');
     } catch (error) {
       sampled?.('REACTOR_HANDLER_FAILED');
       this.#failed(error);
     } finally {
       frame.revoke();
     }
+    return true;
   }
 
   /** onConnect; false when it threw, and the connection is ending. */
@@ -89,8 +86,8 @@ export class HandlerCalls {
     return undefined;
   }
 
-  /** Counts an async handler as at work until its promise settles. */
-  #track(result: PromiseLike<unknown>, sampled: ((outcome: string) => void) | null): void {
+  /** Counts an async handler as at work until its promise settles. False when no further one may start. */
+  #track(result: PromiseLike<unknown>, sampled: ((outcome: string) => void) | null): boolean {
     this.#pending += 1;
     result.then(
       () => {
@@ -103,6 +100,8 @@ export class HandlerCalls {
         this.#settled();
       },
     );
+    const { sequential, pendingHandlersMax } = this.#host.limits;
+    return this.#pending < (sequential ? 1 : pendingHandlersMax);
   }
 
   #settled(): void {

@@ -102,8 +102,11 @@ export abstract class StreamConnection extends Connection {
 
   /** A handler may have paused the connection after the transport had read on. */
   #takeOwn(chunk: Buffer): void {
-    if (this.isReadingWanted || this.state !== 'open') this.receive(chunk);
-    else
-      this.#heldBack = this.#heldBack === null ? Buffer.from(chunk) : Buffer.concat([this.#heldBack, chunk]);
+    if (this.isReadingWanted || this.state !== 'open') {
+      this.receive(chunk);
+      return;
+    }
+    const heldBack = this.#heldBack;
+    this.#heldBack = heldBack === null ? Buffer.from(chunk) : Buffer.concat([heldBack, chunk]);
   }
 }
