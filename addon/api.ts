@@ -102,7 +102,7 @@ export interface Waker {
   close(): void;
 }
 
-/** An address of a socket: a path (a leading '\0': abstract; '' for an unnamed socket), or host and port. */
+/** Where a socket is bound: a path (a leading '\0': abstract; '' for an unnamed socket), or host and port. */
 export type LocalAddress = { readonly path: string } | { readonly host: string; readonly port: number };
 
 /**
@@ -195,13 +195,13 @@ export interface Transport {
   /** A number for `add` and the others; 0, raw bytes, is always there. Framings are never taken back. */
   defineFraming(options: FramingOptions): number;
   /**
-   * Takes over a connected stream socket, which must be non-blocking, and returns its slot; no option is set, nothing is
-   * read before `resume`. On failure the caller keeps the descriptor.
+   * Takes over a connected stream socket and returns its slot; no option is set, nothing is read before `resume`. On failure the caller keeps the descriptor.
    */
   add(fd: number, framing: number): number;
   /**
-   * Takes over a listening socket, makes it non-blocking and returns its slot. `exclusive` 1: EPOLLEXCLUSIVE.
-   * Connections have `framing`. TCP_NODELAY set on the listener is inherited by what it accepts.
+   * Takes over a listening socket, makes it non-blocking and returns its slot. `exclusive` 1: the queue
+   * is shared with other threads, each with a descriptor of its own (dupFd), and a connection is to wake one of
+   * them (EPOLLEXCLUSIVE). Connections have `framing`. TCP_NODELAY set on the listener is inherited by what it accepts.
    */
   listen(fd: number, exclusive: 0 | 1, framing: number): number;
   /** Starts connecting to a numeric address; EVENT_CONNECTED or EVENT_CLOSED follows. Output may be sent at once: it waits. */
@@ -218,8 +218,13 @@ export interface Transport {
   release(slot: number): number;
   /** The descriptor, still the transport's, for socket options and addresses; -1 when the slot is not in use. */
   descriptorOf(slot: number): number;
-  /** Sends the records in `sends`. @throws AddonError ADDON_INVALID_ARGUMENT when one points outside the slab. */
+  /** Sends the records in `sends`. @throws AddonError ADDON_INVALID_ARGUMENT when one points outside the slabs. */
   flush(): void;
+  /**
+   * Flushes, then sends these bytes without taking them through the send slab: for bodies of many KiB. What the kernel
+   * does not take is copied, so `bytes` is the caller's again.
+   */
+  send(slot: number, bytes: Uint8Array): void;
   stats(): TransportStats;
   /** Keeps the loop alive while open, as it does from the start. */
   ref(): this;
@@ -236,8 +241,8 @@ export interface Addon {
   listenUnix(options: { path: string; backlog: number }): number;
   /** Where a socket is bound. */
   localAddress(fd: number): LocalAddress;
-  /** Whom a socket is connected to; ENOTCONN when it is not. */
-  peerAddress(fd: number): LocalAddress;
+  /** Where the other end of a connected socket is bound. */
+  remoteAddress(fd: number): LocalAddress;
   /** A bound UDP socket, non-blocking and closed on exec. */
   bindUdp(options: BindUdpOptions): BoundSocket;
   /** A second number for the same open file, closed on exec. */

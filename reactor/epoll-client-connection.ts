@@ -1,7 +1,7 @@
 // A client's connection on the native transport: it exists, with its deadline, before it has a slot.
 // tcp-client.ts makes one per attempt; epoll-dialer.ts finds the slot, and from then on it is like a server's.
 
-import type { ConnectionHost } from './connection.js';
+import type { ConnectionHost } from './connection-host.js';
 import { EpollConnection } from './epoll-connection.js';
 import { type DialTarget, EpollDialer } from './epoll-dialer.js';
 import type { EpollTransport } from './epoll-transport.js';

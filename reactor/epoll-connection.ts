@@ -2,7 +2,7 @@
 // tcp-service.ts makes it of an accepted slot or descriptor; connection.ts decides what happens on it.
 // Its output is staged in the thread's send slab and leaves with that of all others when the batch ends.
 
-import type { ConnectionHost } from './connection.js';
+import type { ConnectionHost } from './connection-host.js';
 import { EpollOutput } from './epoll-output.js';
 import type { EpollSink } from './epoll-sinks.js';
 import type { EpollTransport } from './epoll-transport.js';

@@ -227,7 +227,7 @@ export class EpollTransport {
     const fd = this.#native.descriptorOf(slot);
     if (fd === -1) return NOWHERE; // it broke, and the event that says so follows
     try {
-      const found = this.#addon.peerAddress(fd);
+      const found = this.#addon.remoteAddress(fd);
       return 'host' in found ? { address: found.host, port: found.port } : NOWHERE;
     } catch (error) {
       if (!(error instanceof AddonError && error.errno === constants.errno.ENOTCONN)) throw error;

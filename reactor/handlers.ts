@@ -1,5 +1,5 @@
 // What a user writes: the handler module's shape, and the frame and peer it is handed.
-// sub-reactor.ts loads the module once per thread; router.ts calls what it returned.
+// sub-reactor.ts loads the module once per thread; handler-calls.ts calls what it returned.
 
 import type { Connection } from './connection.js';
 import { ReactorError } from './errors.js';
@@ -62,7 +62,7 @@ export interface Handlers {
 /** The default export of a handler module; runs once on every sub-reactor. */
 export type HandlerModule = (loop: EventLoop) => Handlers | Promise<Handlers>;
 
-/** A frame in borrowed memory. The router revokes it when the handler returns. */
+/** A frame in borrowed memory. HandlerCalls revokes it when the handler returns. */
 export class BorrowedFrame implements Frame {
   readonly msgId: number;
   readonly bodyBytes: number;

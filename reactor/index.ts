@@ -21,7 +21,8 @@ export { type ActivatedSocket, takeActivatedSockets } from './socket-activation.
 
 // What handlers are, and what they are given.
 export type { CloseReason, Frame, FrameHandler, HandlerModule, Handlers } from './handlers.js';
-export type { Connection, ConnectionState, SendOutcome } from './connection.js';
+export type { Connection, ConnectionState } from './connection.js';
+export type { SendOutcome } from './sending-half.js';
 export type {
   UdpFrameHandler,
   UdpHandlerModule,

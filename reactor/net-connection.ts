@@ -6,7 +6,7 @@
 import net from 'node:net';
 import type tls from 'node:tls';
 
-import type { ConnectionHost } from './connection.js';
+import type { ConnectionHost } from './connection-host.js';
 import { ReactorError, type ReactorErrorCode } from './errors.js';
 import type { CloseReason } from './handlers.js';
 import { READ_BUFFER_BYTES } from './limits.js';

@@ -1,5 +1,5 @@
 // Bytes a connection still has to send: appended frame by frame, taken out slab by slab.
-// connection.ts appends; the transport takes slabs, writes them, and releases them.
+// sending-half.ts appends; the transport takes slabs, writes them, and releases them.
 // Small sends share a slab, so that the memory held stays close to the bytes that wait.
 
 import assert from 'node:assert/strict';

@@ -1,5 +1,5 @@
 // Finds the handler of a msgId and calls the user's hooks so that a throw stays where it happened.
-// connection.ts calls it with every frame; one router serves all connections of a service on a thread.
+// handler-calls.ts asks it for every frame; one router serves all connections of a service on a thread.
 // reload() swaps the router, so nothing here belongs to a single connection.
 
 import type { Connection } from './connection.js';

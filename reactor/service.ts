@@ -4,7 +4,7 @@
 import type net from 'node:net';
 
 import type { CodecOptions } from './codecs/create-codec.js';
-import type { ConnectionLimits } from './connection.js';
+import type { ConnectionLimits } from './connection-host.js';
 import type { HttpTimeouts } from './http-backend.js';
 import type { SocketAddress } from './stream-connection.js';
 import type { TlsServerOptions } from './tls-options.js';

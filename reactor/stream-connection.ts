@@ -3,7 +3,8 @@
 // net-connection.ts and epoll-connection.ts extend it; connection.ts is what they all are.
 
 import { type ClientAddress, relayedClient } from './client-address.js';
-import { Connection, type ConnectionHost } from './connection.js';
+import { Connection } from './connection.js';
+import type { ConnectionHost } from './connection-host.js';
 import { ReactorError } from './errors.js';
 import type { Output } from './output-queue.js';
 import { ProxyHeaderParser } from './proxy-protocol.js';

@@ -11,7 +11,8 @@ import { Backoff, type BackoffOptions } from './backoff.js';
 import { returnClientLoop, takeClientLoop } from './client-loop.js';
 import type { FrameCodec } from './codec.js';
 import { createCodec } from './codecs/create-codec.js';
-import type { Connection, ConnectionHost, ConnectionLimits, SendOutcome } from './connection.js';
+import type { Connection } from './connection.js';
+import type { ConnectionHost, ConnectionLimits } from './connection-host.js';
 import { EpollClientConnection } from './epoll-client-connection.js';
 import type { DialTarget } from './epoll-dialer.js';
 import type { EpollTransport } from './epoll-transport.js';
@@ -25,6 +26,7 @@ import { checkOptionTypes } from './option-types.js';
 import { resolveTransport, type TransportName } from './reactor-options.js';
 import { RequestSampler } from './request-sample.js';
 import { Router } from './router.js';
+import type { SendOutcome } from './sending-half.js';
 import {
   CONNECTIONS_CLOSED,
   CONNECTIONS_OPEN,

@@ -3,7 +3,7 @@
 // because options cross threads.
 
 import type { CodecOptions } from './codecs/create-codec.js';
-import type { ConnectionLimits } from './connection.js';
+import type { ConnectionLimits } from './connection-host.js';
 import { ReactorError } from './errors.js';
 import {
   DRAIN_TIMEOUT_MS,

@@ -2,7 +2,7 @@
 // server.ts does what all servers share, tcp-service.ts owns the connections on each thread.
 
 import { type CodecOptions, createCodec } from './codecs/create-codec.js';
-import type { ConnectionLimits } from './connection.js';
+import type { ConnectionLimits } from './connection-host.js';
 import { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
 import type { HandlerModule, Handlers } from './handlers.js';

@@ -7,7 +7,8 @@ import type net from 'node:net';
 import { relayedClient } from './client-address.js';
 import type { FrameCodec } from './codec.js';
 import { createCodec } from './codecs/create-codec.js';
-import type { Connection, ConnectionHost, ConnectionLimits } from './connection.js';
+import type { Connection } from './connection.js';
+import type { ConnectionHost, ConnectionLimits } from './connection-host.js';
 import { ReactorError } from './errors.js';
 import { EpollConnection } from './epoll-connection.js';
 import type { EpollTransport } from './epoll-transport.js';
@@ -18,6 +19,7 @@ import { adoptStream, NetConnection, type NetConnectionOptions, type ReadInto } 
 import { readProxyHeader } from './proxy-preface.js';
 import type { RequestSampler } from './request-sample.js';
 import { Router } from './router.js';
+import type { SendingHalf } from './sending-half.js';
 import type { Service, TcpServiceSpec } from './service.js';
 import {
   CONNECTIONS_CLOSED,
@@ -46,7 +48,7 @@ export class TcpService implements Service, ConnectionHost {
   readonly #gone = new Map<number, () => void>();
   /** Sockets whose PROXY header or TLS handshake is under way: no connections yet. */
   readonly #securing = new Set<net.Socket>();
-  #dirty: Connection[] = [];
+  #dirty: SendingHalf[] = [];
   #isFlushDue = false;
   #whenEmpty: (() => void) | null = null;
 
@@ -136,8 +138,8 @@ export class TcpService implements Service, ConnectionHost {
 
   refreshCounters(): void {} // connections count as they go
 
-  scheduleFlush(connection: Connection): void {
-    this.#dirty.push(connection);
+  scheduleFlush(sender: SendingHalf): void {
+    this.#dirty.push(sender);
     if (this.#isFlushDue) return;
     this.#isFlushDue = true;
     setImmediate(() => this.#flushDirty());
@@ -199,7 +201,7 @@ export class TcpService implements Service, ConnectionHost {
     this.#isFlushDue = false;
     const dirty = this.#dirty;
     this.#dirty = [];
-    for (const connection of dirty) connection.flush();
+    for (const sender of dirty) sender.flush();
   }
 
   get #isEmpty(): boolean {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 
 import { requireAddon } from '../../addon/index.js';
-import { systemCallFailed } from './support/loopback.js';
+import { connectPair, fdOf, systemCallFailed } from './support/loopback.js';
 
 const addon = requireAddon();
 const folder = mkdtempSync(join(tmpdir(), 'reactor-net-unix-'));
@@ -63,4 +63,12 @@ test('a file and a free number have no address', () => {
   assert.throws(() => addon.localAddress(file), systemCallFailed('ENOTSOCK', 'getsockname'));
   closeSync(file);
   assert.throws(() => addon.localAddress(19_999), systemCallFailed('EBADF', 'getsockname'));
+});
+
+test('the remote address of one end is the local address of the other', async () => {
+  await using pair = await connectPair();
+  assert.deepEqual(addon.remoteAddress(fdOf(pair.client)), addon.localAddress(fdOf(pair.server)));
+  const { fd } = addon.listenTcp({ host: '127.0.0.1', port: 0, backlog: 1 });
+  assert.throws(() => addon.remoteAddress(fd), systemCallFailed('ENOTCONN', 'getpeername'));
+  addon.closeFd(fd);
 });

@@ -1,15 +1,18 @@
 // A connection over a transport in memory: the kernel's side is a number of bytes it still takes.
-// Shows what connection.ts decides on its own, in the same way for every transport, at any time on the clock.
+// Shows what connection.ts and its parts decide on their own, in the same way for every transport, at any
+// time on the clock.
 
 import type { TestContext } from 'node:test';
 import { BufferPool } from '../../reactor/buffer-pool.js';
 import { createCodec } from '../../reactor/codecs/create-codec.js';
-import { Connection, type ConnectionHost, type ConnectionLimits } from '../../reactor/connection.js';
+import { Connection } from '../../reactor/connection.js';
+import type { ConnectionHost, ConnectionLimits } from '../../reactor/connection-host.js';
 import { EventLoop } from '../../reactor/event-loop.js';
 import type { CloseReason, Handlers } from '../../reactor/handlers.js';
 import { type OutputChunk, OutputQueue } from '../../reactor/output-queue.js';
 import { RequestSampler } from '../../reactor/request-sample.js';
 import { Router } from '../../reactor/router.js';
+import type { SendingHalf } from '../../reactor/sending-half.js';
 import { SharedBudget } from '../../reactor/shared-budget.js';
 import { type CounterRow, SharedCounters } from '../../reactor/shared-counters.js';
 import { type ConnectionOptions, resolveConnectionLimits } from '../../reactor/tcp-options.js';
@@ -27,7 +30,7 @@ export class MemoryHost implements ConnectionHost {
   /** What hooks threw that have nobody else to tell. */
   readonly logged: unknown[] = [];
   nowMs: number = 1_000_000;
-  #dirty: Connection[] = [];
+  #dirty: SendingHalf[] = [];
 
   constructor(t: TestContext, handlers: Handlers, options: ConnectionOptions = {}) {
     const mesh = ThreadMesh.create({ threads: 0 });
@@ -55,11 +58,11 @@ export class MemoryHost implements ConnectionHost {
   endTurn(): void {
     const dirty = this.#dirty;
     this.#dirty = [];
-    for (const connection of dirty) connection.flush();
+    for (const sender of dirty) sender.flush();
   }
 
-  scheduleFlush(connection: Connection): void {
-    this.#dirty.push(connection);
+  scheduleFlush(sender: SendingHalf): void {
+    this.#dirty.push(sender);
   }
 
   released(connection: Connection): void {

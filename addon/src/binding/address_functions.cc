@@ -31,15 +31,12 @@ Napi::Value ListenUnixFunction(const Napi::CallbackInfo& info) {
   return fd;
 }
 
-using AddressQuestion = Result<LocalAddress> (*)(int fd);
-
-template <AddressQuestion Ask>
-Napi::Value AddressFunction(const Napi::CallbackInfo& info) {
+Napi::Value AddressFunction(const Napi::CallbackInfo& info, Result<LocalAddress> (*find)(int fd)) {
   const Napi::Env env = info.Env();
   Arguments arguments(info);
   const int fd = arguments.Descriptor(0);
   if (arguments.failed()) return env.Undefined();
-  Result<LocalAddress> found = Ask(fd);
+  Result<LocalAddress> found = find(fd);
   if (!found.ok()) {
     ThrowFailure(env, found.failure(), "fd " + std::to_string(fd));
     return env.Undefined();
@@ -55,12 +52,16 @@ Napi::Value AddressFunction(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Value LocalAddressFunction(const Napi::CallbackInfo& info) { return AddressFunction(info, LocalAddressOf); }
+
+Napi::Value RemoteAddressFunction(const Napi::CallbackInfo& info) { return AddressFunction(info, RemoteAddressOf); }
+
 }  // namespace
 
 void ExportAddressFunctions(Napi::Env env, Napi::Object exports) {
   exports.Set("listenUnix", Napi::Function::New<ListenUnixFunction>(env, "listenUnix"));
-  exports.Set("localAddress", Napi::Function::New<AddressFunction<LocalAddressOf>>(env, "localAddress"));
-  exports.Set("peerAddress", Napi::Function::New<AddressFunction<PeerAddressOf>>(env, "peerAddress"));
+  exports.Set("localAddress", Napi::Function::New<LocalAddressFunction>(env, "localAddress"));
+  exports.Set("remoteAddress", Napi::Function::New<RemoteAddressFunction>(env, "remoteAddress"));
 }
 
 }  // namespace reactor_net

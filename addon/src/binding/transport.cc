@@ -11,6 +11,13 @@ namespace {
 
 constexpr int64_t kSlotMax = std::numeric_limits<uint32_t>::max();
 
+/** Argument 0; false, with the error thrown, when it cannot be a slot. */
+bool ReadSlot(const Napi::CallbackInfo& info, uint32_t* slot) {
+  Arguments arguments(info);
+  *slot = static_cast<uint32_t>(arguments.Integer(0, "slot", 0, kSlotMax));
+  return !arguments.failed();
+}
+
 }  // namespace
 
 void Transport::Export(Napi::Env env, Napi::Object exports) {
@@ -28,6 +35,7 @@ void Transport::Export(Napi::Env env, Napi::Object exports) {
                            InstanceMethod<&Transport::Release>("release"),
                            InstanceMethod<&Transport::DescriptorOf>("descriptorOf"),
                            InstanceMethod<&Transport::Flush>("flush"),
+                           InstanceMethod<&Transport::Send>("send"),
                            InstanceMethod<&Transport::Stats>("stats"),
                            InstanceMethod<&Transport::RefLoop>("ref"),
                            InstanceMethod<&Transport::UnrefLoop>("unref"),
@@ -102,7 +110,8 @@ Napi::Value Transport::Listen(const Napi::CallbackInfo& info) {
   bool known = false;
   const uint32_t framing = ReadFraming(env, engine, arguments, 2, &known);
   if (!known) return env.Undefined();
-  return SlotToJs(env, engine->Listen(fd, exclusive, framing), "fd " + std::to_string(fd));
+  Result<uint32_t> slot = exclusive ? poll_->ListenExclusively(fd, framing) : engine->Listen(fd, false, framing);
+  return SlotToJs(env, slot, "fd " + std::to_string(fd));
 }
 
 Napi::Value Transport::ConnectTcp(const Napi::CallbackInfo& info) {
@@ -154,47 +163,67 @@ Napi::Value Transport::SlotToJs(Napi::Env env, Result<uint32_t> slot, const std:
 // After close, and for slots that are gone, the next four do nothing: whoever calls them could not have known.
 
 Napi::Value Transport::Pause(const Napi::CallbackInfo& info) {
-  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
-  if (poll_ != nullptr) poll_->engine().Pause(static_cast<uint32_t>(slot));
+  uint32_t slot = 0;
+  if (!ReadSlot(info, &slot)) return info.Env().Undefined();
+  if (poll_ != nullptr) poll_->Pause(slot);
   return info.Env().Undefined();
 }
 
 Napi::Value Transport::Resume(const Napi::CallbackInfo& info) {
-  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
-  if (poll_ != nullptr) poll_->engine().Resume(static_cast<uint32_t>(slot));
+  uint32_t slot = 0;
+  if (!ReadSlot(info, &slot)) return info.Env().Undefined();
+  if (poll_ != nullptr) poll_->Resume(slot);
   return info.Env().Undefined();
 }
 
 Napi::Value Transport::Shutdown(const Napi::CallbackInfo& info) {
-  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
-  if (poll_ != nullptr) poll_->engine().Shutdown(static_cast<uint32_t>(slot));
+  uint32_t slot = 0;
+  if (!ReadSlot(info, &slot)) return info.Env().Undefined();
+  if (poll_ != nullptr) poll_->engine().Shutdown(slot);
   return info.Env().Undefined();
 }
 
 Napi::Value Transport::CloseSlot(const Napi::CallbackInfo& info) {
-  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
+  uint32_t slot = 0;
+  if (!ReadSlot(info, &slot)) return info.Env().Undefined();
   const bool reset = info[1].IsBoolean() && info[1].As<Napi::Boolean>().Value();
-  if (poll_ != nullptr) poll_->engine().Close(static_cast<uint32_t>(slot), reset);
+  if (poll_ != nullptr) poll_->Close(slot, reset);
   return info.Env().Undefined();
 }
 
 Napi::Value Transport::Release(const Napi::CallbackInfo& info) {
-  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
-  const int fd = poll_ == nullptr ? -1 : poll_->engine().Release(static_cast<uint32_t>(slot));
+  uint32_t slot = 0;
+  if (!ReadSlot(info, &slot)) return info.Env().Undefined();
+  const int fd = poll_ == nullptr ? -1 : poll_->Release(slot);
   return Napi::Number::New(info.Env(), fd);
 }
 
 Napi::Value Transport::DescriptorOf(const Napi::CallbackInfo& info) {
-  const int64_t slot = Arguments(info).Integer(0, "slot", 0, kSlotMax);
-  const int fd = poll_ == nullptr ? -1 : poll_->engine().DescriptorOf(static_cast<uint32_t>(slot));
+  uint32_t slot = 0;
+  if (!ReadSlot(info, &slot)) return info.Env().Undefined();
+  const int fd = poll_ == nullptr ? -1 : poll_->engine().DescriptorOf(slot);
   return Napi::Number::New(info.Env(), fd);
 }
 
 Napi::Value Transport::Flush(const Napi::CallbackInfo& info) {
   if (poll_ != nullptr && !poll_->Flush()) {
-    ThrowInvalidArgument(info.Env(), "records must lie within the send slab");
+    ThrowInvalidArgument(info.Env(), "records must be within the slabs");
   }
   return info.Env().Undefined();
+}
+
+Napi::Value Transport::Send(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  uint32_t slot = 0;
+  if (!ReadSlot(info, &slot)) return env.Undefined();
+  if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    ThrowInvalidArgument(env, "bytes must be a Uint8Array");
+    return env.Undefined();
+  }
+  if (Flush(info); poll_ == nullptr || env.IsExceptionPending()) return env.Undefined();
+  const Napi::Uint8Array bytes = info[1].As<Napi::Uint8Array>();
+  poll_->engine().Send(slot, bytes.Data(), bytes.ElementLength());
+  return env.Undefined();
 }
 
 Napi::Value Transport::Stats(const Napi::CallbackInfo& info) {
@@ -217,12 +246,12 @@ Napi::Value Transport::Stats(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Transport::RefLoop(const Napi::CallbackInfo& info) {
-  if (poll_ != nullptr) uv_ref(poll_->AsHandle());
+  if (poll_ != nullptr) poll_->SetRef(true);
   return info.This();
 }
 
 Napi::Value Transport::UnrefLoop(const Napi::CallbackInfo& info) {
-  if (poll_ != nullptr) uv_unref(poll_->AsHandle());
+  if (poll_ != nullptr) poll_->SetRef(false);
   return info.This();
 }
 
@@ -286,7 +315,7 @@ void Transport::RefuseRecords() {
   napi_value message = nullptr;
   napi_value error = nullptr;
   if (napi_create_string_utf8(raw_env_, "ADDON_INVALID_ARGUMENT", NAPI_AUTO_LENGTH, &code) == napi_ok &&
-      napi_create_string_utf8(raw_env_, "records must lie within the send slab", NAPI_AUTO_LENGTH, &message) ==
+      napi_create_string_utf8(raw_env_, "records must be within the slabs", NAPI_AUTO_LENGTH, &message) ==
           napi_ok &&
       napi_create_error(raw_env_, code, message, &error) == napi_ok) {
     napi_fatal_exception(raw_env_, error);

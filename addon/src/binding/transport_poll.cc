@@ -1,5 +1,8 @@
 #include "binding/transport_poll.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "binding/transport.h"
 
 namespace reactor_net {
@@ -29,9 +32,70 @@ Result<TransportPoll*> TransportPoll::Start(AddonState* state, std::unique_ptr<E
 void TransportPoll::BeginClose() {
   if (owner_ == nullptr) return;
   std::exchange(owner_, nullptr)->Detach();
+  while (!listeners_.empty()) listeners_.back()->BeginClose();
   uv_close(AsHandle(), OnClosed);
   // After uv_close, which still takes the epoll descriptor out of the loop's own.
   engine_->CloseAll();
+}
+
+void TransportPoll::SetRef(bool ref) {
+  ref_ = ref;
+  ref ? uv_ref(AsHandle()) : uv_unref(AsHandle());
+  for (ExclusiveListener* listener : listeners_) listener->SetRef(ref);
+}
+
+Result<uint32_t> TransportPoll::ListenExclusively(int fd, uint32_t framing) {
+  Result<uint32_t> slot = engine_->Listen(fd, true, framing);
+  if (!slot.ok()) return slot;
+  Result<ExclusiveListener*> listener = ExclusiveListener::Start(state_, fd, slot.value(), this);
+  if (!listener.ok()) {
+    engine_->Release(slot.value());
+    return listener.failure();
+  }
+  listener.value()->SetRef(ref_);
+  listeners_.push_back(listener.value());
+  return slot;
+}
+
+ExclusiveListener* TransportPoll::ListenerOf(uint32_t slot) {
+  for (ExclusiveListener* listener : listeners_) {
+    if (listener->slot() == slot) return listener;
+  }
+  return nullptr;
+}
+
+void TransportPoll::Pause(uint32_t slot) {
+  engine_->Pause(slot);
+  if (ExclusiveListener* listener = ListenerOf(slot)) listener->Pause();
+}
+
+void TransportPoll::Resume(uint32_t slot) {
+  engine_->Resume(slot);
+  if (ExclusiveListener* listener = ListenerOf(slot)) listener->Resume();
+}
+
+// uv has to let go of a descriptor before it is closed or handed on.
+
+void TransportPoll::Close(uint32_t slot, bool reset) {
+  if (ExclusiveListener* listener = ListenerOf(slot)) listener->BeginClose();
+  engine_->Close(slot, reset);
+}
+
+int TransportPoll::Release(uint32_t slot) {
+  if (ExclusiveListener* listener = ListenerOf(slot)) listener->BeginClose();
+  return engine_->Release(slot);
+}
+
+void TransportPoll::AcceptNow(ExclusiveListener* listener) {
+  const uint32_t slot = listener->slot();
+  engine_->MarkReady(slot);
+  RunTurn();
+  // The engine pauses a listener that fails; JavaScript may have closed it, or everything, meanwhile.
+  if (owner_ != nullptr && !engine_->IsAccepting(slot)) Pause(slot);
+}
+
+void TransportPoll::ForgetListener(ExclusiveListener* listener) {
+  listeners_.erase(std::find(listeners_.begin(), listeners_.end(), listener));
 }
 
 bool TransportPoll::Flush() {

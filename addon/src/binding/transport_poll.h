@@ -3,8 +3,10 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "binding/addon_state.h"
+#include "binding/exclusive_listener.h"
 #include "core/result.h"
 #include "transport/engine.h"
 
@@ -25,7 +27,19 @@ class TransportPoll final : public LoopResource {
 
   Engine& engine() { return *engine_; }
   uint64_t wakeups() const { return wakeups_; }
-  uv_handle_t* AsHandle() { return reinterpret_cast<uv_handle_t*>(&handle_); }
+  /** Whether this and its listeners keep the loop alive. */
+  void SetRef(bool ref);
+
+  /** As Engine::Listen, with the descriptor in the loop's own epoll set. */
+  Result<uint32_t> ListenExclusively(int fd, uint32_t framing);
+  /** As in Engine; listeners may be watched here. */
+  void Pause(uint32_t slot);
+  void Resume(uint32_t slot);
+  void Close(uint32_t slot, bool reset);
+  int Release(uint32_t slot);
+  /** A turn that begins with what this listener has. */
+  void AcceptNow(ExclusiveListener* listener);
+  void ForgetListener(ExclusiveListener* listener);
 
   /** Sends what the control table counts and sets it to nothing. False when a record is impossible. */
   bool Flush();
@@ -37,6 +51,8 @@ class TransportPoll final : public LoopResource {
 
   static void OnReadable(uv_poll_t* handle, int status, int events);
   static void OnClosed(uv_handle_t* handle);
+  uv_handle_t* AsHandle() { return reinterpret_cast<uv_handle_t*>(&handle_); }
+  ExclusiveListener* ListenerOf(uint32_t slot);
   void RunTurn();
   /** Records of the next batch; looks for up to `spin_us_` when `spin` is set. */
   size_t NextBatch(bool spin);
@@ -46,7 +62,9 @@ class TransportPoll final : public LoopResource {
   uint32_t* const control_;
   const uint32_t spin_us_;
   Transport* owner_;
+  bool ref_ = true;
   uint64_t wakeups_ = 0;
+  std::vector<ExclusiveListener*> listeners_;  // few
   uv_poll_t handle_;
 };
 

@@ -64,7 +64,7 @@ Result<LocalAddress> LocalAddressOf(int fd) {
   return FromStorage(storage, bytes);
 }
 
-Result<LocalAddress> PeerAddressOf(int fd) {
+Result<LocalAddress> RemoteAddressOf(int fd) {
   sockaddr_storage storage = {};
   socklen_t bytes = sizeof storage;
   if (getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &bytes) != 0) return Failure::Last("getpeername");

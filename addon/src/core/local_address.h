@@ -9,7 +9,7 @@
 
 namespace reactor_net {
 
-/** An address of a socket: `path` for Unix sockets (a leading NUL: abstract), else `host` and `port`. */
+/** Where a socket is bound: `path` for Unix sockets (a leading NUL: abstract), else `host` and `port`. */
 struct LocalAddress {
   bool is_unix = false;
   std::string path;
@@ -23,10 +23,9 @@ bool IsUnixPath(const std::string& path);
 /** A listening Unix stream socket, non-blocking and closed on exec. The path must not exist. */
 Result<Descriptor> ListenUnix(const std::string& path, int backlog);
 
-/** Where a socket is bound. */
 Result<LocalAddress> LocalAddressOf(int fd);
 
-/** Whom a socket is connected to; ENOTCONN when it is not. */
-Result<LocalAddress> PeerAddressOf(int fd);
+/** Where the other end is bound; ENOTCONN when there is none. */
+Result<LocalAddress> RemoteAddressOf(int fd);
 
 }  // namespace reactor_net

@@ -15,12 +15,6 @@ namespace {
 
 constexpr uint32_t kReadMask = EPOLLIN | EPOLLRDHUP;
 
-/** What accept4 says of one connection that was lost in the queue; the next one may be fine. */
-bool IsLostConnection(int error) {
-  return error == EINTR || error == ECONNABORTED || error == EPROTO || error == EPERM || error == ENETDOWN ||
-         error == EHOSTDOWN || error == EHOSTUNREACH || error == ENETUNREACH || error == ENOPROTOOPT;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::Create(const EngineMemory& memory, size_t output_bytes_max) {
@@ -62,18 +56,6 @@ Result<uint32_t> Engine::Enter(int fd, Slot::State state, uint32_t framing) {
 
 Result<uint32_t> Engine::Add(int fd, uint32_t framing) { return Enter(fd, Slot::State::kOpen, framing); }
 
-Result<uint32_t> Engine::Listen(int fd, bool exclusive, uint32_t framing) {
-  Result<uint32_t> number = Enter(fd, Slot::State::kListening, framing);
-  if (!number.ok()) return number;
-  Slot& slot = slots_[number.value()];
-  slot.exclusive = exclusive;
-  slot.reading = true;
-  Failure failure = epoll_->Watch(number.value(), slot, WantedMask(slot));
-  if (!failure) return number;
-  slots_.GiveBack(number.value());
-  return failure;
-}
-
 void Engine::Pause(uint32_t number) {
   Slot* slot = slots_.Find(number);
   if (slot == nullptr) return;
@@ -86,6 +68,7 @@ void Engine::Resume(uint32_t number) {
   Slot* slot = slots_.Find(number);
   if (slot == nullptr || slot->state == Slot::State::kFree || slot->read_over) return;
   slot->reading = true;
+  if (slot->watched_elsewhere) return;
   const uint32_t wanted = WantedMask(*slot);
   if (slot->registered && (slot->armed & wanted) == wanted) return;
   if (in_batch_ && slot->state == Slot::State::kOpen) {
@@ -133,6 +116,7 @@ size_t Engine::Poll() {
   polling_ = true;
   epoll_->Fetch();
   EmitReports();
+  AcceptFromReady();
   for (const epoll_event* event = epoll_->Peek(); event != nullptr && HasRoom(); event = epoll_->Peek()) {
     epoll_->Take();
     const uint32_t number = EpollSet::NumberOf(*event);
@@ -181,30 +165,6 @@ void Engine::Dispatch(uint32_t number, Slot& slot, uint32_t events) {
   }
 }
 
-void Engine::Accept(uint32_t number, Slot& listener) {
-  for (int i = 0; i < kAcceptsPerTurnMax; i++) {
-    stats_.accepts++;
-    Descriptor accepted(accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    int error = errno;
-    if (accepted.get() >= 0) {
-      Result<uint32_t> entered = Add(accepted.get(), listener.framing);
-      if (entered.ok()) {
-        events_.Append(EventType::kAccepted, number, entered.value(), static_cast<size_t>(accepted.Release()), 0);
-        continue;
-      }
-      error = entered.failure().error;
-    } else if (IsLostConnection(error)) {
-      continue;
-    }
-    if (error == EAGAIN) return;
-    // Out of descriptors, or no listener any more: waiting connections would wake us at once, so JavaScript decides.
-    listener.reading = false;
-    epoll_->Forget(listener);
-    events_.Append(EventType::kAcceptFailed, number, static_cast<uint32_t>(error), 0, 0);
-    return;
-  }
-}
-
 void Engine::Fail(uint32_t number, Slot& slot, int error) {
   CloseSocket(slot, false);
   slot.state = Slot::State::kFailed;
@@ -250,7 +210,7 @@ void Engine::EmitReports() {
 uint32_t Engine::WantedMask(const Slot& slot) const {
   switch (slot.state) {
     case Slot::State::kListening:
-      return EPOLLIN | (slot.exclusive ? static_cast<uint32_t>(EPOLLEXCLUSIVE) : 0);
+      return EPOLLIN;
     case Slot::State::kConnecting:
       return EPOLLOUT;
     case Slot::State::kOpen:

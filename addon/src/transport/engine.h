@@ -1,11 +1,9 @@
 // One thread's sockets: reads what is ready into one slab, cuts it into frames, describes the batch in a table,
 // and writes what the batch was answered with. Never blocks, never calls back, knows nothing of Node.
 // binding/transport_poll.cc drives it: BeginTurn, then rounds of Poll (events in the table) and Flush (output).
-// The lists of bytes and records are memory shared with JavaScript; engine_read.cc and engine_write.cc hold the
-// two directions, engine.cc the life of a socket and the epoll masks.
-//
-// What a mask is for: an unwanted EPOLLIN stays armed until it fires, so that pausing and resuming between two
-// arrivals costs no system call; what is newly wanted is armed at the end of the flush.
+// engine_accept.cc, engine_connect.cc, engine_read.cc and engine_write.cc hold what their names say, engine.cc the
+// life of a socket and the epoll masks: an unwanted EPOLLIN stays armed until it fires, so that pausing and resuming
+// between two arrivals costs no system call; what is newly wanted is armed at the end of the flush.
 #pragma once
 
 #include <sys/types.h>
@@ -74,14 +72,19 @@ class Engine {
   Result<uint32_t> AddFraming(const Framing& framing);
   bool HasFraming(uint32_t framing) const { return framing < framings_.size(); }
 
-  /** Takes over a connected, non-blocking socket; the caller keeps it on failure. Nothing is read before Resume. */
+  /** Takes over a connected socket; the caller keeps it on failure. Nothing is read before Resume. */
   Result<uint32_t> Add(int fd, uint32_t framing);
   /** Starts connecting to a numeric address; kConnected or kClosed follows. */
   Result<uint32_t> ConnectTcp(const std::string& host, int port, uint32_t framing);
   /** Starts connecting to a Unix path. */
   Result<uint32_t> ConnectUnix(const std::string& path, uint32_t framing);
-  /** Takes over a listening, non-blocking socket; connections it accepts have `framing`. */
-  Result<uint32_t> Listen(int fd, bool exclusive, uint32_t framing);
+  /**
+   * Takes over a listening, non-blocking socket; connections it accepts have `framing`. When it is watched elsewhere,
+   * MarkReady tells that the next poll has something to accept.
+   */
+  Result<uint32_t> Listen(int fd, bool watched_elsewhere, uint32_t framing);
+  void MarkReady(uint32_t number) { ready_listeners_.push_back(number); }
+  bool IsAccepting(uint32_t number);
 
   // Numbers that are not in use are ignored by everything below: the peer may have been faster.
   void Pause(uint32_t number);
@@ -103,6 +106,9 @@ class Engine {
   /** Sends `count` records in order; the send slab is free again. False, with nothing sent, if one is impossible. */
   bool Flush(size_t count);
 
+  /** Sends bytes that lie elsewhere at once, behind everything flushed before; what has to wait is copied. */
+  void Send(uint32_t number, const uint8_t* bytes, size_t count);
+
   /** Closes every descriptor; the shared memory is not touched any more. */
   void CloseAll();
 
@@ -115,12 +121,9 @@ class Engine {
 
   // engine.cc
   Result<uint32_t> Enter(int fd, Slot::State state, uint32_t framing);
-  Result<uint32_t> StartConnect(const SocketAddress& address, uint32_t framing);
   /** Whether another socket may be looked at within this batch. */
   bool HasRoom() const;
   void Dispatch(uint32_t number, Slot& slot, uint32_t events);
-  void FinishConnect(uint32_t number, Slot& slot);
-  void Accept(uint32_t number, Slot& listener);
   /** Ends a connection on an error: closes, and tells JavaScript now or in the next batch. */
   void Fail(uint32_t number, Slot& slot, int error);
   void CloseSocket(Slot& slot, bool reset);
@@ -135,6 +138,14 @@ class Engine {
   void Watch(uint32_t number, Slot& slot);
   void ShowStatus(uint32_t number, const Slot& slot);
 
+  // engine_accept.cc
+  void AcceptFromReady();
+  void Accept(uint32_t number, Slot& listener);
+
+  // engine_connect.cc
+  Result<uint32_t> StartConnect(const SocketAddress& address, uint32_t framing);
+  void FinishConnect(uint32_t number, Slot& slot);
+
   // engine_read.cc
   void Read(uint32_t number, Slot& slot, uint32_t events);
   /** Adds to the partial frame; false when the connection failed for want of memory. */
@@ -146,6 +157,8 @@ class Engine {
   /** Chains the records of each slot and lists the slots. */
   void LinkRecords(size_t count);
   void SendRecords(uint32_t number, Slot& slot);
+  /** Writes `vectors_`; false when not all of it went, and the rest and the chain behind it were queued. */
+  bool Offer(uint32_t number, Slot& slot, int vector_count, uint32_t record);
   /** Fills `vectors_` from the chain at `*record`, which moves on; returns how many. */
   int GatherRecords(uint32_t* record);
   /** Puts what `vectors_` hold beyond `sent` bytes, and the rest of the chain, into the slot's queue. */
@@ -153,7 +166,7 @@ class Engine {
   void Drain(uint32_t number, Slot& slot);
   void FinishShutdown(uint32_t number, Slot& slot);
   /** Bytes the kernel took of `vectors_`; -1 with errno. */
-  ssize_t Send(int fd, int vector_count);
+  ssize_t SendVectors(int fd, int vector_count);
 
   struct Report {
     uint32_t number;
@@ -174,6 +187,7 @@ class Engine {
   size_t cursor_ = 0;  // first free byte of the receive slab
   uint32_t turn_ = 0;
   std::vector<Report> reports_;
+  std::vector<uint32_t> ready_listeners_;
   std::vector<uint32_t> unsettled_;
   std::vector<uint32_t> shutdowns_;       // asked for since the last flush
   std::vector<uint32_t> touched_;         // slots of the running flush

@@ -25,7 +25,8 @@ Result<uint32_t> Engine::StartConnect(const SocketAddress& address, uint32_t fra
   if (descriptor.get() < 0) return Failure::Last("socket");
   const bool connected = connect(descriptor.get(), address.get(), address.bytes()) == 0;
   if (!connected && errno != EINPROGRESS) return Failure::Last("connect");
-  Result<uint32_t> entered = Enter(descriptor.get(), connected ? Slot::State::kOpen : Slot::State::kConnecting, framing);
+  const Slot::State state = connected ? Slot::State::kOpen : Slot::State::kConnecting;
+  Result<uint32_t> entered = Enter(descriptor.get(), state, framing);
   if (!entered.ok()) return entered;
   const uint32_t number = entered.value();
   Slot& slot = slots_[number];

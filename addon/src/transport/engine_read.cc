@@ -66,7 +66,7 @@ void Engine::Read(uint32_t number, Slot& slot, uint32_t events) {
     first = false;
     uint8_t* target = memory_.receive + begin + held;
     stats_.receives++;
-    const ssize_t received = recv(slot.fd, target, room, 0);
+    const ssize_t received = recv(slot.fd, target, room, MSG_DONTWAIT);
     if (received < 0) {
       if (errno == EAGAIN) break;
       if (errno == EINTR) continue;

@@ -10,6 +10,8 @@
 namespace reactor_net {
 namespace {
 
+constexpr int kSendFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
+
 /** Offsets count through the send slab and on into the receive slab: what came in may go out without a copy. */
 struct SendRecord {
   uint32_t slot;
@@ -86,18 +88,34 @@ void Engine::SendRecords(uint32_t number, Slot& slot) {
   }
   while (record != kNone) {
     const int vector_count = GatherRecords(&record);
-    size_t offered = 0;
-    for (int i = 0; i < vector_count; i++) offered += vectors_[i].iov_len;
-    const ssize_t sent = Send(slot.fd, vector_count);
-    if (sent < 0 && errno != EAGAIN) {
-      Fail(number, slot, errno);
-      return;
-    }
-    const size_t taken = sent < 0 ? 0 : static_cast<size_t>(sent);
-    if (taken == offered) continue;
-    QueueRest(number, slot, taken, vector_count, record);
-    return;
+    if (!Offer(number, slot, vector_count, record)) return;
   }
+}
+
+bool Engine::Offer(uint32_t number, Slot& slot, int vector_count, uint32_t record) {
+  size_t offered = 0;
+  for (int i = 0; i < vector_count; i++) offered += vectors_[i].iov_len;
+  const ssize_t sent = SendVectors(slot.fd, vector_count);
+  if (sent < 0 && errno != EAGAIN) {
+    Fail(number, slot, errno);
+    return false;
+  }
+  const size_t taken = sent < 0 ? 0 : static_cast<size_t>(sent);
+  if (taken == offered) return true;
+  QueueRest(number, slot, taken, vector_count, record);
+  return false;
+}
+
+void Engine::Send(uint32_t number, const uint8_t* bytes, size_t count) {
+  Slot* slot = slots_.Find(number);
+  if (slot == nullptr || !slot->IsConnection() || slot->fin_sent || count == 0) return;
+  vectors_[0] = {const_cast<uint8_t*>(bytes), count};
+  if (!slot->output.empty() || slot->state == Slot::State::kConnecting) {
+    QueueRest(number, *slot, 0, 1, kNone);
+  } else {
+    Offer(number, *slot, 1, kNone);
+  }
+  if (!in_batch_) Settle();
 }
 
 int Engine::GatherRecords(uint32_t* record) {
@@ -142,7 +160,7 @@ void Engine::QueueRest(uint32_t number, Slot& slot, size_t sent, int vector_coun
 }
 
 void Engine::Drain(uint32_t number, Slot& slot) {
-  const ssize_t sent = Send(slot.fd, slot.output.Gather(vectors_.get(), kVectorsMax));
+  const ssize_t sent = SendVectors(slot.fd, slot.output.Gather(vectors_.get(), kVectorsMax));
   if (sent < 0) {
     if (errno != EAGAIN) Fail(number, slot, errno);
     return;
@@ -162,17 +180,17 @@ void Engine::FinishShutdown(uint32_t number, Slot& slot) {
   ShowStatus(number, slot);
 }
 
-ssize_t Engine::Send(int fd, int vector_count) {
+ssize_t Engine::SendVectors(int fd, int vector_count) {
   for (;;) {
     stats_.sends++;
     ssize_t sent;
     if (vector_count == 1) {
-      sent = send(fd, vectors_[0].iov_base, vectors_[0].iov_len, MSG_NOSIGNAL);
+      sent = send(fd, vectors_[0].iov_base, vectors_[0].iov_len, kSendFlags);
     } else {
       msghdr message = {};
       message.msg_iov = vectors_.get();
       message.msg_iovlen = static_cast<size_t>(vector_count);
-      sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+      sent = sendmsg(fd, &message, kSendFlags);
     }
     if (sent < 0 && errno == EINTR) continue;
     if (sent > 0) stats_.bytes_sent += static_cast<uint64_t>(sent);

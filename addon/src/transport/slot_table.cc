@@ -18,7 +18,8 @@ void SlotTable::GiveBack(uint32_t number) {
   slot.state = Slot::State::kFree;
   slot.generation++;
   slot.fd = -1;
-  slot.reading = slot.read_over = slot.shutdown_wanted = slot.fin_sent = slot.registered = slot.exclusive = false;
+  slot.reading = slot.read_over = slot.shutdown_wanted = slot.fin_sent = false;
+  slot.registered = slot.watched_elsewhere = false;
   slot.armed = slot.large_left = slot.turn_bytes = 0;
   slot.first_record = slot.last_record = kNone;
   slot.partial.Clear();

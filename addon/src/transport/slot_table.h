@@ -33,7 +33,7 @@ struct Slot {
   bool fin_sent = false;
   bool registered = false;       // in the epoll set
   bool unsettled = false;        // in the engine's list of sockets whose epoll mask may have to change
-  bool exclusive = false;        // listeners: EPOLLEXCLUSIVE
+  bool watched_elsewhere = false;  // listeners: not by our epoll set
   uint16_t framing = 0;
   uint32_t armed = 0;       // the mask epoll knows
   uint32_t large_left = 0;  // bytes owed to a large frame

@@ -38,6 +38,20 @@ export interface TinyOptions extends Partial<Omit<TransportOptions, keyof Transp
 
 const KIB = 1024;
 
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+}
+
+/** A promise that an event settles. */
+export function deferred<T>(): Deferred<T> {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
 export class TinyTransport {
   readonly transport: Transport;
   readonly memory: TransportMemory;
