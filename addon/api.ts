@@ -199,8 +199,8 @@ export interface Transport {
    */
   add(fd: number, framing: number): number;
   /**
-   * Takes over a listening socket, which must be non-blocking, and returns its slot. `exclusive` 1: the
-   * queue is shared with other threads, each with a descriptor of its own (dupFd), and a connection is to wake one of
+   * Takes over a listening socket, makes it non-blocking and returns its slot. `exclusive` 1: the queue
+   * is shared with other threads, each with a descriptor of its own (dupFd), and a connection is to wake one of
    * them (EPOLLEXCLUSIVE). Connections have `framing`. TCP_NODELAY set on the listener is inherited by what it accepts.
    */
   listen(fd: number, exclusive: 0 | 1, framing: number): number;

@@ -4,7 +4,8 @@
 
 import type { ConnectionHost } from './connection-host.js';
 import { EpollOutput } from './epoll-output.js';
-import type { EpollSink, EpollTransport } from './epoll-transport.js';
+import type { EpollSink } from './epoll-sinks.js';
+import type { EpollTransport } from './epoll-transport.js';
 import { ReactorError } from './errors.js';
 import type { CloseReason } from './handlers.js';
 import { type SocketAddress, StreamConnection, type StreamOptions } from './stream-connection.js';

@@ -4,7 +4,8 @@
 import dns from 'node:dns';
 import net from 'node:net';
 
-import type { EpollDialSink, EpollTransport } from './epoll-transport.js';
+import type { EpollDialSink } from './epoll-sinks.js';
+import type { EpollTransport } from './epoll-transport.js';
 import { systemError } from './system-error.js';
 
 export type DialTarget = { readonly path: string } | { readonly host: string; readonly port: number };

@@ -3,7 +3,8 @@
 
 import type { BufferPool } from './buffer-pool.js';
 import type { FrameCodec } from './codec.js';
-import type { EpollSink, EpollTransport } from './epoll-transport.js';
+import type { EpollSink } from './epoll-sinks.js';
+import type { EpollTransport } from './epoll-transport.js';
 import type { Output } from './output-queue.js';
 
 export class EpollOutput implements Output {

@@ -38,6 +38,7 @@ import {
   STATUS_WORDS,
   type Transport,
 } from '../addon/index.js';
+import type { EpollDialSink, EpollListenSink, EpollSink } from './epoll-sinks.js';
 import {
   EPOLL_EVENT_RECORDS,
   EPOLL_OUTPUT_BYTES_MAX,
@@ -51,36 +52,6 @@ import type { SocketAddress } from './stream-connection.js';
 const RAW = 0;
 
 const NOWHERE: SocketAddress = { address: undefined, port: undefined };
-
-/** What the transport tells a connection, in the order in which it happened. */
-export interface EpollSink {
-  /** Bytes of one read, in the receive slab: only lent. */
-  received(chunk: Buffer): void;
-  /** The peer's FIN. */
-  ended(): void;
-  /** The connection broke; the slot is gone already. `errno` is positive. */
-  broke(errno: number): void;
-  /** Output that waited in C++ went out. */
-  drained(): void;
-  /** What was staged in the send slab has been handed over. */
-  flushed(): void;
-}
-
-/** What the transport tells whoever listens. */
-export interface EpollListenSink {
-  /** A new connection, which is not read yet: `attach`, `release` or `discard` it. */
-  accepted(slot: number): void;
-  /** Accepting has stopped until `startReading`. `errno` is positive. */
-  acceptFailed(errno: number): void;
-}
-
-/** What the transport tells whoever connects. */
-export interface EpollDialSink {
-  /** `attach` or `discard` the slot. */
-  connected(slot: number): void;
-  /** The slot is gone. `errno` is positive. */
-  refused(errno: number): void;
-}
 
 /** How much memory the transport shares with C++. */
 export interface EpollSizes {
@@ -253,8 +224,10 @@ export class EpollTransport {
 
   /** The peer as the socket knows it: nothing for Unix sockets, and once the peer has reset the connection. */
   peerOf(slot: number): SocketAddress {
+    const fd = this.#native.descriptorOf(slot);
+    if (fd === -1) return NOWHERE; // it broke, and the event that says so follows
     try {
-      const found = this.#addon.remoteAddress(this.#native.descriptorOf(slot));
+      const found = this.#addon.remoteAddress(fd);
       return 'host' in found ? { address: found.host, port: found.port } : NOWHERE;
     } catch (error) {
       if (!(error instanceof AddonError && error.errno === constants.errno.ENOTCONN)) throw error;

@@ -367,6 +367,7 @@ void ListenersAcceptAndPause() {
   options.bind.host = "127.0.0.1";
   BoundSocket bound = std::move(ListenTcp(options).value());
   const int port = bound.port;
+  fcntl(bound.descriptor.get(), F_SETFL, 0);  // blocks, as one that systemd opened
   const uint32_t listener = bench.engine().Listen(bound.descriptor.Release(), false, bench.tlv()).value();
   const uint32_t client = bench.engine().ConnectTcp("127.0.0.1", port, bench.tlv()).value();
   bench.Write(client, Tlv(5, "early"));  // waits for the connection

@@ -18,6 +18,12 @@ Result<int> DuplicateDescriptor(int fd) {
   return copy;
 }
 
+Failure SetNonBlocking(int fd) {
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return Failure::Last("fcntl");
+  return Failure::None();
+}
+
 Failure CloseDescriptor(int fd) {
   if (close(fd) == 0 || errno == EINTR) return Failure::None();
   return Failure::Last("close");

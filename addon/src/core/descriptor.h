@@ -28,6 +28,9 @@ class Descriptor {
 /** A second number for the same open file, closed on exec. */
 Result<int> DuplicateDescriptor(int fd);
 
+/** Makes every system call on the open file return at once, whoever else has it open. */
+Failure SetNonBlocking(int fd);
+
 /** Closes once and never retries: after EINTR Linux has already released the number. */
 Failure CloseDescriptor(int fd);
 

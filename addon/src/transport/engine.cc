@@ -40,6 +40,10 @@ Result<uint32_t> Engine::AddFraming(const Framing& framing) {
 }
 
 Result<uint32_t> Engine::Enter(int fd, Slot::State state, uint32_t framing) {
+  if (state == Slot::State::kListening) {
+    // One that another process opened may block, and accept4 would stop the thread.
+    if (Failure failure = SetNonBlocking(fd)) return failure;
+  }
   const uint32_t number = slots_.Take();
   if (number == kNone) return Failure{EMFILE, "slot"};
   Slot& slot = slots_[number];
