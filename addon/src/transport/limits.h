@@ -12,8 +12,11 @@ constexpr size_t kReceiveBytesMax = 64 * 1024;
 constexpr uint32_t kTurnBytesMax = 256 * 1024;
 /** Below this much room in the slab or the table the rest of a stream waits for the next batch. */
 constexpr size_t kReceiveBytesMin = 4 * 1024;
-/** Connections taken from one listener in one poll. */
-constexpr int kAcceptsPerTurnMax = 64;
+/**
+ * Connections taken from one listener in one poll. More would come in before TypeScript can look at what is left of
+ * the descriptors, and outside of storms a second accept4 finds nothing anyway (libuv's finding too).
+ */
+constexpr int kAcceptsPerTurnMax = 1;
 /** Pieces of one sendmsg (IOV_MAX of Linux). */
 constexpr int kVectorsMax = 1024;
 /** Event records a socket may fill beside its frames: the most is a listener's. */
