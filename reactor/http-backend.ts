@@ -21,12 +21,9 @@ export interface HttpTimeouts {
 export interface HttpBackendOptions extends HttpTimeouts {
   /** Serve HTTPS with these options of node:tls (tls-options.ts); not for an application that is an https.Server. */
   tls?: tls.TlsOptions;
-  /** How often the first two are checked: they are late by at most this. Default: the application's (Node: 30 s). */
+  /** How often these are checked: they are late by at most twice this. Default: DEADLINE_CHECK_MS. */
   timeoutCheckIntervalMs?: number;
 }
-
-/** Not in Node's typings, but in Node 20, 22 and 24. */
-type TunableServer = http.Server & { connectionsCheckingInterval: number };
 
 /** How node:http hands work to an application; everything else stays with the server that owns the socket. */
 const APPLICATION_EVENTS = ['request', 'checkContinue', 'checkExpectation', 'upgrade', 'connect'] as const;
@@ -50,9 +47,6 @@ export class HttpBackend {
     this.app = app;
     this.#closeServer = server.close.bind(server);
     setTimeouts(server, options);
-    // node:http starts to watch headersTimeout and requestTimeout, and to know its idle connections, when it
-    // hears that it listens. Ours never does, so it is told; without this a slow client is never cut.
-    server.emit('listening');
   }
 
   /** Parses and answers what comes over this socket from now on. */
@@ -72,22 +66,15 @@ export class HttpBackend {
     }
   }
 
-  closeIdleConnections(): void {
-    this.app.server.closeIdleConnections();
-  }
-
-  /** Ends the server's watch over timeouts; open connections are the caller's. */
+  /** Tells the application's server that it is closed; open connections are the caller's. */
   end(): void {
     this.#closeServer();
   }
 }
 
 function setTimeouts(server: http.Server, options: HttpBackendOptions): void {
-  const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs, timeoutCheckIntervalMs } = options;
+  const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = options;
   if (headersTimeoutMs !== undefined) server.headersTimeout = headersTimeoutMs;
   if (requestTimeoutMs !== undefined) server.requestTimeout = requestTimeoutMs;
   if (keepAliveTimeoutMs !== undefined) server.keepAliveTimeout = keepAliveTimeoutMs;
-  if (timeoutCheckIntervalMs !== undefined) {
-    (server as TunableServer).connectionsCheckingInterval = timeoutCheckIntervalMs;
-  }
 }

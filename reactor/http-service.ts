@@ -2,7 +2,7 @@
 // A sub-reactor adopts the socket and calls adopt(); node:http parses, answers, keeps alive and upgrades.
 // Leaves accepting, connection limits and the choice of thread to others.
 // A request costs one call here when it begins and nothing when it ends: what is still under way is found out
-// by looking at each connection's latest answer, when somebody asks.
+// by looking at each connection's latest answer (http-connection.ts), when somebody asks.
 
 import type http from 'node:http';
 import type net from 'node:net';
@@ -12,6 +12,8 @@ import { type ClientAddress, presentClient, presentedClient } from './client-add
 import { ReactorError } from './errors.js';
 import { type HttpApp, toHttpApp } from './http-app.js';
 import { HttpBackend, type HttpBackendOptions } from './http-backend.js';
+import { HttpConnection } from './http-connection.js';
+import { HttpDeadlines } from './http-deadlines.js';
 import { DRAIN_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS, UNHEARD_GRACE_MS } from './limits.js';
 import { NOT_SAMPLED } from './request-sample.js';
 import { rawSocketOf } from './tls-handshaker.js';
@@ -48,19 +50,6 @@ export interface HttpServiceStats {
   readonly requestsAborted: number;
 }
 
-const RECORD: unique symbol = Symbol('reactor-net http connection');
-
-/** What is known of one connection. */
-interface ConnectionRecord {
-  readonly service: HttpService;
-  readonly socket: AnsweringSocket;
-  /** The answer that goes out last of those a client pipelined; null while there is one at a time. */
-  queued: http.ServerResponse | null;
-}
-/** Node keeps the answer under way in this field of the socket, null when there is none; it has no public name. */
-type AnsweringSocket = net.Socket & { readonly _httpMessage?: http.ServerResponse | null };
-type RecordedSocket = net.Socket & { [RECORD]?: ConnectionRecord };
-
 /**
  * Prepares one thread's HTTP service; `application` is what the handler module returned for this thread.
  * @throws ReactorError REACTOR_HANDLERS_INVALID, REACTOR_OPTION_INVALID
@@ -77,7 +66,8 @@ export class HttpService {
   readonly #options: HttpServiceOptions;
   readonly #sampler: HttpRequestSampler | null;
   readonly #tlsServer: tls.Server | null;
-  readonly #open = new Map<net.Socket, ConnectionRecord>();
+  readonly #open = new Map<net.Socket, HttpConnection>();
+  readonly #deadlines: HttpDeadlines;
   #backend: HttpBackend;
   /** Replaced applications whose server still parses for connections it was given. */
   readonly #retired = new Set<HttpBackend>();
@@ -93,6 +83,7 @@ export class HttpService {
     this.#options = options;
     this.#sampler = options.sampler ?? null;
     this.#backend = new HttpBackend(app, options);
+    this.#deadlines = new HttpDeadlines(this.#open, options.timeoutCheckIntervalMs);
     this.#tlsServer = options.tls === undefined ? null : this.#createTlsServer(options.tls);
   }
 
@@ -102,7 +93,7 @@ export class HttpService {
 
   get requestsActive(): number {
     let active = 0;
-    for (const record of this.#open.values()) if (!isIdle(record)) active += 1;
+    for (const connection of this.#open.values()) if (connection.latestAnswer !== null) active += 1;
     return active;
   }
 
@@ -152,7 +143,7 @@ export class HttpService {
     this.#retired.add(old);
     for (const retired of this.#retired) retired.forwardTo(this.#backend);
     const answered = [...this.#open.values()]
-      .map(latestAnswer)
+      .map((connection) => connection.latestAnswer)
       .filter((latest) => latest !== null)
       .map(closed);
     old.app.close(Promise.all(answered)).catch((cause: unknown) => this.#closeFailed(cause));
@@ -170,20 +161,17 @@ export class HttpService {
     return this.#closing;
   }
 
-  /** @internal One of its connections brought a request. */
-  requestStarted(
-    record: ConnectionRecord,
+  readonly #requestStarted = (
+    connection: HttpConnection,
     request: http.IncomingMessage,
     response: http.ServerResponse,
-  ): void {
-    // Kept only where it has to be: a reference to every answer would carry it through a garbage collection,
-    // which was 4 % of a hello world.
-    if (record.socket._httpMessage !== response) record.queued = response;
+  ): void => {
+    connection.requestStarted(response);
     this.#started += 1;
     if (this.#state !== 'open') response.shouldKeepAlive = false;
     const ticket = this.#sampler === null ? NOT_SAMPLED : this.#sampler.begin();
     if (ticket !== NOT_SAMPLED) this.#time(ticket, request, response);
-  }
+  };
 
   /** Times one of the sampled requests; apart, so that the others do not pay for the closure's variables. */
   #time(ticket: number, request: http.IncomingMessage, response: http.ServerResponse): void {
@@ -200,12 +188,11 @@ export class HttpService {
 
   /** `backend` is null during a TLS handshake. */
   #track(socket: net.Socket, backend: HttpBackend | null): void {
-    const record: ConnectionRecord = { service: this, socket, queued: null };
-    (socket as RecordedSocket)[RECORD] = record;
-    this.#open.set(socket, record);
+    const connection = new HttpConnection(socket, backend?.app.server ?? null, this.#requestStarted);
+    this.#open.set(socket, connection);
     if (backend !== null) backend.connections += 1;
     socket.on('close', () => {
-      if (!isIdle(record)) this.#aborted += 1;
+      if (connection.latestAnswer !== null) this.#aborted += 1;
       this.#open.delete(socket);
       if (backend !== null) {
         backend.connections -= 1;
@@ -237,12 +224,12 @@ export class HttpService {
 
   async #close(deadlineMs: number): Promise<number> {
     this.#state = 'draining';
-    for (const [socket, record] of this.#open) {
-      const latest = latestAnswer(record);
+    for (const connection of this.#open.values()) {
+      const latest = connection.latestAnswer;
       if (latest === null) continue;
       if (!latest.headersSent) latest.shouldKeepAlive = false;
       // Its headers may have promised keep-alive already.
-      latest.once('finish', () => setImmediate(closeIfIdle, socket, record));
+      latest.once('finish', () => setImmediate(closeIfAnswered, connection));
     }
     // One turn of the loop for the kernel's side: a request that has arrived already is still served.
     await new Promise((resolve) => setImmediate(resolve));
@@ -268,12 +255,13 @@ export class HttpService {
     await drained;
     clearTimeout(unheard);
     this.#state = 'closed';
+    this.#deadlines.close();
     this.#backend.end();
     return destroyed;
   }
 
   #closeIdle(): void {
-    for (const backend of [this.#backend, ...this.#retired]) backend.closeIdleConnections();
+    for (const [socket, connection] of this.#open) if (connection.isIdle) socket.destroy();
   }
 
   /** Those that never asked for anything. */
@@ -294,19 +282,8 @@ export class HttpService {
 
 /** Hears every request of this thread's applications; other servers of the thread are not our business. */
 function requestStarted(request: http.IncomingMessage, response: http.ServerResponse): void {
-  const record = (request.socket as RecordedSocket)[RECORD];
-  record?.service.requestStarted(record, request, response);
-}
-
-/** The answer under way that goes out last; null when the connection is idle. */
-function latestAnswer({ queued, socket }: ConnectionRecord): http.ServerResponse | null {
-  if (queued?.writableFinished === false) return queued;
-  const current = socket._httpMessage ?? null;
-  return current?.writableFinished === false ? current : null;
-}
-
-function isIdle(record: ConnectionRecord): boolean {
-  return latestAnswer(record) === null;
+  const connection = HttpConnection.of(request.socket);
+  connection?.onRequest(connection, request, response);
 }
 
 /** Resolves when this answer is out or its connection has ended. */
@@ -314,6 +291,6 @@ function closed(response: http.ServerResponse): Promise<void> {
   return new Promise((resolve) => response.once('close', () => resolve()));
 }
 
-function closeIfIdle(socket: net.Socket, record: ConnectionRecord): void {
-  if (isIdle(record)) socket.destroySoon();
+function closeIfAnswered(connection: HttpConnection): void {
+  if (connection.latestAnswer === null) connection.socket.destroySoon();
 }

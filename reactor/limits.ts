@@ -60,6 +60,8 @@ export const CONNECTIONS_PER_ADDRESS_MAX: number = 20_000;
 
 export const FIRST_BYTE_TIMEOUT_MS: number = 60_000;
 export const HANDSHAKE_TIMEOUT_MS: number = 10_000;
+/** How often HTTP connections are looked at for a deadline that has passed. */
+export const DEADLINE_CHECK_MS: number = 1000;
 export const WRITE_TIMEOUT_MS: number = 60_000;
 /** How long a closing server waits for the FIN of a peer that has got everything. */
 export const LINGER_MS: number = 1000;

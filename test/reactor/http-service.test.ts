@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
+import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import type { ReactorError } from '../../reactor/errors.js';
 import { NOT_SAMPLED } from '../../reactor/request-sample.js';
 import { createHttpService } from '../../reactor/http-service.js';
-import { exchange, serveHttp } from '../support/http-front.js';
+import { exchange, received, serveHttp } from '../support/http-front.js';
 import { until } from '../support/until.js';
 
 const KEPT = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
@@ -72,14 +73,67 @@ test('a client that never finishes its body is cut by the request timeout', asyn
 });
 
 test('an idle kept-alive connection ends after keepAliveTimeoutMs', async (t) => {
-  const { port } = await serveHttp(
-    t,
-    (_request: unknown, response: http.ServerResponse) => response.end('bye'),
-    {
-      keepAliveTimeoutMs: 50,
+  const options = { keepAliveTimeoutMs: 50, timeoutCheckIntervalMs: 20 };
+  const { port } = await serveHttp(t, empty, options);
+  assert.match(await exchange(port, KEPT), /^HTTP\/1\.1 200 [^]*\r\n\r\n$/);
+});
+
+test('a kept-alive client that never finishes the headers of its next request is answered 408', async (t) => {
+  const options = { headersTimeoutMs: 100, keepAliveTimeoutMs: 0, timeoutCheckIntervalMs: 20 };
+  const { service, port } = await serveHttp(t, empty, options);
+  const socket = net.connect(port, '127.0.0.1').on('error', () => {});
+  const answers = received(socket);
+  socket.write(KEPT);
+  await until(() => service.stats.requestsDone === 1);
+  // A header line now and then, so that only the deadline for all of them can end it.
+  const drip = setInterval(() => socket.write('X-More: 1\r\n'), 10);
+  socket.write('GET / HTTP/1.1\r\n');
+  try {
+    assert.deepEqual((await answers).match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 408']);
+  } finally {
+    clearInterval(drip);
+  }
+});
+
+test('a timeout that the application sets on a socket holds, before an answer and after it', async (t) => {
+  for (const answers of [false, true]) {
+    const { service, port } = await serveHttp(
+      t,
+      (request: http.IncomingMessage, response: http.ServerResponse) => {
+        if (answers) response.end();
+        request.socket.setTimeout(30, () => request.socket.destroy());
+      },
+      { keepAliveTimeoutMs: 0 },
+    );
+    await exchange(port, KEPT).catch(() => '');
+    await until(() => service.connections === 0);
+  }
+});
+
+test('an upgraded socket has left the timeouts of HTTP behind', async (t) => {
+  const options = {
+    headersTimeoutMs: 50,
+    requestTimeoutMs: 50,
+    keepAliveTimeoutMs: 50,
+    timeoutCheckIntervalMs: 10,
+  };
+  const echo = {
+    onRequest: empty,
+    onUpgrade: (_request: http.IncomingMessage, socket: Duplex) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
+      socket.pipe(socket);
     },
-  );
-  assert.match(await exchange(port, KEPT), /bye$/);
+  };
+  const { port } = await serveHttp(t, echo, options);
+  const upgraded = net.connect(port, '127.0.0.1');
+  t.after(() => upgraded.destroy());
+  upgraded.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
+  await once(upgraded, 'data');
+  // Connections that begin later meet the same deadline, so the upgraded one's would have passed.
+  for (let later = 0; later < 2; later += 1) assert.match(await exchange(port, ''), /^HTTP\/1\.1 408 /);
+  upgraded.write('still here');
+  const [echoed] = await once(upgraded, 'data');
+  assert.equal(String(echoed), 'still here');
 });
 
 test('a handler that throws or rejects is answered 500, reported with a code, and the next request is served', async (t) => {
