@@ -165,7 +165,7 @@ export interface TransportStats {
   readonly epollControls: number;
   /** recv calls. */
   readonly receives: number;
-  /** send and sendmsg calls. */
+  /** send, sendmsg and sendfile calls. */
   readonly sends: number;
   /** accept4 calls. */
   readonly accepts: number;
@@ -225,6 +225,14 @@ export interface Transport {
    * does not take is copied, so `bytes` is the caller's again.
    */
   send(slot: number, bytes: Uint8Array): void;
+  /**
+   * Flushes, then sends `bytes` bytes of the regular file `fd` from `offset` on, behind all other output. The descriptor
+   * is the transport's from the call on: it is closed when the range was sent or the connection ends, and at once for a
+   * slot that is not in use. A file that becomes shorter meanwhile ends it (EVENT_FILE_FAILED). `status` tells how many files wait and how
+   * many of their bytes have gone; EVENT_DRAINED tells of progress.
+   * @throws AddonError ADDON_INVALID_ARGUMENT for an impossible argument; only then `fd` stays the caller's.
+   */
+  sendFile(slot: number, fd: number, offset: number, bytes: number): void;
   stats(): TransportStats;
   /** Keeps the loop alive while open, as it does from the start. */
   ref(): this;

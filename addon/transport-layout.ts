@@ -33,6 +33,8 @@ export const EVENT_CONNECTED = 10;
 export const EVENT_ACCEPTED = 11;
 /** The listener is paused until `resume`. slot: the listener's, a: errno (EMFILE, ENFILE…). */
 export const EVENT_ACCEPT_FAILED = 12;
+/** A file was shorter than announced or could not be read: the connection was reset, the slot is gone. a: errno. */
+export const EVENT_FILE_FAILED = 13;
 
 /** Words of one output record: slot, offset in the send slab (or, behind its end, in the receive slab), bytes. */
 export const SEND_WORDS = 3;
@@ -40,10 +42,15 @@ export const SEND_SLOT = 0;
 export const SEND_OFFSET = 1;
 export const SEND_BYTES = 2;
 
-/** Words of one slot's status: bytes of output that wait in C++, and flags. Written by C++ only. */
-export const STATUS_WORDS = 2;
+/**
+ * Words of one slot's status: bytes of output that wait in C++ (those of files aside), flags, files that wait, bytes
+ * of files that the kernel took in all, modulo 2^32. Written by C++ only.
+ */
+export const STATUS_WORDS = 4;
 export const STATUS_PENDING_BYTES = 0;
 export const STATUS_FLAGS = 1;
+export const STATUS_FILES = 2;
+export const STATUS_FILE_BYTES = 3;
 export const STATUS_FLAG_OPEN = 1;
 export const STATUS_FLAG_CONNECTING = 2;
 export const STATUS_FLAG_FIN_SENT = 4;

@@ -1,10 +1,12 @@
 // libFuzzer target: one engine with a few connections, moved about by any sequence of calls while peers write, end,
-// reset and read. It must neither touch memory it does not own nor lose or reorder a byte of a raw stream.
+// reset and read. It must neither touch memory it does not own nor lose or reorder a byte of a raw stream or a file.
 // Input: bytes taken two at a time, an action and its argument.
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <memory>
 #include <vector>
 
@@ -18,6 +20,21 @@ namespace {
 constexpr uint32_t kSlots = 8;
 constexpr size_t kSendBytes = 64 * 1024;
 constexpr size_t kSendRecords = 64;
+
+constexpr size_t kFileBytes = 64 * 1024;
+
+/** A file whose bytes count up like everything that is sent. */
+int CountingFile() {
+  static const int file = [] {
+    std::signal(SIGPIPE, SIG_IGN);
+    std::vector<uint8_t> content(kFileBytes);
+    for (size_t i = 0; i < kFileBytes; i++) content[i] = static_cast<uint8_t>(i);
+    const int fd = memfd_create("engine-fuzz", MFD_CLOEXEC);
+    CHECK(write(fd, content.data(), kFileBytes) == static_cast<ssize_t>(kFileBytes));
+    return fd;
+  }();
+  return fcntl(file, F_DUPFD_CLOEXEC, 0);
+}
 
 /** A connection as its peer sees it; the bytes either side sends count up, so that each receiver can check them. */
 struct Peer {
@@ -44,7 +61,7 @@ class Play {
   void Act(uint8_t action, uint8_t argument) {
     const uint32_t slot = argument % kSlots;
     Peer& peer = peers_[slot];
-    switch (action % 12) {
+    switch (action % 13) {
       case 0: return Open(argument);
       case 1: return engine_->Resume(slot);
       case 2: return engine_->Pause(slot);
@@ -55,6 +72,7 @@ class Play {
       case 7: return Write(slot, argument * 40u);
       case 8: return PeerWrites(peer, argument * 100u);
       case 9: return PeerReads(peer);
+      case 12: return WriteFile(slot, argument);
       case 10: if (peer.fd >= 0) shutdown(peer.fd, SHUT_WR); return;
       default: Drop(peer);
     }
@@ -104,6 +122,15 @@ class Play {
     record[2] = static_cast<uint32_t>(bytes);
     for (size_t i = 0; i < bytes; i++) send_[send_used_ + i] = peers_[slot].engine_next_out++;
     send_used_ += bytes;
+  }
+  /** Up to 32 KiB of the file; some ranges run past its end. */
+  void WriteFile(uint32_t slot, uint8_t argument) {
+    Flush();
+    uint8_t& next = peers_[slot].engine_next_out;
+    const uint64_t offset = argument >= 250 ? kFileBytes - 256 + next : next;
+    const uint64_t bytes = argument * 130u;
+    engine_->SendFile(slot, {CountingFile(), offset, bytes});
+    next = static_cast<uint8_t>(next + bytes);
   }
   void Flush() {
     CHECK(engine_->Flush(records_));

@@ -1,6 +1,8 @@
 // transport/write_queue: bytes leave in the order they came, and an empty queue holds no memory.
 #include "transport/write_queue.h"
 
+#include <fcntl.h>
+
 #include <random>
 #include <string>
 
@@ -62,10 +64,31 @@ void ClearDropsEverything() {
   CHECK(Front(queue, 8) == "abc");
 }
 
+void FilesWaitTheirTurn() {
+  WriteQueue queue;
+  const int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const int other = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  Append(queue, "before");
+  CHECK(queue.AppendFile({file, 5, 100}) && queue.AppendFile({other, 0, 1}));
+  Append(queue, "behind");
+  CHECK(queue.bytes() == 12 && queue.files() == 2);
+  CHECK(Front(queue, 8) == "before" && queue.FrontFile() == nullptr);
+  queue.Consume(6);
+  CHECK(Front(queue, 8).empty() && queue.FrontFile()->fd == file);
+  queue.ConsumeFile(60);
+  CHECK(queue.FrontFile()->offset == 65 && queue.FrontFile()->bytes == 40);
+  CHECK(fcntl(file, F_GETFD) >= 0);
+  queue.ConsumeFile(40);
+  CHECK(queue.FrontFile()->fd == other && fcntl(file, F_GETFD) < 0);
+  queue.Clear();
+  CHECK(queue.empty() && queue.files() == 0 && fcntl(other, F_GETFD) < 0);
+}
+
 }  // namespace
 
 int main() {
   Run("bytes leave in the order they came, in any portions", BytesLeaveInOrder);
   Run("a large output is held in several chunks", LargeOutputIsSplit);
   Run("a cleared queue starts again", ClearDropsEverything);
+  Run("files wait between bytes and are closed when they are done or dropped", FilesWaitTheirTurn);
 }

@@ -5,11 +5,14 @@
 #include "binding/arguments.h"
 #include "binding/errors.h"
 #include "binding/transport_options.h"
+#include "core/descriptor.h"
 
 namespace reactor_net {
 namespace {
 
 constexpr int64_t kSlotMax = std::numeric_limits<uint32_t>::max();
+/** The largest whole number that JavaScript can count to. */
+constexpr int64_t kFileBytesMax = (int64_t{1} << 53) - 1;
 
 /** Argument 0; false, with the error thrown, when it cannot be a slot. */
 bool ReadSlot(const Napi::CallbackInfo& info, uint32_t* slot) {
@@ -36,6 +39,7 @@ void Transport::Export(Napi::Env env, Napi::Object exports) {
                            InstanceMethod<&Transport::DescriptorOf>("descriptorOf"),
                            InstanceMethod<&Transport::Flush>("flush"),
                            InstanceMethod<&Transport::Send>("send"),
+                           InstanceMethod<&Transport::SendFile>("sendFile"),
                            InstanceMethod<&Transport::Stats>("stats"),
                            InstanceMethod<&Transport::RefLoop>("ref"),
                            InstanceMethod<&Transport::UnrefLoop>("unref"),
@@ -223,6 +227,20 @@ Napi::Value Transport::Send(const Napi::CallbackInfo& info) {
   if (Flush(info); poll_ == nullptr || env.IsExceptionPending()) return env.Undefined();
   const Napi::Uint8Array bytes = info[1].As<Napi::Uint8Array>();
   poll_->engine().Send(slot, bytes.Data(), bytes.ElementLength());
+  return env.Undefined();
+}
+
+Napi::Value Transport::SendFile(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
+  const int fd = arguments.Descriptor(1);
+  const uint64_t offset = static_cast<uint64_t>(arguments.Integer(2, "offset", 0, kFileBytesMax));
+  const uint64_t bytes = static_cast<uint64_t>(arguments.Integer(3, "bytes", 0, kFileBytesMax));
+  uint32_t slot = 0;
+  if (arguments.failed() || !ReadSlot(info, &slot)) return env.Undefined();
+  if (Flush(info); env.IsExceptionPending()) return env.Undefined();
+  if (poll_ != nullptr) poll_->engine().SendFile(slot, {fd, offset, bytes});
+  else (void)static_cast<bool>(CloseDescriptor(fd));
   return env.Undefined();
 }
 

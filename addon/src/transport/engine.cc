@@ -165,17 +165,17 @@ void Engine::Dispatch(uint32_t number, Slot& slot, uint32_t events) {
   }
 }
 
-void Engine::Fail(uint32_t number, Slot& slot, int error) {
-  CloseSocket(slot, false);
+void Engine::End(uint32_t number, Slot& slot, EventType type, int error, bool reset) {
+  CloseSocket(slot, reset);
   slot.state = Slot::State::kFailed;
   slot.output.Clear();
   slot.partial.Clear();
   ShowStatus(number, slot);
   if (polling_) {
-    events_.Append(EventType::kClosed, number, static_cast<uint32_t>(error), 0, 0);
+    events_.Append(type, number, static_cast<uint32_t>(error), 0, 0);
     slots_.GiveBack(number);
   } else {
-    ReportLater(number, EventType::kClosed, static_cast<uint32_t>(error));
+    ReportLater(number, type, static_cast<uint32_t>(error));
   }
 }
 
@@ -201,7 +201,8 @@ void Engine::EmitReports() {
     const Report& report = reports_[emitted];
     if (slots_[report.number].generation != report.generation) continue;
     events_.Append(report.type, report.number, report.value, 0, 0);
-    if (report.type == EventType::kClosed) slots_.GiveBack(report.number);
+    const bool is_end = report.type == EventType::kClosed || report.type == EventType::kFileFailed;
+    if (is_end) slots_.GiveBack(report.number);
   }
   reports_.erase(reports_.begin(), reports_.begin() + static_cast<ptrdiff_t>(emitted));
   if (!reports_.empty()) epoll_->Nudge();
@@ -256,6 +257,8 @@ void Engine::ShowStatus(uint32_t number, const Slot& slot) {
   if (slot.state == Slot::State::kConnecting) flags |= kSlotConnecting;
   if (slot.fin_sent) flags |= kSlotFinSent;
   status[1] = flags;
+  status[2] = static_cast<uint32_t>(slot.output.files());
+  status[3] = slot.file_bytes_sent;
 }
 
 EngineStats Engine::stats() const {

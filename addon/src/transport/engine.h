@@ -1,7 +1,7 @@
 // One thread's sockets: reads what is ready into one slab, cuts it into frames, describes the batch in a table,
 // and writes what the batch was answered with. Never blocks, never calls back, knows nothing of Node.
 // binding/transport_poll.cc drives it: BeginTurn, then rounds of Poll (events in the table) and Flush (output).
-// engine_accept.cc, engine_connect.cc, engine_read.cc and engine_write.cc hold what their names say, engine.cc the
+// engine_accept.cc, _connect.cc, _read.cc, _write.cc and _file.cc hold what their names say, engine.cc the
 // life of a socket and the epoll masks: an unwanted EPOLLIN stays armed until it fires, so that pausing and resuming
 // between two arrivals costs no system call; what is newly wanted is armed at the end of the flush.
 #pragma once
@@ -26,7 +26,7 @@ namespace reactor_net {
 constexpr size_t kReceiveSlabBytesMin = 256 * 1024;
 constexpr size_t kEventRecordsMin = 256;
 constexpr size_t kSendRecordWords = 3;
-constexpr size_t kStatusWords = 2;
+constexpr size_t kStatusWords = 4;
 
 /** Belongs to the caller, who keeps it in place until the engine is closed. */
 struct EngineMemory {
@@ -38,7 +38,7 @@ struct EngineMemory {
   size_t send_bytes;
   const uint32_t* sends;  // records {slot, offset, bytes}
   size_t send_records;
-  uint32_t* status;  // per slot {bytes of waiting output, SlotFlag…}
+  uint32_t* status;  // per slot {bytes of waiting output, SlotFlag…, files waiting, bytes of files sent modulo 2^32}
   size_t slots_max;
 };
 
@@ -109,6 +109,13 @@ class Engine {
   /** Sends bytes that lie elsewhere at once, behind everything flushed before; what has to wait is copied. */
   void Send(uint32_t number, const uint8_t* bytes, size_t count);
 
+  /**
+   * Sends a range of a regular file behind everything flushed before; `file.fd` is ours from here on, and closed when
+   * the range was sent or the connection ends. A file that turns out shorter, or cannot be read, resets the connection
+   * and is reported by kFileFailed. The process must ignore SIGPIPE, as Node does: sendfile cannot be told to.
+   */
+  void SendFile(uint32_t number, const FileRange& file);
+
   /** Closes every descriptor; the shared memory is not touched any more. */
   void CloseAll();
 
@@ -125,7 +132,8 @@ class Engine {
   bool HasRoom() const;
   void Dispatch(uint32_t number, Slot& slot, uint32_t events);
   /** Ends a connection on an error: closes, and tells JavaScript now or in the next batch. */
-  void Fail(uint32_t number, Slot& slot, int error);
+  void Fail(uint32_t number, Slot& slot, int error) { End(number, slot, EventType::kClosed, error, false); }
+  void End(uint32_t number, Slot& slot, EventType type, int error, bool reset);
   void CloseSocket(Slot& slot, bool reset);
   /** Tells what happened outside Poll in the next batch. */
   void ReportLater(uint32_t number, EventType type, uint32_t value);
@@ -164,9 +172,16 @@ class Engine {
   /** Puts what `vectors_` hold beyond `sent` bytes, and the rest of the chain, into the slot's queue. */
   void QueueRest(uint32_t number, Slot& slot, size_t sent, int vector_count, uint32_t record);
   void Drain(uint32_t number, Slot& slot);
+  /** Offers the queue's items in order until the kernel has enough. False when the connection failed. */
+  bool PushQueue(uint32_t number, Slot& slot);
   void FinishShutdown(uint32_t number, Slot& slot);
   /** Bytes the kernel took of `vectors_`; -1 with errno. */
   ssize_t SendVectors(int fd, int vector_count);
+
+  // engine_file.cc
+  /** Whether what comes next in the queue may be tried: kMore. */
+  enum class FileStep { kMore, kEnough, kFailed };
+  FileStep PushFile(uint32_t number, Slot& slot, const FileRange& file);
 
   struct Report {
     uint32_t number;

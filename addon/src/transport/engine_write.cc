@@ -160,16 +160,34 @@ void Engine::QueueRest(uint32_t number, Slot& slot, size_t sent, int vector_coun
 }
 
 void Engine::Drain(uint32_t number, Slot& slot) {
-  const ssize_t sent = SendVectors(slot.fd, slot.output.Gather(vectors_.get(), kVectorsMax));
-  if (sent < 0) {
-    if (errno != EAGAIN) Fail(number, slot, errno);
-    return;
-  }
-  slot.output.Consume(static_cast<size_t>(sent));
+  const uint64_t before = stats_.bytes_sent;
+  const size_t files_before = slot.output.files();
+  if (!PushQueue(number, slot)) return;
+  const uint64_t sent = stats_.bytes_sent - before;
+  if (sent == 0 && slot.output.files() == files_before) return;
   events_.Append(EventType::kDrained, number, static_cast<uint32_t>(sent), 0, 0);
   if (slot.output.empty()) Unsettle(number, slot);
   if (slot.shutdown_wanted) FinishShutdown(number, slot);
   ShowStatus(number, slot);
+}
+
+bool Engine::PushQueue(uint32_t number, Slot& slot) {
+  while (!slot.output.empty()) {
+    if (const FileRange* file = slot.output.FrontFile()) {
+      const FileStep step = PushFile(number, slot, *file);
+      if (step != FileStep::kMore) return step == FileStep::kEnough;
+      continue;
+    }
+    const ssize_t sent = SendVectors(slot.fd, slot.output.Gather(vectors_.get(), kVectorsMax));
+    if (sent < 0) {
+      if (errno == EAGAIN) return true;
+      Fail(number, slot, errno);
+      return false;
+    }
+    slot.output.Consume(static_cast<size_t>(sent));
+    if (slot.output.FrontFile() == nullptr) return true;  // all is gone, or the kernel has enough
+  }
+  return true;
 }
 
 void Engine::FinishShutdown(uint32_t number, Slot& slot) {

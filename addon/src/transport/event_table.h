@@ -17,10 +17,11 @@ enum class EventType : uint32_t {
   kMalformed = 6,     //
   kEnd = 7,           // the peer sent its FIN
   kClosed = 8,        // a: errno; the slot is gone
-  kDrained = 9,       // a: bytes of waiting output that the kernel took
+  kDrained = 9,       // a: bytes of waiting output that the kernel took, files included
   kConnected = 10,    //
   kAccepted = 11,     // slot: the listener's, a: the new connection's slot, b: its descriptor
-  kAcceptFailed = 12  // slot: the listener's, now paused; a: errno
+  kAcceptFailed = 12,  // slot: the listener's, now paused; a: errno
+  kFileFailed = 13    // a: errno, ENODATA for a file that became shorter; the connection was reset, the slot is gone
 };
 
 class EventTable {

@@ -10,6 +10,8 @@ namespace reactor_net {
 constexpr size_t kReceiveBytesMax = 64 * 1024;
 /** Read from one connection in one turn of the loop, so that a fast sender does not hold up the others. */
 constexpr uint32_t kTurnBytesMax = 256 * 1024;
+/** Of files, sent to one connection in one turn: a fast reader of a large one does not hold up the others. */
+constexpr uint32_t kFileTurnBytesMax = 256 * 1024;
 /** Below this much room in the slab or the table the rest of a stream waits for the next batch. */
 constexpr size_t kReceiveBytesMin = 4 * 1024;
 /**

@@ -20,7 +20,7 @@ void SlotTable::GiveBack(uint32_t number) {
   slot.fd = -1;
   slot.reading = slot.read_over = slot.shutdown_wanted = slot.fin_sent = false;
   slot.registered = slot.watched_elsewhere = false;
-  slot.armed = slot.large_left = slot.turn_bytes = 0;
+  slot.armed = slot.large_left = slot.turn_bytes = slot.file_turn_bytes = slot.file_bytes_sent = 0;
   slot.first_record = slot.last_record = kNone;
   slot.partial.Clear();
   slot.output.Clear();

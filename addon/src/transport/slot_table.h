@@ -39,6 +39,9 @@ struct Slot {
   uint32_t large_left = 0;  // bytes owed to a large frame
   uint32_t turn = 0;        // of `turn_bytes`
   uint32_t turn_bytes = 0;
+  uint32_t file_turn = 0;  // of `file_turn_bytes`
+  uint32_t file_turn_bytes = 0;
+  uint32_t file_bytes_sent = 0;  // in all, modulo 2^32
   uint32_t first_record = kNone;  // output records of the running flush
   uint32_t last_record = kNone;
   PartialFrame partial;

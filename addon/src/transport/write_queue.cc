@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <new>
+
+#include "core/descriptor.h"
 
 namespace reactor_net {
 
@@ -11,8 +14,10 @@ struct WriteQueue::Chunk {
   uint32_t begin;  // first byte not yet consumed
   uint32_t end;    // first free byte
   uint32_t capacity;
+  bool is_file;  // then a FileRange follows, and there is no room for bytes
 
   uint8_t* data() { return reinterpret_cast<uint8_t*>(this + 1); }
+  FileRange* file() { return reinterpret_cast<FileRange*>(this + 1); }
 };
 
 namespace {
@@ -38,7 +43,7 @@ bool WriteQueue::Append(const uint8_t* bytes, size_t count) {
 
 int WriteQueue::Gather(iovec* vectors, int vectors_max) const {
   int count = 0;
-  for (Chunk* chunk = first_; chunk != nullptr && count < vectors_max; chunk = chunk->next) {
+  for (Chunk* chunk = first_; chunk != nullptr && !chunk->is_file && count < vectors_max; chunk = chunk->next) {
     vectors[count++] = {chunk->data() + chunk->begin, chunk->end - chunk->begin};
   }
   return count;
@@ -52,19 +57,33 @@ void WriteQueue::Consume(size_t count) {
     chunk->begin += static_cast<uint32_t>(taken);
     count -= taken;
     if (chunk->begin < chunk->end) return;
-    first_ = chunk->next;
-    if (first_ == nullptr) last_ = nullptr;
-    std::free(chunk);
+    DropFirst();
   }
 }
 
+bool WriteQueue::AppendFile(const FileRange& file) {
+  auto* chunk = static_cast<Chunk*>(std::malloc(sizeof(Chunk) + sizeof(FileRange)));
+  if (chunk == nullptr) return false;
+  *chunk = {nullptr, 0, 0, 0, true};
+  new (chunk->file()) FileRange(file);
+  Link(chunk);
+  files_++;
+  return true;
+}
+
+const FileRange* WriteQueue::FrontFile() const {
+  return first_ != nullptr && first_->is_file ? first_->file() : nullptr;
+}
+
+void WriteQueue::ConsumeFile(size_t count) {
+  FileRange* file = first_->file();
+  file->offset += count;
+  file->bytes -= count;
+  if (file->bytes == 0) DropFirst();
+}
+
 void WriteQueue::Clear() {
-  while (first_ != nullptr) {
-    Chunk* next = first_->next;
-    std::free(first_);
-    first_ = next;
-  }
-  last_ = nullptr;
+  while (first_ != nullptr) DropFirst();
   bytes_ = 0;
 }
 
@@ -72,10 +91,25 @@ bool WriteQueue::AddChunk(size_t wanted) {
   const size_t capacity = std::clamp(wanted, kChunkBytesMin, kChunkBytesMax);
   auto* chunk = static_cast<Chunk*>(std::malloc(sizeof(Chunk) + capacity));
   if (chunk == nullptr) return false;
-  *chunk = {nullptr, 0, 0, static_cast<uint32_t>(capacity)};
+  *chunk = {nullptr, 0, 0, static_cast<uint32_t>(capacity), false};
+  Link(chunk);
+  return true;
+}
+
+void WriteQueue::Link(Chunk* chunk) {
   (last_ == nullptr ? first_ : last_->next) = chunk;
   last_ = chunk;
-  return true;
+}
+
+void WriteQueue::DropFirst() {
+  Chunk* chunk = first_;
+  first_ = chunk->next;
+  if (first_ == nullptr) last_ = nullptr;
+  if (chunk->is_file) {
+    files_--;
+    (void)static_cast<bool>(CloseDescriptor(chunk->file()->fd));
+  }
+  std::free(chunk);
 }
 
 }  // namespace reactor_net
