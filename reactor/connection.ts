@@ -102,7 +102,10 @@ export abstract class Connection extends SendingHalf implements FrameSink {
 
   // Ending.
 
-  /** Delivers what was sent, then FIN, then waits for the peer's FIN; all within the drain timeout. */
+  /**
+   * Delivers what was sent, then FIN, then waits for the peer's FIN; all within the drain timeout, which starts
+   * again whenever the peer takes a part of a file.
+   */
   end(): void {
     this.endFor('ended');
   }
@@ -219,6 +222,7 @@ export abstract class Connection extends SendingHalf implements FrameSink {
     this.loop.timers.cancel(this);
     this.#decoder.release();
     this.output.clear();
+    this.loseFiles();
     this.host.released(this);
     if (!this.#announced) return;
     this.#announced = false;
@@ -354,11 +358,16 @@ export abstract class Connection extends SendingHalf implements FrameSink {
     this.#pause(PAUSED_BY_OUTPUT);
   }
 
+  /** After end() a file has all the time its peer needs, as long as it takes some of it. */
+  protected fileProgressed(): void {
+    if (this.#state === 'draining' && !this.#isDraining) this.#stateSinceMs = this.loop.nowMs;
+  }
+
   /** Output fell: lets a waiting sender and the input go on, and finishes an `end`. */
   protected outputShrank(): void {
     if (this.#state === 'closed') return;
     const isEnding = this.#state === 'draining' || (this.#outputEnded && this.#state === 'open');
-    if (isEnding && this.outputBytes === 0 && !this.#writeShutDown) {
+    if (isEnding && this.outputBytes === 0 && this.filesWaiting === 0 && !this.#writeShutDown) {
       this.#writeShutDown = true;
       this.shutdownWrite();
       if (this.#isDraining) this.#linger();
@@ -390,7 +399,7 @@ export abstract class Connection extends SendingHalf implements FrameSink {
       lastWriteMs: this.lastWriteMs,
       wasHeard: this.#bytesRead > 0,
       isPaused: this.#pauses !== 0,
-      isBehind: this.inFlightBytes > 0, // what only waits for the end of the turn is not in flight
+      isBehind: this.isBehind,
       isLingering: this.#isDraining && this.isDelivered,
     };
   }

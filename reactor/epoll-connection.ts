@@ -2,12 +2,15 @@
 // tcp-service.ts makes it of an accepted slot or descriptor; connection.ts decides what happens on it.
 // Its output is staged in the thread's send slab and leaves with that of all others when the batch ends.
 
+import { constants } from 'node:os';
+
 import type { ConnectionHost } from './connection-host.js';
 import { EpollOutput } from './epoll-output.js';
 import type { EpollSink } from './epoll-sinks.js';
 import type { EpollTransport } from './epoll-transport.js';
 import { ReactorError } from './errors.js';
 import type { CloseReason } from './handlers.js';
+import { fileFailed, type SendableFile } from './sendable-file.js';
 import { type SocketAddress, StreamConnection, type StreamOptions } from './stream-connection.js';
 import { systemError } from './system-error.js';
 
@@ -24,6 +27,8 @@ export class EpollConnection extends StreamConnection implements EpollSink {
   #isReading = false;
   /** Waiting in C++ when we last looked. */
   #pendingSeen = 0;
+  /** Of files, modulo 2^32, when we last looked. */
+  #fileBytesSeen = 0;
   #isFinAsked = false;
   #isEndHeld = false;
   #hasPeerEnded = false;
@@ -73,7 +78,13 @@ export class EpollConnection extends StreamConnection implements EpollSink {
   }
 
   /** @internal */
+  fileBroke(errno: number): void {
+    this.fileFailed(fileFailed(errno === constants.errno.ENODATA ? null : systemError(errno)));
+  }
+
+  /** @internal */
   drained(): void {
+    this.#lookAtFiles();
     const taken = this.#pendingSeen - this.#look();
     if (taken > 0) this.writtenLater(taken);
   }
@@ -123,6 +134,12 @@ export class EpollConnection extends StreamConnection implements EpollSink {
     if (!this.#transport.isInBatch || this.#output.bytes >= STAGED_BYTES_MAX) this.#transport.flush();
   }
 
+  protected transmitFile(file: SendableFile): void {
+    this.#transport.sendFile(this.#slot, file.fd, file.start, file.bytes);
+    file.close();
+    this.#lookAtFiles();
+  }
+
   protected shutdownWrite(): void {
     this.#isFinAsked = true;
     if (!this.#hasPeerEnded) this.#transport.shutdown(this.#slot);
@@ -140,6 +157,16 @@ export class EpollConnection extends StreamConnection implements EpollSink {
     this.stopReading(); // a FIN stays readable for ever
     this.peerEnded();
     if (this.#isFinAsked && this.isDelivered) this.closeSoon('peer-ended');
+  }
+
+  /** Tells what the kernel took of files since we last looked. */
+  #lookAtFiles(): void {
+    if (this.filesWaiting === 0 || !this.#hasSlot || !this.#transport.isOpen(this.#slot)) return;
+    const sent = this.#transport.fileBytesSent(this.#slot);
+    const bytes = (sent - this.#fileBytesSeen) >>> 0;
+    const finished = this.filesWaiting - this.#transport.filesWaiting(this.#slot);
+    this.#fileBytesSeen = sent;
+    if (bytes > 0 || finished > 0) this.filesWritten(bytes, finished);
   }
 
   /** Looks at what waits in C++ now, for the next difference. */

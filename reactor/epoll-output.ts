@@ -30,6 +30,10 @@ export class EpollOutput implements Output {
     return this.#staged;
   }
 
+  get isEmpty(): boolean {
+    return this.#staged === 0;
+  }
+
   appendFrame(codec: FrameCodec, msgId: number, body: Uint8Array, frameBytes: number): void {
     if (frameBytes > this.#transport.stageBytesMax) {
       this.#appendLarge(codec, msgId, body, frameBytes);

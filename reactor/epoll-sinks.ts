@@ -9,6 +9,8 @@ export interface EpollSink {
   ended(): void;
   /** The connection broke; the slot is gone already. `errno` is positive. */
   broke(errno: number): void;
+  /** The same, because a file could not be sent as announced. ENODATA: it is shorter. */
+  fileBroke(errno: number): void;
   /** Output that waited in C++ went out. */
   drained(): void;
   /** What was staged in the send slab has been handed over. */

@@ -23,6 +23,7 @@ import {
   EVENT_DATA,
   EVENT_DRAINED,
   EVENT_END,
+  EVENT_FILE_FAILED,
   EVENT_RECORDS_MIN,
   EVENT_SLOT,
   EVENT_TYPE,
@@ -32,6 +33,8 @@ import {
   SEND_OFFSET,
   SEND_SLOT,
   SEND_WORDS,
+  STATUS_FILE_BYTES,
+  STATUS_FILES,
   STATUS_FLAG_OPEN,
   STATUS_FLAGS,
   STATUS_PENDING_BYTES,
@@ -222,6 +225,26 @@ export class EpollTransport {
     return this.#status[slot * STATUS_WORDS + STATUS_PENDING_BYTES]!;
   }
 
+  /** Files that C++ keeps and has not sent to their end. */
+  filesWaiting(slot: number): number {
+    return this.#status[slot * STATUS_WORDS + STATUS_FILES]!;
+  }
+
+  /** Bytes of files that the kernel took since the slot came into use, modulo 2^32. */
+  fileBytesSent(slot: number): number {
+    return this.#status[slot * STATUS_WORDS + STATUS_FILE_BYTES]!;
+  }
+
+  /**
+   * Sends a part of a file behind everything staged so far. `fd` stays the caller's: C++ gets a duplicate.
+   * @throws AddonError when there is no descriptor left.
+   */
+  sendFile(slot: number, fd: number, start: number, bytes: number): void {
+    const copy = this.#addon.dupFd(fd);
+    this.flush();
+    this.#native.sendFile(slot, copy, start, bytes);
+  }
+
   /** The peer as the socket knows it: nothing for Unix sockets, and once the peer has reset the connection. */
   peerOf(slot: number): SocketAddress {
     const fd = this.#native.descriptorOf(slot);
@@ -327,6 +350,10 @@ export class EpollTransport {
       case EVENT_CLOSED:
         this.forget(slot);
         sink.broke(events[record + EVENT_A]!);
+        break;
+      case EVENT_FILE_FAILED:
+        this.forget(slot);
+        sink.fileBroke(events[record + EVENT_A]!);
         break;
       default:
         assert.fail('raw connections have no other events');

@@ -12,6 +12,9 @@ export type ReactorErrorCode =
   | 'REACTOR_CONNECTION_CLOSED' // the connection ended before the operation did
   | 'REACTOR_CONNECTION_LIMIT' // accepting one more would pass a connection limit
   | 'REACTOR_CONNECT_FAILED' // the other side could not be reached
+  | 'REACTOR_FILE_UNAVAILABLE' // the file cannot be opened, or is not a regular file
+  | 'REACTOR_FILE_RANGE_INVALID' // the part of the file asked for is not in it
+  | 'REACTOR_FILE_FAILED' // the file became shorter or unreadable while it was sent; the connection was reset
   | 'REACTOR_SEND_FAILED' // the kernel refused a datagram
   | 'REACTOR_TIMEOUT' // a deadline of ours passed
   | 'REACTOR_HANDLER_FAILED' // user code threw, or its promise rejected
@@ -81,6 +84,9 @@ const CODES: Record<ReactorErrorCode, true> = {
   REACTOR_CONNECTION_CLOSED: true,
   REACTOR_CONNECTION_LIMIT: true,
   REACTOR_CONNECT_FAILED: true,
+  REACTOR_FILE_UNAVAILABLE: true,
+  REACTOR_FILE_RANGE_INVALID: true,
+  REACTOR_FILE_FAILED: true,
   REACTOR_SEND_FAILED: true,
   REACTOR_TIMEOUT: true,
   REACTOR_HANDLER_FAILED: true,

@@ -33,6 +33,7 @@ export type CloseReason =
   | 'frame-error' // the peer's bytes were not frames, or too large
   | 'handler-error' // a handler threw or rejected
   | 'output-overflow' // the peer read too slowly and the overflow policy is 'close'
+  | 'file-failed' // a file that was being sent became shorter or unreadable
   | 'first-byte-timeout'
   | 'handshake-timeout'
   | 'idle-timeout'

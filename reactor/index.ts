@@ -23,6 +23,7 @@ export { type ActivatedSocket, takeActivatedSockets } from './socket-activation.
 export type { CloseReason, Frame, FrameHandler, HandlerModule, Handlers } from './handlers.js';
 export type { Connection, ConnectionState } from './connection.js';
 export type { SendOutcome } from './sending-half.js';
+export type { FileRange } from './sendable-file.js';
 export type {
   UdpFrameHandler,
   UdpHandlerModule,

@@ -18,6 +18,11 @@ export const OUTPUT_LOW_WATER_BYTES: number = 32 * KIB;
 /** Output waiting in one connection that is never passed: the overflow policy decides what happens. */
 export const OUTPUT_HARD_CAP_BYTES: number = 8 * MIB;
 
+/** Files that wait in one connection, each with a descriptor; `sendFile` refuses more. */
+export const FILES_WAITING_MAX: number = 64;
+/** What the portable transport reads of a file at a time. */
+export const FILE_PIECE_BYTES: number = 64 * KIB;
+
 /** One read from the kernel, shared by all connections of a thread (libuv reads 64 KiB at a time too). */
 export const READ_BUFFER_BYTES: number = 64 * KIB;
 

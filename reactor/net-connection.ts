@@ -8,9 +8,11 @@ import type tls from 'node:tls';
 
 import type { ConnectionHost } from './connection-host.js';
 import { ReactorError, type ReactorErrorCode } from './errors.js';
+import { FileReader } from './file-reader.js';
 import type { CloseReason } from './handlers.js';
 import { READ_BUFFER_BYTES } from './limits.js';
 import { type OutputChunk, OutputQueue } from './output-queue.js';
+import type { SendableFile } from './sendable-file.js';
 import { type SocketAddress, StreamConnection, type StreamOptions } from './stream-connection.js';
 
 /** Reads that filled the whole buffer in a row after which a connection lets others have their turn. */
@@ -75,10 +77,13 @@ export class NetConnection extends StreamConnection {
   readonly #output: OutputQueue;
   /** The chunk the kernel did not take at once; null when it keeps up. */
   #inFlight: OutputChunk | null = null;
+  /** The file of which the chunk in flight is a piece. */
+  #inFlightOf: FileReader | null = null;
   #fullReads = 0;
   /** Bytes a stream delivered since it yielded. */
   #streamBytes = 0;
   #closeReason: CloseReason = 'peer-ended';
+  #isSocketGone = false;
 
   /**
    * `socket` is connected (state 'open'), or still connecting or shaking hands ('connecting'), does not
@@ -114,7 +119,7 @@ export class NetConnection extends StreamConnection {
   }
 
   protected get inFlightBytes(): number {
-    return this.#inFlight === null ? 0 : this.#inFlight.usedBytes;
+    return this.#inFlight === null || this.#inFlightOf !== null ? 0 : this.#inFlight.usedBytes;
   }
 
   protected get untakenBytes(): number {
@@ -132,10 +137,19 @@ export class NetConnection extends StreamConnection {
 
   protected transmit(): void {
     while (this.#inFlight === null && this.state !== 'closed') {
+      const { file } = this.#output;
+      if (file !== null) {
+        this.#transmitPiece(file);
+        return;
+      }
       const chunk = this.#output.shift();
       if (chunk === null) return;
-      this.#write(chunk);
+      this.#write(chunk, null);
     }
+  }
+
+  protected transmitFile(file: SendableFile): void {
+    this.#output.appendFile(new FileReader(file));
   }
 
   protected shutdownWrite(): void {
@@ -189,7 +203,10 @@ export class NetConnection extends StreamConnection {
   socketClosed(): void {
     this.#inFlight?.slab.release(); // libuv has let go of it: the handle is closed
     this.#inFlight = null;
-    this.transportClosed(this.#closeReason);
+    this.#inFlightOf = null;
+    this.#isSocketGone = true;
+    // A read under way holds a slab and a descriptor: the connection has not let go before that is over.
+    if (this.#output.file?.isReading !== true) this.transportClosed(this.#closeReason);
   }
 
   #failureCode({ syscall }: NodeJS.ErrnoException): ReactorErrorCode {
@@ -199,23 +216,57 @@ export class NetConnection extends StreamConnection {
       : this.#handshakeFailure;
   }
 
-  #write(chunk: OutputChunk): void {
+  /** Reads and sends on in the file whose turn it is; `transmit` is called again when the kernel has the piece. */
+  #transmitPiece(file: FileReader): void {
+    if (file.isReading) return;
+    if (file.bytesLeft === 0) {
+      this.#pieceWritten(file, 0); // the file is empty
+      return;
+    }
+    try {
+      file.read(this.loop.pool, (error, piece) => {
+        if (this.state !== 'closed' && !this.#isSocketGone) {
+          if (piece !== null) this.#write(piece, file);
+          else if (error !== null) this.fileFailed(error);
+          return;
+        }
+        piece?.slab.release();
+        if (this.#isSocketGone) this.transportClosed(this.#closeReason);
+      });
+    } catch (error) {
+      this.fileFailed(error as ReactorError); // the pool throws nothing else
+    }
+  }
+
+  #pieceWritten(file: FileReader, bytes: number): void {
+    const isOver = file.bytesLeft === 0;
+    if (isOver) this.#output.finishFile();
+    this.filesWritten(bytes, isOver ? 1 : 0);
+    if (!isOver) this.transmit();
+  }
+
+  /** Writes a chunk of bytes, or the next piece of `file`. */
+  #write(chunk: OutputChunk, file: FileReader | null): void {
     const bytes = chunk.usedBytes;
     this.#socket.write(chunk.slab.bytes.subarray(0, bytes));
     // libuv tries at once: an empty queue afterwards means that the kernel has copied every byte, or that
     // the socket has failed, and then nothing was taken and 'close' follows.
     if (this.#socket.writableLength === 0 && this.#socket.writable) {
       chunk.slab.release();
-      this.written(bytes);
+      if (file === null) this.written(bytes);
+      else this.#pieceWritten(file, bytes);
       return;
     }
     this.#inFlight = chunk;
+    this.#inFlightOf = file;
     // Completion is asked for only here, where it is rare, by a write of nothing that queues behind.
     this.#socket.write(NO_BYTES, (error) => {
       if (error != null || this.#inFlight !== chunk) return; // 'close' follows and releases the slab
       this.#inFlight = null;
+      this.#inFlightOf = null;
       chunk.slab.release();
-      this.writtenLater(bytes);
+      if (file === null) this.writtenLater(bytes);
+      else this.#pieceWritten(file, bytes);
     });
   }
 }

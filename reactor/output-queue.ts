@@ -1,11 +1,12 @@
-// Bytes a connection still has to send: appended frame by frame, taken out slab by slab.
-// sending-half.ts appends; the transport takes slabs, writes them, and releases them.
-// Small sends share a slab, so that the memory held stays close to the bytes that wait.
+// What a connection still has to send: bytes, appended frame by frame and taken out slab by slab, and files.
+// sending-half.ts appends; the transport takes slabs, writes them, and releases them, or reads the file whose turn
+// it is. Small sends share a slab, so that the memory held stays close to the bytes that wait.
 
 import assert from 'node:assert/strict';
 
 import type { BufferPool, PooledBuffer } from './buffer-pool.js';
 import type { FrameCodec } from './codec.js';
+import type { FileReader } from './file-reader.js';
 import { SLAB_BYTES } from './limits.js';
 
 /** Small frames are gathered in slabs of up to this size; a larger frame gets a slab of its own. */
@@ -21,6 +22,8 @@ export interface OutputChunk {
 export interface Output {
   /** Bytes appended and not yet handed to the kernel's side of the transport. */
   readonly bytes: number;
+  /** Nothing is left to be handed over, neither bytes nor files. */
+  readonly isEmpty: boolean;
   /** @throws ReactorError REACTOR_POOL_EXHAUSTED; nothing is appended then. */
   appendFrame(codec: FrameCodec, msgId: number, body: Uint8Array, frameBytes: number): void;
   /** @throws ReactorError REACTOR_POOL_EXHAUSTED; nothing is appended then. */
@@ -31,7 +34,7 @@ export interface Output {
 
 export class OutputQueue implements Output {
   readonly #pool: BufferPool;
-  readonly #full: OutputChunk[] = [];
+  readonly #full: (OutputChunk | FileReader)[] = [];
   #tail: OutputChunk | null = null;
   #bytes = 0;
 
@@ -39,9 +42,19 @@ export class OutputQueue implements Output {
     this.#pool = pool;
   }
 
-  /** Bytes appended and not yet shifted out. */
+  /** Bytes appended and not yet shifted out; those of files do not count. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  get isEmpty(): boolean {
+    return this.#tail === null && this.#full.length === 0;
+  }
+
+  /** The file whose turn it is; null while bytes come first. */
+  get file(): FileReader | null {
+    const first = this.#full[0];
+    return first === undefined || isChunk(first) ? null : first;
   }
 
   /** True when writing now is worth it even though the kernel is behind: a slab is full. */
@@ -70,20 +83,40 @@ export class OutputQueue implements Output {
     this.#bytes += bytes.length;
   }
 
-  /** Takes the oldest chunk out, full or not; null when nothing waits. */
+  /** Puts a file behind everything appended so far; it is closed by `finishFile` or `clear`. */
+  appendFile(file: FileReader): void {
+    if (this.#tail !== null) this.#full.push(this.#tail);
+    this.#tail = null;
+    this.#full.push(file);
+  }
+
+  /** The turn of `file` is over: closes it. */
+  finishFile(): void {
+    this.file?.close();
+    this.#full.shift();
+  }
+
+  /** Takes the oldest chunk out, full or not; null when nothing waits, or a file comes first. */
   shift(): OutputChunk | null {
-    let chunk = this.#full.shift() ?? null;
-    if (chunk === null) {
+    let chunk: OutputChunk | null = null;
+    const first = this.#full[0];
+    if (first === undefined) {
       chunk = this.#tail;
       this.#tail = null;
+    } else if (isChunk(first)) {
+      chunk = first;
+      this.#full.shift();
     }
     if (chunk !== null) this.#bytes -= chunk.usedBytes;
     return chunk;
   }
 
-  /** Gives all memory back, unsent. */
+  /** Gives all memory back and closes all files, unsent. */
   clear(): void {
-    for (let chunk = this.shift(); chunk !== null; chunk = this.shift()) chunk.slab.release();
+    while (!this.isEmpty) {
+      if (this.file === null) this.shift()?.slab.release();
+      else this.finishFile();
+    }
     assert(this.#bytes === 0);
   }
 
@@ -108,4 +141,8 @@ export class OutputQueue implements Output {
     this.#tail = { slab, usedBytes: 0 };
     return this.#tail;
   }
+}
+
+function isChunk(item: OutputChunk | FileReader): item is OutputChunk {
+  return 'slab' in item;
 }

@@ -6,8 +6,11 @@ import type { ConnectionState } from './connection.js';
 import type { ConnectionHost } from './connection-host.js';
 import { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
+import { FileSends } from './file-sends.js';
 import type { CloseReason } from './handlers.js';
+import { FILES_WAITING_MAX } from './limits.js';
 import type { Output } from './output-queue.js';
+import { type FileRange, SendableFile } from './sendable-file.js';
 import { BYTES_WRITTEN, FRAMES_DROPPED, FRAMES_SENT, OUTPUT_OVERFLOWS } from './shared-counters.js';
 import { TimerNode } from './timer-wheel.js';
 
@@ -32,6 +35,8 @@ export abstract class SendingHalf extends TimerNode {
   #framesSent = 0;
   #bytesWritten = 0;
   #lastWriteMs: number;
+  /** Made for the first file. */
+  #files: FileSends | null = null;
   /** Untaken bytes when they were last looked at. */
   #untakenSeen = 0;
 
@@ -48,7 +53,7 @@ export abstract class SendingHalf extends TimerNode {
     return this.host.loop;
   }
 
-  /** Bytes accepted by `send` and not yet taken by the kernel. */
+  /** Bytes accepted by `send` and not yet taken by the kernel; files do not count. */
   get outputBytes(): number {
     return this.output.bytes + this.inFlightBytes;
   }
@@ -59,6 +64,16 @@ export abstract class SendingHalf extends TimerNode {
 
   protected get bytesWritten(): number {
     return this.#bytesWritten;
+  }
+
+  /** Files accepted by `sendFile` of which the kernel has not taken everything. */
+  protected get filesWaiting(): number {
+    return this.#files === null ? 0 : this.#files.count;
+  }
+
+  /** The kernel has not taken everything it was given. */
+  protected get isBehind(): boolean {
+    return this.inFlightBytes > 0 || this.filesWaiting > 0; // what only waits for the end of the turn does not count
   }
 
   /** When the kernel last took something, or began not to. */
@@ -75,6 +90,8 @@ export abstract class SendingHalf extends TimerNode {
   protected abstract pauseForOutput(): void;
   /** Output fell, or is to end: lets go on, or finishes, what waited for it. */
   protected abstract outputShrank(): void;
+  /** The kernel took a part of a file. */
+  protected abstract fileProgressed(): void;
   /** Deadlines may be nearer than they were. */
   protected abstract watchDeadlines(): void;
   /** @internal */
@@ -93,6 +110,11 @@ export abstract class SendingHalf extends TimerNode {
    * is reported by `written`, `transmitted` or `writtenLater`.
    */
   protected abstract transmit(): void;
+  /**
+   * Takes `file` over and sends it behind all output so far; what the kernel takes is reported by `filesWritten`.
+   * @throws Error when there is no descriptor left; `file` is still the caller's then.
+   */
+  protected abstract transmitFile(file: SendableFile): void;
   /** Sends FIN after everything transmitted. */
   protected abstract shutdownWrite(): void;
 
@@ -127,6 +149,50 @@ export abstract class SendingHalf extends TimerNode {
     if (refusal !== null) return refusal;
     this.output.appendBytes(body);
     return this.#accepted();
+  }
+
+  /**
+   * Sends a regular file, or a part of it, past the codec and in order with all other output: by sendfile(2) on
+   * the native transport, in pieces on the portable one. Fulfilled with the number of bytes once the kernel has
+   * taken them all; the file's bytes do not count as waiting output. A descriptor stays the caller's, who keeps
+   * it open until then. The file is opened, and its size taken, before this returns.
+   * Rejected with nothing sent: REACTOR_FILE_UNAVAILABLE, REACTOR_FILE_RANGE_INVALID, REACTOR_QUEUE_FULL (64
+   * files wait). Rejected later: REACTOR_FILE_FAILED when the file became shorter, which resets the
+   * connection, and REACTOR_CONNECTION_CLOSED.
+   */
+  sendFile(file: string | URL | number, range: FileRange = {}): Promise<number> {
+    try {
+      return this.sendOpenFile(SendableFile.open(file, range));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** The same with an open file, which is this connection's from here on. @internal */
+  sendOpenFile(file: SendableFile): Promise<number> {
+    const files = (this.#files ??= new FileSends());
+    const wasBehind = this.isBehind;
+    const sent = files.add(file.bytes);
+    try {
+      if (!this.acceptsOutput || this.state === 'connecting') throw this.#fileLost();
+      if (files.count > FILES_WAITING_MAX) {
+        throw new ReactorError(
+          'REACTOR_QUEUE_FULL',
+          `${FILES_WAITING_MAX} files wait on connection ${this.id}`,
+        );
+      }
+      this.transmitFile(file);
+    } catch (error) {
+      files.dropNewest();
+      file.close();
+      return Promise.reject(error);
+    }
+    if (!wasBehind) this.#lastWriteMs = this.loop.nowMs;
+    if (this.filesWaiting > 0) {
+      if (!wasBehind) this.watchDeadlines();
+      this.#requestFlush();
+    }
+    return sent;
   }
 
   /** Whatever `fill` sends on this connection leaves in one write. */
@@ -169,6 +235,27 @@ export abstract class SendingHalf extends TimerNode {
     if (this.state !== 'closed') this.flush();
   }
 
+  /** The kernel took `bytes` of files, and with them the last ones of the oldest `finished`. */
+  protected filesWritten(bytes: number, finished: number): void {
+    this.written(bytes);
+    this.#lastWriteMs = this.loop.nowMs;
+    this.#files!.finish(finished);
+    this.fileProgressed();
+    if (finished > 0 && this.state !== 'closed') this.flush();
+  }
+
+  /** The file whose turn it is cannot be sent to its end: the peer must not take what it got for the whole. */
+  protected fileFailed(error: ReactorError): void {
+    this.#files!.failOldest(error);
+    this.report(error);
+    this.close(error.code === 'REACTOR_POOL_EXHAUSTED' ? 'pool-exhausted' : 'file-failed', true);
+  }
+
+  /** The connection is gone, and with it the files that waited. */
+  protected loseFiles(): void {
+    if (this.filesWaiting > 0) this.#files!.failAll(this.#fileLost());
+  }
+
   // What the life of the connection asks.
 
   /** Whether senders who were told 'full' may go on; true once for all of them. */
@@ -180,7 +267,7 @@ export abstract class SendingHalf extends TimerNode {
 
   /** Whether a slow peer has taken a part of the chunk in flight since somebody looked; asked at deadlines. */
   protected hasTakenSome(): boolean {
-    if (this.inFlightBytes === 0 || this.untakenBytes === this.#untakenSeen) return false;
+    if (!this.isBehind || this.untakenBytes === this.#untakenSeen) return false;
     this.#untakenSeen = this.untakenBytes;
     this.#lastWriteMs = this.loop.nowMs;
     return true;
@@ -222,15 +309,26 @@ export abstract class SendingHalf extends TimerNode {
         return 'full';
       }
     }
-    if (!this.isInBatch && this.#corkDepth === 0 && !this.#flushScheduled) {
-      this.#flushScheduled = true;
-      this.host.scheduleFlush(this);
-    }
+    this.#requestFlush();
     return 'sent';
   }
 
+  /** Has the output flushed at the end of the batch, the cork or the turn. */
+  #requestFlush(): void {
+    if (this.isInBatch || this.#corkDepth > 0 || this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    this.host.scheduleFlush(this);
+  }
+
+  #fileLost(): ReactorError {
+    return new ReactorError(
+      'REACTOR_CONNECTION_CLOSED',
+      `connection ${this.id} ended before the file was sent`,
+    );
+  }
+
   #transmit(): void {
-    if (this.output.bytes === 0 || this.state === 'closed' || this.state === 'connecting') return;
+    if (this.output.isEmpty || this.state === 'closed' || this.state === 'connecting') return;
     const wasCaughtUp = this.inFlightBytes === 0;
     this.transmit();
     this.#noteTransmitted(wasCaughtUp);

@@ -7,6 +7,7 @@ import { BufferPool } from '../../reactor/buffer-pool.js';
 import { createCodec } from '../../reactor/codecs/create-codec.js';
 import { Connection } from '../../reactor/connection.js';
 import type { ConnectionHost, ConnectionLimits } from '../../reactor/connection-host.js';
+import { ReactorError } from '../../reactor/errors.js';
 import { EventLoop } from '../../reactor/event-loop.js';
 import type { CloseReason, Handlers } from '../../reactor/handlers.js';
 import { type OutputChunk, OutputQueue } from '../../reactor/output-queue.js';
@@ -171,6 +172,10 @@ export class MemoryConnection extends Connection {
         this.written(chunk.usedBytes);
       }
     }
+  }
+
+  protected transmitFile(): void {
+    throw new ReactorError('REACTOR_UNSUPPORTED', 'files are for real transports');
   }
 
   protected shutdownWrite(): void {
