@@ -242,6 +242,81 @@ export interface Transport {
   close(): void;
 }
 
+/**
+ * Memory a Datagrams and TypeScript share, plain arrays that are never detached while it is open;
+ * addon/datagram-layout.ts names their words. `receiveSlab` and `records` are only used within a batch, and so may be
+ * shared by all sockets of a thread.
+ */
+export interface DatagramMemory {
+  /** Received bytes, valid until onBatch returns. A batch has as many datagrams of datagramBytesMax as fit, 64 at most. */
+  receiveSlab: Uint8Array;
+  /** The batch; DATAGRAM_WORDS times DATAGRAMS_PER_BATCH. */
+  records: Int32Array;
+  /** Bytes to send, filled from 0 up by TypeScript. */
+  sendSlab: Uint8Array;
+  /** What to send, DATAGRAM_SEND_WORDS each, in order. */
+  sends: Int32Array;
+  /** DATAGRAM_CONTROL_WORDS words. */
+  control: Int32Array;
+}
+
+export interface DatagramOptions extends DatagramMemory {
+  /** Bytes of a datagram that is received, 1 to 65535; larger ones are dropped and told. */
+  datagramBytesMax: number;
+  /** Bytes that may wait for the kernel; datagrams beyond (and beyond 16,384 in number) are dropped and told. */
+  waitingBytesMax: number;
+}
+
+/** Sums since it was made. */
+export interface DatagramStats {
+  /** Times the loop found the socket ready. */
+  readonly wakeups: number;
+  /** Calls of onBatch, exceptions aside. */
+  readonly batches: number;
+  /** recvmmsg calls. */
+  readonly receiveCalls: number;
+  /** sendmmsg calls. */
+  readonly sendCalls: number;
+  /** Datagrams received, the truncated ones included. */
+  readonly received: number;
+  readonly bytesReceived: number;
+  readonly truncated: number;
+  /** Errors from the network (ICMP). */
+  readonly receiveFailures: number;
+  /** Datagrams the kernel has taken. */
+  readonly sent: number;
+  readonly bytesSent: number;
+  /** Datagrams the kernel refused. */
+  readonly sendFailures: number;
+  /** Datagrams dropped because the queue was full. */
+  readonly queueDrops: number;
+}
+
+/**
+ * One UDP socket in batches; see docs/transport.md.
+ *
+ * `onBatch(recordCount)` is called with that many entries in `records`; they and the receive slab are valid until it
+ * returns. Afterwards, when the promises and ticks it left behind have run, what is in `sends` is sent. Exceptions are
+ * treated as with Transport. News (everything but datagrams) comes in a batch of its own.
+ *
+ * What is written outside a batch needs `flush()`. What the kernel does not take is copied and waits in order;
+ * DATAGRAM_DRAINED tells when the last of it has gone.
+ */
+export interface Datagrams {
+  /** Sends the records in `sends`. @throws AddonError ADDON_INVALID_ARGUMENT when one points outside the slab. */
+  flush(): void;
+  /** Takes no more datagrams; they wait in the kernel. News and output go on. */
+  pause(): void;
+  /** @throws AddonError ADDON_CLOSED */
+  stats(): DatagramStats;
+  /** Keeps the loop alive while open, as it does from the start. */
+  ref(): this;
+  /** Lets the loop end although this is open. */
+  unref(): this;
+  /** Closes the descriptor; what waits is dropped, no callback follows, the arrays are free. May be repeated. */
+  close(): void;
+}
+
 export interface Addon {
   /** A listening socket, non-blocking and closed on exec. */
   listenTcp(options: ListenTcpOptions): BoundSocket;
@@ -253,6 +328,10 @@ export interface Addon {
   remoteAddress(fd: number): LocalAddress;
   /** A bound UDP socket, non-blocking and closed on exec. */
   bindUdp(options: BindUdpOptions): BoundSocket;
+  /** A UDP socket that talks to this numeric address only, non-blocking and closed on exec. */
+  connectUdp(host: string, port: number): number;
+  /** What the address words of a datagram say. @throws AddonError ADDON_INVALID_ARGUMENT */
+  readAddress(words: Int32Array): { readonly host: string; readonly port: number };
   /** A second number for the same open file, closed on exec. */
   dupFd(fd: number): number;
   closeFd(fd: number): void;
@@ -295,4 +374,10 @@ export interface Addon {
     options: TransportOptions,
     onBatch: (eventCount: number) => void,
   ) => Transport;
+  /** Takes over a UDP socket, bound or connected. When it throws, the caller keeps the descriptor. */
+  Datagrams: new (
+    fd: number,
+    options: DatagramOptions,
+    onBatch: (recordCount: number) => void,
+  ) => Datagrams;
 }

@@ -3,6 +3,10 @@ export type {
   Addon,
   BindUdpOptions,
   BoundSocket,
+  DatagramMemory,
+  DatagramOptions,
+  Datagrams,
+  DatagramStats,
   FramingOptions,
   ListenTcpOptions,
   LocalAddress,
@@ -18,4 +22,5 @@ export type {
 export type { AddonErrorCode, AddonErrorOptions } from './errors.js';
 export { AddonError } from './errors.js';
 export { addonMissingReason, loadAddon, requireAddon } from './native.js';
+export * from './datagram-layout.js';
 export * from './transport-layout.js';

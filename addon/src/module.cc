@@ -4,6 +4,7 @@
 
 #include "binding/addon_state.h"
 #include "binding/address_functions.h"
+#include "binding/datagrams.h"
 #include "binding/errors.h"
 #include "binding/option_functions.h"
 #include "binding/socket_functions.h"
@@ -33,6 +34,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   reactor_net::ExportOptionFunctions(env, exports);
   reactor_net::ExportThreadFunctions(env, exports);
   reactor_net::Transport::Export(env, exports);
+  reactor_net::Datagrams::Export(env, exports);
   reactor_net::Waker::Export(env, exports);
   return exports;
 }

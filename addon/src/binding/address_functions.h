@@ -1,4 +1,4 @@
-// listenUnix, localAddress and remoteAddress, as JavaScript calls them; module.cc exports them.
+// listenUnix, localAddress, remoteAddress and readAddress, as JavaScript calls them; module.cc exports them.
 #pragma once
 
 #include <napi.h>

@@ -41,9 +41,7 @@ Napi::Value BoundToJs(Napi::Env env, Result<BoundSocket> bound, const BindOption
   }
   Napi::Object result = Napi::Object::New(env);
   result.Set("port", bound.value().port);
-  result.Set("fd", bound.value().descriptor.get());
-  // An environment that is ending could not take the number: then the descriptor closes it here.
-  if (!env.IsExceptionPending()) bound.value().descriptor.Release();
+  result.Set("fd", HandOver(env, bound.value().descriptor));
   return result;
 }
 
@@ -65,6 +63,21 @@ Napi::Value BindUdpFunction(const Napi::CallbackInfo& info) {
   const BindOptions options = ReadBindOptions(arguments, arguments.Options(0));
   if (!CheckHost(info.Env(), arguments, options)) return info.Env().Undefined();
   return BoundToJs(info.Env(), BindUdp(options), options);
+}
+
+Napi::Value ConnectUdpFunction(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Arguments arguments(info);
+  BindOptions options;
+  options.host = arguments.Text(0, "host");
+  options.port = static_cast<int>(arguments.Integer(1, "port", 1, 65535));
+  if (!CheckHost(env, arguments, options)) return env.Undefined();
+  Result<Descriptor> connected = ConnectUdp(options.host, options.port);
+  if (!connected.ok()) {
+    ThrowFailure(env, connected.failure(), options.host + " port " + std::to_string(options.port));
+    return env.Undefined();
+  }
+  return HandOver(env, connected.value());
 }
 
 Napi::Value DupFdFunction(const Napi::CallbackInfo& info) {
@@ -124,9 +137,17 @@ Napi::Value SignalEventFdFunction(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
+Napi::Value HandOver(Napi::Env env, Descriptor& descriptor) {
+  Napi::Value fd = Napi::Number::New(env, descriptor.get());
+  // An environment that is ending could not take the number: then the descriptor closes it here.
+  if (!env.IsExceptionPending()) descriptor.Release();
+  return fd;
+}
+
 void ExportSocketFunctions(Napi::Env env, Napi::Object exports) {
   exports.Set("listenTcp", Napi::Function::New<ListenTcpFunction>(env, "listenTcp"));
   exports.Set("bindUdp", Napi::Function::New<BindUdpFunction>(env, "bindUdp"));
+  exports.Set("connectUdp", Napi::Function::New<ConnectUdpFunction>(env, "connectUdp"));
   exports.Set("dupFd", Napi::Function::New<DupFdFunction>(env, "dupFd"));
   exports.Set("closeFd", Napi::Function::New<CloseFdFunction>(env, "closeFd"));
   exports.Set("socketInode", Napi::Function::New<SocketInodeFunction>(env, "socketInode"));

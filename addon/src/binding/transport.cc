@@ -46,7 +46,7 @@ void Transport::Export(Napi::Env env, Napi::Object exports) {
                            InstanceMethod<&Transport::Close>("close")}));
 }
 
-Transport::Transport(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Transport>(info), raw_env_(info.Env()) {
+Transport::Transport(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Transport>(info), batch_(info.Env()) {
   Open(info);
 }
 
@@ -60,22 +60,19 @@ void Transport::Open(const Napi::CallbackInfo& info) {
   if (state->closing()) return ThrowCode(env, "ADDON_CLOSED", "this thread is ending");
   Result<std::unique_ptr<Engine>> engine = Engine::Create(options.memory, options.output_bytes_max);
   if (!engine.ok()) return ThrowFailure(env, engine.failure(), "new transport");
-  const Napi::String name = Napi::String::New(env, "ReactorNetTransport");
-  if (napi_async_init(env, info.This(), name, &context_) != napi_ok) {
+  if (!batch_.Open(info.This().As<Napi::Object>(), "ReactorNetTransport", info[1].As<Napi::Function>())) {
     return ThrowCode(env, "ADDON_CLOSED", "this thread is ending");
   }
   Result<TransportPoll*> poll =
       TransportPoll::Start(state, std::move(engine.value()), options.control, options.spin_us, this);
   if (!poll.ok()) return ThrowFailure(env, poll.failure(), "new transport");
   poll_ = poll.value();
-  callback_ = Napi::Persistent(info[1].As<Napi::Function>());
   for (Napi::Object array : options.arrays) arrays_.push_back(Napi::Persistent(array));
   Ref();
 }
 
 Transport::~Transport() {
   if (poll_ != nullptr) poll_->BeginClose();
-  if (context_ != nullptr) napi_async_destroy(raw_env_, context_);
 }
 
 Engine* Transport::OpenEngine(Napi::Env env) {
@@ -276,69 +273,11 @@ Napi::Value Transport::UnrefLoop(const Napi::CallbackInfo& info) {
 Napi::Value Transport::Close(const Napi::CallbackInfo& info) {
   if (poll_ != nullptr) {
     poll_->BeginClose();
-    callback_.Reset();
+    batch_.Close();
     arrays_.clear();
     Unref();
   }
   return info.Env().Undefined();
-}
-
-// Raw Node-API from here on: in a worker that is being terminated every call may fail, and the C++ wrapper would
-// answer that by ending the process. A failed status means nobody is left to call.
-
-bool Transport::HandBatch(uint32_t count) {
-  napi_handle_scope scope;
-  if (napi_open_handle_scope(raw_env_, &scope) != napi_ok) return false;
-  napi_value self = nullptr;
-  napi_value callback = nullptr;
-  napi_value number = nullptr;
-  Outcome outcome = Outcome::kGone;
-  if (napi_get_reference_value(raw_env_, *this, &self) == napi_ok &&
-      napi_get_reference_value(raw_env_, callback_, &callback) == napi_ok && callback != nullptr &&
-      napi_create_uint32(raw_env_, count, &number) == napi_ok) {
-    // What throws has taken at least one event off the batch: each further call is for the events behind it.
-    uint32_t calls_left = count + 1;
-    do {
-      outcome = CallOnce(self, callback, number);
-    } while (outcome == Outcome::kThrown && poll_ != nullptr && --calls_left > 0);
-  }
-  napi_close_handle_scope(raw_env_, scope);
-  return outcome != Outcome::kGone && poll_ != nullptr;
-}
-
-Transport::Outcome Transport::CallOnce(napi_value self, napi_value callback, napi_value count) {
-  napi_callback_scope scope = nullptr;
-  if (napi_open_callback_scope(raw_env_, self, context_, &scope) != napi_ok) return Outcome::kGone;
-  Outcome outcome = Outcome::kDone;
-  const napi_status status = napi_call_function(raw_env_, self, callback, 1, &count, nullptr);
-  if (status == napi_pending_exception) {
-    napi_value error = nullptr;
-    outcome = Outcome::kThrown;
-    // Becomes 'uncaughtException'. Refused without harm when the thread is ending.
-    if (napi_get_and_clear_last_exception(raw_env_, &error) != napi_ok ||
-        napi_fatal_exception(raw_env_, error) != napi_ok) {
-      outcome = Outcome::kGone;
-    }
-  } else if (status != napi_ok) {
-    outcome = Outcome::kGone;
-  }
-  // Runs the ticks and promises that the batch left behind.
-  return napi_close_callback_scope(raw_env_, scope) == napi_ok ? outcome : Outcome::kGone;
-}
-
-void Transport::RefuseRecords() {
-  napi_handle_scope scope;
-  if (napi_open_handle_scope(raw_env_, &scope) != napi_ok) return;
-  napi_value code = nullptr;
-  napi_value message = nullptr;
-  napi_value error = nullptr;
-  if (napi_create_string_utf8(raw_env_, "ADDON_INVALID_ARGUMENT", NAPI_AUTO_LENGTH, &code) == napi_ok &&
-      napi_create_string_utf8(raw_env_, "records must be within the slabs", NAPI_AUTO_LENGTH, &message) ==
-          napi_ok &&
-      napi_create_error(raw_env_, code, message, &error) == napi_ok) {
-    napi_fatal_exception(raw_env_, error);
-  }
-  napi_close_handle_scope(raw_env_, scope);
 }
 
 }  // namespace reactor_net

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "binding/batch_callback.h"
 #include "binding/transport_poll.h"
 
 namespace reactor_net {
@@ -50,18 +51,13 @@ class Transport : public Napi::ObjectWrap<Transport> {
   Napi::Value SlotToJs(Napi::Env env, Result<uint32_t> slot, const std::string& subject);
 
   /** Runs onBatch until the batch is done with. False when nobody is left to call. */
-  bool HandBatch(uint32_t count);
-  enum class Outcome { kDone, kThrown, kGone };
-  Outcome CallOnce(napi_value self, napi_value callback, napi_value count);
-  /** The records JavaScript left behind were impossible: an uncaught exception. */
-  void RefuseRecords();
+  bool HandBatch(uint32_t count) { return batch_.Hand(*this, count) && poll_ != nullptr; }
+  void RefuseRecords() { batch_.RefuseRecords(); }
   /** The poll handle is closing: `poll_` must not be used again. */
   void Detach() { poll_ = nullptr; }
 
-  napi_env raw_env_;
   TransportPoll* poll_ = nullptr;
-  napi_async_context context_ = nullptr;
-  Napi::FunctionReference callback_;
+  BatchCallback batch_;
   std::vector<Napi::ObjectReference> arrays_;  // keep the memory of the engine where it is
 };
 

@@ -3,6 +3,7 @@
 #include <limits>
 #include <string>
 
+#include "binding/array_reader.h"
 #include "binding/errors.h"
 #include "binding/transport_poll.h"
 #include "transport/limits.h"
@@ -11,43 +12,6 @@ namespace reactor_net {
 namespace {
 
 constexpr int kIntMax = std::numeric_limits<int>::max();
-
-/** Reads typed arrays off the options; after the first mistake, whose exception is pending, only nulls. */
-class ArrayReader {
- public:
-  ArrayReader(Napi::Env env, Napi::Object options, std::vector<Napi::Object>& arrays)
-      : env_(env), options_(options), arrays_(arrays) {}
-
-  uint8_t* Bytes(const char* name, size_t length_min, size_t* length) {
-    return static_cast<uint8_t*>(Read(name, napi_uint8_array, "Uint8Array", length_min, length));
-  }
-  uint32_t* Words(const char* name, size_t length_min, size_t* length) {
-    return static_cast<uint32_t*>(Read(name, napi_uint32_array, "Uint32Array", length_min, length));
-  }
-
- private:
-  void* Read(const char* name, napi_typedarray_type type, const char* type_name, size_t length_min, size_t* length) {
-    *length = 0;
-    if (env_.IsExceptionPending()) return nullptr;
-    const Napi::Value value = options_.Get(name);
-    if (env_.IsExceptionPending()) return nullptr;
-    napi_typedarray_type found = napi_int8_array;
-    void* data = nullptr;
-    if (value.IsTypedArray() &&
-        napi_get_typedarray_info(env_, value, &found, length, &data, nullptr, nullptr) == napi_ok && found == type &&
-        *length >= length_min) {
-      arrays_.push_back(value.As<Napi::Object>());
-      return data;
-    }
-    ThrowInvalidArgument(env_, std::string(name) + " must be a " + type_name + " of at least " +
-                                   std::to_string(length_min) + " elements");
-    return nullptr;
-  }
-
-  Napi::Env env_;
-  Napi::Object options_;
-  std::vector<Napi::Object>& arrays_;
-};
 
 HeaderField ReadMsgIdField(Arguments& arguments, Napi::Object options, bool big_endian) {
   HeaderField field;

@@ -1,6 +1,7 @@
 #include "core/local_address.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -26,18 +27,10 @@ LocalAddress FromUnix(const sockaddr_storage& storage, socklen_t bytes) {
   return address;
 }
 
-Result<LocalAddress> FromStorage(const sockaddr_storage& storage, socklen_t bytes) {
-  if (storage.ss_family == AF_UNIX) return FromUnix(storage, bytes);
-  LocalAddress address;
-  char host[INET6_ADDRSTRLEN] = {};
-  const bool is_ipv6 = storage.ss_family == AF_INET6;
-  const void* raw = is_ipv6 ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr)
-                            : static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr);
-  if (inet_ntop(storage.ss_family, raw, host, sizeof host) == nullptr) return Failure::Last("inet_ntop");
-  address.host = host;
-  // sin_port and sin6_port lie at the same offset.
-  address.port = ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
-  return address;
+std::string InterfaceSuffix(const sockaddr_in6& address) {
+  char name[IF_NAMESIZE] = {};
+  if (!IN6_IS_ADDR_LINKLOCAL(&address.sin6_addr) || if_indextoname(address.sin6_scope_id, name) == nullptr) return "";
+  return std::string("%") + name;
 }
 
 }  // namespace
@@ -57,18 +50,34 @@ Result<Descriptor> ListenUnix(const std::string& path, int backlog) {
   return descriptor;
 }
 
+Result<LocalAddress> AddressOf(const sockaddr_storage& storage, socklen_t bytes) {
+  if (storage.ss_family == AF_UNIX) return FromUnix(storage, bytes);
+  LocalAddress address;
+  char host[INET6_ADDRSTRLEN] = {};
+  const bool is_ipv6 = storage.ss_family == AF_INET6;
+  const auto* v4 = reinterpret_cast<const sockaddr_in*>(&storage);
+  const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&storage);
+  const void* raw = is_ipv6 ? static_cast<const void*>(&v6->sin6_addr) : static_cast<const void*>(&v4->sin_addr);
+  if (inet_ntop(storage.ss_family, raw, host, sizeof host) == nullptr) return Failure::Last("inet_ntop");
+  address.host = host;
+  if (is_ipv6) address.host += InterfaceSuffix(*v6);
+  // sin_port and sin6_port lie at the same offset.
+  address.port = ntohs(v4->sin_port);
+  return address;
+}
+
 Result<LocalAddress> LocalAddressOf(int fd) {
   sockaddr_storage storage = {};
   socklen_t bytes = sizeof storage;
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &bytes) != 0) return Failure::Last("getsockname");
-  return FromStorage(storage, bytes);
+  return AddressOf(storage, bytes);
 }
 
 Result<LocalAddress> RemoteAddressOf(int fd) {
   sockaddr_storage storage = {};
   socklen_t bytes = sizeof storage;
   if (getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &bytes) != 0) return Failure::Last("getpeername");
-  return FromStorage(storage, bytes);
+  return AddressOf(storage, bytes);
 }
 
 }  // namespace reactor_net

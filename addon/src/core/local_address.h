@@ -2,6 +2,8 @@
 // binding/address_functions.cc calls it for servers that keep their listening descriptor themselves.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <string>
 
 #include "core/descriptor.h"
@@ -22,6 +24,9 @@ bool IsUnixPath(const std::string& path);
 
 /** A listening Unix stream socket, non-blocking and closed on exec. The path must not exist. */
 Result<Descriptor> ListenUnix(const std::string& path, int backlog);
+
+/** What the kernel wrote: a Unix address, or IPv4 or IPv6; a link-local one names its interface, as in Node. */
+Result<LocalAddress> AddressOf(const sockaddr_storage& storage, socklen_t bytes);
 
 Result<LocalAddress> LocalAddressOf(int fd);
 

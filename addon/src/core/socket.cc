@@ -78,4 +78,13 @@ Result<BoundSocket> BindUdp(const BindOptions& options) {
   return WithPort(std::move(opened.value()));
 }
 
+Result<Descriptor> ConnectUdp(const std::string& host, int port) {
+  const std::optional<SocketAddress> address = SocketAddress::Numeric(host, port);
+  if (!address) return Failure{EINVAL, "getaddrinfo"};
+  Descriptor descriptor(socket(address->family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (descriptor.get() < 0) return Failure::Last("socket");
+  if (connect(descriptor.get(), address->get(), address->bytes()) != 0) return Failure::Last("connect");
+  return descriptor;
+}
+
 }  // namespace reactor_net

@@ -1,5 +1,5 @@
 // Makes bound sockets with the options Node 20 does not offer, SO_REUSEPORT above all.
-// binding/socket_functions.cc calls it; the numbers go to net.Server or dgram.Socket, which then own them.
+// binding/socket_functions.cc calls it; the numbers go to net.Server, dgram.Socket or Datagrams, which then own them.
 #pragma once
 
 #include <string>
@@ -35,5 +35,8 @@ Result<BoundSocket> ListenTcp(const ListenOptions& options);
 
 /** A bound UDP socket, non-blocking and closed on exec. */
 Result<BoundSocket> BindUdp(const BindOptions& options);
+
+/** A UDP socket that talks to one numeric address only, non-blocking and closed on exec. */
+Result<Descriptor> ConnectUdp(const std::string& host, int port);
 
 }  // namespace reactor_net

@@ -26,4 +26,11 @@ constexpr size_t kRecordsPerSocketMin = kAcceptsPerTurnMax + 8;
 /** Event records of one read beside its whole frames: pieces of large ones, and how it ended. */
 constexpr size_t kRecordsPerReadMax = 6;
 
+/** Datagrams of one recvmmsg and one sendmmsg. */
+constexpr size_t kDatagramsPerCall = 64;
+/** What the length field of UDP can say. */
+constexpr size_t kDatagramBytesLimit = 65535;
+/** Datagrams that may wait on one socket, whatever their size: empty ones cost memory too. */
+constexpr size_t kWaitingDatagramsMax = 16 * 1024;
+
 }  // namespace reactor_net
