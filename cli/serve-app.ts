@@ -42,7 +42,7 @@ export class ServeApp {
     this.#udp =
       udp === null
         ? null
-        : new UdpServer({ ...udp, threads: Math.min(threads, 1), handlers: UDP_HANDLERS, logger });
+        : new UdpServer({ ...udp, transport, threads: Math.min(threads, 1), handlers: UDP_HANDLERS, logger });
   }
 
   /** Resolves to where it listens, once every listener accepts. @throws Error whose message names the flag */
@@ -80,7 +80,7 @@ export class ServeApp {
     const { values } = this.#reactor.counters.row('main');
     values[DATAGRAMS_RECEIVED] = stats.datagramsReceived;
     values[DATAGRAMS_SENT] = stats.datagramsSent;
-    values[DATAGRAMS_DROPPED] = stats.malformed + stats.sendsDropped + stats.sendErrors;
+    values[DATAGRAMS_DROPPED] = stats.malformed + stats.oversized + stats.sendsDropped + stats.sendErrors;
   }
 
   async reload(): Promise<void> {

@@ -32,7 +32,8 @@ export type {
   UdpSendOutcome,
 } from './udp-handlers.js';
 export type { UdpAddress } from './udp-service.js';
-export type { UdpCodec, UdpStats } from './udp-socket.js';
+export type { UdpCodec } from './datagram-port.js';
+export type { UdpStats } from './udp-socket.js';
 
 // Framing.
 export { type CodecOptions, createCodec } from './codecs/create-codec.js';

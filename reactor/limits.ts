@@ -58,6 +58,12 @@ export const EPOLL_SLOTS_MAX: number = 131_072;
 /** Output that C++ keeps for one connection at most: a fence behind the hard cap, which users may raise. */
 export const EPOLL_OUTPUT_BYTES_MAX: number = GIB;
 
+/** UDP on the native transport, per thread: 64 datagrams of any size, each a cache line apart from a power of two. */
+export const DATAGRAM_RECEIVE_SLAB_BYTES: number = 64 * 1025 * 64;
+/** Per socket: what may be staged before it is handed over; a largest datagram fits. */
+export const DATAGRAM_SEND_SLAB_BYTES: number = 128 * KIB;
+export const DATAGRAM_SEND_RECORDS: number = 256;
+
 export const CONNECTIONS_MAX: number = 100_000;
 export const CONNECTIONS_PER_THREAD_MAX: number = 65_536;
 /** One address has at most about 28,000 ephemeral ports towards one of ours: below that, above any honest client. */

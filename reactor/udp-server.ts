@@ -5,17 +5,19 @@
 import { loadAddon } from '../addon/index.js';
 import { Backoff, type BackoffOptions, RESTART_BACKOFF } from './backoff.js';
 import { BufferPool } from './buffer-pool.js';
+import { resolvePortOptions, type UdpSocketOptions } from './datagram-port.js';
 import { ReactorError, type WireError } from './errors.js';
 import { EventLoop } from './event-loop.js';
 import { isModule, moduleUrl } from './handler-module.js';
 import { DRAIN_TIMEOUT_MS, poolBytesMaxDefault } from './limits.js';
 import type { Logger } from './logger.js';
 import { checkHandlersOption, checkOptionTypes } from './option-types.js';
+import { resolveTransport } from './reactor-options.js';
 import { SharedBudget } from './shared-budget.js';
 import { ThreadMesh } from './thread-mesh.js';
 import type { UdpHandlerModule, UdpHandlers } from './udp-handlers.js';
 import { UDP_TASKS, type UdpAddress, UdpService, type UdpSpec } from './udp-service.js';
-import { sumUdpStats, type UdpSocketOptions, type UdpStats } from './udp-socket.js';
+import { sumUdpStats, type UdpStats } from './udp-socket.js';
 import { anyHost, inheritedHost, numericHost, refuseTakenPort, withOwnFd } from './udp-target.js';
 import { UdpThread } from './udp-thread.js';
 
@@ -67,6 +69,8 @@ export class UdpServer {
       logger: 'object',
     });
     checkHandlersOption(options.handlers);
+    resolveTransport(options.transport, loadAddon());
+    resolvePortOptions(options);
     this.#options = options;
     const threads = threadCount(options);
     const restartBackoff = { ...RESTART_BACKOFF, ...options.restartBackoff };
@@ -174,12 +178,15 @@ export class UdpServer {
 
   async #resolveSpec(): Promise<UdpSpec> {
     const { port = 0, fd = null, ipv6Only = false, handlers, codec } = this.#options;
-    const { sendQueueBytesMax, receiveBufferBytes, sendBufferBytes } = this.#options;
+    const { transport, datagramBytesMax, sendQueueBytesMax } = this.#options;
+    const { receiveBufferBytes, sendBufferBytes } = this.#options;
     const host = (fd === null ? undefined : inheritedHost(fd)) ?? (await this.#resolveHost());
     const reusePort = this.#threads.length > 1;
     if (reusePort && port !== 0) refuseTakenPort(host, port, ipv6Only);
     const options = {
+      ...(transport === undefined ? {} : { transport }),
       ...(codec === undefined ? {} : { codec }),
+      ...(datagramBytesMax === undefined ? {} : { datagramBytesMax }),
       ...(sendQueueBytesMax === undefined ? {} : { sendQueueBytesMax }),
       ...(receiveBufferBytes === undefined ? {} : { receiveBufferBytes }),
       ...(sendBufferBytes === undefined ? {} : { sendBufferBytes }),

@@ -4,9 +4,10 @@
 import assert from 'node:assert/strict';
 
 import { requireAddon } from '../addon/index.js';
+import type { UdpSocketOptions } from './datagram-port.js';
 import type { EventLoop } from './event-loop.js';
 import { loadHandlers } from './handler-module.js';
-import { UdpSocket, type UdpSocketOptions, type UdpStats } from './udp-socket.js';
+import { UdpSocket, type UdpStats } from './udp-socket.js';
 
 /** Crosses to the thread, so plain data only. */
 export interface UdpSpec {
@@ -56,13 +57,10 @@ export class UdpService {
   async open(spec: UdpSpec, handlers?: unknown): Promise<UdpAddress> {
     assert(this.#socket === null);
     const { host, port, ipv6Only, reusePort, options } = spec;
-    const loaded = handlers ?? (await loadHandlers(this.#loop, spec));
+    const socket = new UdpSocket(handlers ?? (await loadHandlers(this.#loop, spec)), options);
     const fd = reusePort ? requireAddon().bindUdp({ host, port, ipv6Only, reusePort }).fd : spec.fd;
-    this.#socket = await UdpSocket.bind(
-      { host, port, ipv6Only, ...(fd === null ? {} : { fd }) },
-      loaded,
-      options,
-    );
+    await socket.bind({ host, port, ipv6Only, fd });
+    this.#socket = socket;
     return this.#socket.address;
   }
 

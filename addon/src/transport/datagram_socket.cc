@@ -97,7 +97,12 @@ size_t DatagramSocket::Receive() {
     record[0] = static_cast<uint32_t>(truncated ? DatagramEvent::kTruncated : DatagramEvent::kReceived);
     record[1] = static_cast<uint32_t>(i * slot_bytes_);
     record[2] = header.msg_len;
-    if (header.msg_hdr.msg_namelen == 0) record[kDatagramRecordAddress] = AF_UNSPEC;
+    // The rest still has an earlier sender's words, and TypeScript compares all of them.
+    const size_t address_bytes = header.msg_hdr.msg_namelen;
+    if (address_bytes < sizeof(sockaddr_in6)) {
+      std::memset(static_cast<uint8_t*>(header.msg_hdr.msg_name) + address_bytes, 0,
+                  sizeof(sockaddr_in6) - address_bytes);
+    }
     stats_.bytes_received += header.msg_len;
     if (truncated) stats_.truncated++;
   }
