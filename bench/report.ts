@@ -35,6 +35,8 @@ export interface BenchResult {
   rounds: number;
   /** A figure others published for this point, to be read beside ours. */
   published_ops_per_s?: number;
+  /** Of payload, per second of the server's CPU; where bytes are what is compared. */
+  bytes_per_cpu_s?: number;
 }
 
 /** One "Must show" figure: measured, never typed in. */

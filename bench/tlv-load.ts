@@ -17,9 +17,10 @@ const CONNECT_TIMEOUT_MS = 30_000;
 const RESULT_GRACE_MS = 30_000;
 
 export interface TlvLoad {
-  mode: 'closed' | 'rate' | 'churn';
+  mode: 'closed' | 'rate' | 'churn' | 'fetch';
   connections: number;
   depth: number;
+  /** Of every request and its reply; in mode fetch of the reply alone. */
   payloadBytes: number;
   /** Requests per second, mode rate only. */
   rate?: number;

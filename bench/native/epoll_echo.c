@@ -4,24 +4,19 @@
    Prints the ready line of CONTRACT.md; SIGTERM and SIGINT end it. */
 
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "c_server.h"
 
 enum { HEADER_BYTES = 8, BODY_BYTES_MAX = 1 << 20, READ_BYTES = 64 * 1024, EVENTS_MAX = 512 };
 
 struct connection {
-  int fd;
+  int fd; /* first: accept_all puts it there */
   char *kept; /* start of a frame that is not complete yet */
   size_t kept_bytes;
   char *unsent; /* replies the socket would not take; reading pauses until they are gone */
@@ -29,18 +24,6 @@ struct connection {
 };
 
 static char buffer[HEADER_BYTES + BODY_BYTES_MAX + READ_BYTES];
-static volatile sig_atomic_t stopping;
-
-static void on_signal(int number) {
-  (void)number;
-  stopping = 1;
-}
-
-static void watch(int epoll, struct connection *connection, int operation, uint32_t events) {
-  struct epoll_event event = {.events = events, .data.ptr = connection};
-  epoll_ctl(epoll, operation, connection->fd, &event);
-}
-
 static void release(struct connection *connection) {
   close(connection->fd);
   free(connection->kept);
@@ -80,7 +63,7 @@ static int reply(int epoll, struct connection *connection, const char *bytes, si
   if (taken == length) return 1;
   connection->unsent = replace(connection->unsent, bytes + taken, length - taken);
   connection->unsent_bytes = length - taken;
-  watch(epoll, connection, EPOLL_CTL_MOD, EPOLLOUT);
+  watch(epoll, EPOLL_CTL_MOD, connection->fd, EPOLLOUT, connection);
   return 1;
 }
 
@@ -106,63 +89,22 @@ static int on_writable(int epoll, struct connection *connection) {
   if (written < 0) return errno == EAGAIN || errno == EINTR;
   connection->unsent_bytes -= (size_t)written;
   memmove(connection->unsent, connection->unsent + written, connection->unsent_bytes);
-  if (connection->unsent_bytes == 0) watch(epoll, connection, EPOLL_CTL_MOD, EPOLLIN);
+  if (connection->unsent_bytes == 0) watch(epoll, EPOLL_CTL_MOD, connection->fd, EPOLLIN, connection);
   return 1;
 }
 
-static void accept_all(int epoll, int listener) {
-  for (;;) {
-    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) return;
-    int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    struct connection *connection = calloc(1, sizeof *connection);
-    if (connection == NULL) abort();
-    connection->fd = fd;
-    watch(epoll, connection, EPOLL_CTL_ADD, EPOLLIN);
-  }
-}
-
-static int listen_loopback(uint16_t *port) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(*port)};
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  int on = 1;
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-      bind(fd, (struct sockaddr *)&address, length) != 0 || listen(fd, 4096) != 0 ||
-      getsockname(fd, (struct sockaddr *)&address, &length) != 0) {
-    perror("epoll-echo");
-    exit(1);
-  }
-  *port = ntohs(address.sin_port);
-  return fd;
-}
-
 int main(int argc, char **argv) {
-  uint16_t port = argc > 1 ? (uint16_t)atoi(argv[1]) : 0;
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-  }
-  struct sigaction action = {.sa_handler = on_signal};
-  sigaction(SIGTERM, &action, NULL);
-  sigaction(SIGINT, &action, NULL);
-
-  struct connection listener = {.fd = listen_loopback(&port)};
+  struct connection listener = {.fd = start_server("epoll-echo", argc > 1 ? (uint16_t)atoi(argv[1]) : 0)};
   int epoll = epoll_create1(EPOLL_CLOEXEC);
-  watch(epoll, &listener, EPOLL_CTL_ADD, EPOLLIN);
-  printf("{\"event\":\"ready\",\"pid\":%d,\"listen\":{\"tcp\":\"127.0.0.1:%u\"}}\n", getpid(), port);
-  fflush(stdout);
+  watch(epoll, EPOLL_CTL_ADD, listener.fd, EPOLLIN, &listener);
 
   struct epoll_event events[EVENTS_MAX];
-  while (!stopping) {
+  while (is_serving()) {
     int ready = epoll_wait(epoll, events, EVENTS_MAX, -1);
     for (int position = 0; position < ready; position += 1) {
       struct connection *connection = events[position].data.ptr;
       if (connection == &listener) {
-        accept_all(epoll, listener.fd);
+        accept_all(epoll, listener.fd, sizeof listener);
         continue;
       }
       /* Exactly one of the two is watched at a time; errors and hang-ups show in the call that follows. */

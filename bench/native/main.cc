@@ -100,6 +100,7 @@ Tally run_threads(const Options& options, const Address& address) {
         case Mode::kClosed:
         case Mode::kRate: run_echo(share, gate, hold); break;
         case Mode::kChurn: run_churn(share, gate, hold); break;
+        case Mode::kFetch: run_fetch(share, gate, hold); break;
         case Mode::kIdle: run_idle(share, gate, hold); break;
       }
     });

@@ -8,10 +8,10 @@
 namespace {
 
 const char kUsage[] =
-    "tlv-load --port P [--host ADDRESS] [--mode closed|rate|churn|idle]\n"
+    "tlv-load --port P [--host ADDRESS] [--mode closed|rate|churn|idle|fetch]\n"
     "  --connections N  connections over all threads (40)\n"
     "  --depth N        requests in flight per connection (1)\n"
-    "  --payload BYTES  body of every request (64)\n"
+    "  --payload BYTES  body of every request, of every reply in mode fetch (64)\n"
     "  --msg-id N       message id that the server echoes (1)\n"
     "  --threads N      client threads (1)\n"
     "  --rate R         requests per second, mode rate; latency counts from the intended send time\n"
@@ -63,7 +63,7 @@ bool set_number(const std::string& flag, const char* text, Options& options, boo
 }
 
 bool parse_mode(const char* text, Mode& mode) {
-  for (const Mode candidate : {Mode::kClosed, Mode::kRate, Mode::kChurn, Mode::kIdle}) {
+  for (const Mode candidate : {Mode::kClosed, Mode::kRate, Mode::kChurn, Mode::kIdle, Mode::kFetch}) {
     if (strcmp(text, mode_name(candidate)) == 0) {
       mode = candidate;
       return true;
@@ -80,6 +80,7 @@ const char* mode_name(Mode mode) {
     case Mode::kRate: return "rate";
     case Mode::kChurn: return "churn";
     case Mode::kIdle: return "idle";
+    case Mode::kFetch: return "fetch";
   }
   return "unknown";
 }

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-enum class Mode { kClosed, kRate, kChurn, kIdle };
+enum class Mode { kClosed, kRate, kChurn, kIdle, kFetch };
 
 struct Options {
   Mode mode = Mode::kClosed;

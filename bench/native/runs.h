@@ -24,4 +24,5 @@ using Hold = std::function<void(const Tally& tally)>;
 
 Tally run_echo(const Share& share, const Gate& gate, const Hold& hold);   // modes closed and rate
 Tally run_churn(const Share& share, const Gate& gate, const Hold& hold);  // connect, one echo, close
+Tally run_fetch(const Share& share, const Gate& gate, const Hold& hold);  // small request, large reply
 Tally run_idle(const Share& share, const Gate& gate, const Hold& hold);   // connect, one echo, hold

@@ -1,5 +1,5 @@
 // TLV echo over TCP: ours beside plain node:net and a C epoll server, in turn, on the same load.
-// The generator is native and a process of its own; idle connections are in tcp-idle.ts.
+// The generator is native and a process of its own; files are in tcp-files.ts, idle connections in tcp-idle.ts.
 
 import type { CheckRule } from '../report.js';
 import { toResult } from '../sample.js';
@@ -7,6 +7,7 @@ import { type Bench, checkRatio, interleave, type Rounds, startSubjects, type Su
 import { C_EPOLL, NODE_NET, TRANSPORTS, reactorNet } from '../subjects.js';
 import type { Subject } from '../subject.js';
 import { measureTlv, type TlvLoad } from '../tlv-load.js';
+import { runFiles } from './tcp-files.js';
 import { IDLE_RULES, runIdle } from './tcp-idle.js';
 
 const CPU_VS_NODE_NET: CheckRule = {
@@ -40,6 +41,7 @@ export const TCP: Suite = {
   async run(bench) {
     await runEcho(bench);
     await runGrid(bench);
+    await runFiles(bench);
     await runIdle(bench);
   },
 };
