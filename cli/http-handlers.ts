@@ -6,7 +6,7 @@ import type { EventLoop } from '../reactor/index.js';
 
 const HELLO = 'hello world';
 const HELLO_HEADERS = { 'content-type': 'text/plain', 'content-length': String(HELLO.length) };
-const ECHO_BYTES_MAX = 64 * 1024 * 1024;
+export const ECHO_BYTES_MAX: number = 64 * 1024 * 1024;
 
 export default function createApp(
   _loop: EventLoop,

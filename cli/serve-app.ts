@@ -17,14 +17,21 @@ import {
   type RequestSample,
   type ServerOptions,
   TcpServer,
+  type TransportName,
   UdpServer,
   type UdpStats,
 } from '../reactor/index.js';
+import { ECHO_BYTES_MAX } from './http-handlers.js';
 import type { ListenAddress, ListenDescriptor, ListenPath } from './listen-address.js';
 import { figuresOf, type ProcessFigures } from './live-stats.js';
 import type { ListenMap } from './ready-line.js';
 import type { ServeOptions } from './serve-options.js';
 
+/** Our own applications, by transport: node:http serves only on 'net'. */
+const HTTP_HANDLERS: Readonly<Record<TransportName, URL>> = {
+  net: new URL('./http-handlers.js', import.meta.url),
+  epoll: new URL('./http1-handlers.js', import.meta.url),
+};
 const UDP_HANDLERS = new URL('./udp-handlers.js', import.meta.url);
 
 /** The metrics and health endpoint is not here: it belongs to the process, or to the master of several. */
@@ -115,8 +122,11 @@ export class ServeApp {
   }
 
   #listenHttp(target: ListenAddress | ListenDescriptor): Promise<BoundAddress> {
-    const handlers = this.#options.httpHandlers ?? new URL('./http-handlers.js', import.meta.url);
-    return new HttpServer({ ...this.#common(target), handlers }).listen();
+    const { transport } = this.#reactor;
+    const { httpHandlers } = this.#options;
+    const handlers = httpHandlers ?? HTTP_HANDLERS[transport];
+    const limits = httpHandlers === null && transport === 'epoll' ? { bodyBytesMax: ECHO_BYTES_MAX } : {};
+    return new HttpServer({ ...this.#common(target), ...limits, handlers }).listen();
   }
 
   #common(target: ListenAddress | ListenPath | ListenDescriptor): ServerOptions {

@@ -1,7 +1,7 @@
 // What a connection is given when it is made: the limits it keeps to, and the service it belongs to.
 // tcp-service.ts and tcp-client.ts are such hosts; connection.ts and its halves ask them.
 
-import type { FrameCodec } from './codec.js';
+import type { FrameCodec, FrameDecoder } from './codec.js';
 import type { Connection } from './connection.js';
 import type { EventLoop } from './event-loop.js';
 import type { RequestSampler } from './request-sample.js';
@@ -40,6 +40,8 @@ export interface ConnectionHost {
   readonly sampler: RequestSampler;
   /** Replaced by a reload. */
   readonly router: Router;
+  /** A decoder that knows its connection; where this is missing, the codec's. */
+  createDecoder?(connection: Connection): FrameDecoder;
   /** Calls `sender.flush()` once, at the end of this turn. */
   scheduleFlush(sender: SendingHalf): void;
   /** The connection has ended and holds nothing any more. */

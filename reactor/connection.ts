@@ -59,7 +59,7 @@ export abstract class Connection extends SendingHalf implements FrameSink {
 
   constructor(host: ConnectionHost, id: number, output: Output) {
     super(host, id, output);
-    this.#decoder = host.codec.createDecoder(host.loop.pool);
+    this.#decoder = host.createDecoder?.(this) ?? host.codec.createDecoder(host.loop.pool);
     this.#calls = new HandlerCalls(this, host);
     this.#stateSinceMs = host.loop.nowMs;
     this.#lastReadMs = this.#stateSinceMs;

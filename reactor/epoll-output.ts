@@ -51,6 +51,15 @@ export class EpollOutput implements Output {
     }
   }
 
+  appendText(text: string, bytes: number, encoding: 'latin1' | 'utf8'): void {
+    if (bytes > this.#transport.stageBytesMax) {
+      this.appendBytes(Buffer.from(text, encoding));
+      return;
+    }
+    const slab = this.#stage(bytes);
+    slab.write(text, this.#transport.stageOffset, bytes, encoding);
+  }
+
   clear(): void {
     this.#staged = 0; // what is in the slab names a slot that is gone: C++ skips it
   }

@@ -34,6 +34,10 @@ export type ReactorErrorCode =
   | 'REACTOR_ADDON_MISSING' // the option needs the native addon, which is not built
   | 'REACTOR_UNSUPPORTED' // the chosen transport or system cannot do this
   | 'REACTOR_PROXY_HEADER_INVALID' // the PROXY protocol header is missing or malformed
+  | 'REACTOR_REQUEST_MALFORMED' // an HTTP request cannot be read, or in more than one way: 400, 505
+  | 'REACTOR_REQUEST_TOO_LARGE' // an HTTP request is above a limit: 413, 414, 431
+  | 'REACTOR_REQUEST_UNSUPPORTED' // an HTTP request asks for what this transport does not do: 417, 501
+  | 'REACTOR_ANSWER_INVALID' // an HTTP handler answered twice, or what cannot be sent
   | 'REACTOR_TLS_FAILED' // the TLS handshake failed
   | 'REACTOR_OPTION_INVALID'; // an option has an impossible value
 
@@ -106,6 +110,10 @@ const CODES: Record<ReactorErrorCode, true> = {
   REACTOR_ADDON_MISSING: true,
   REACTOR_UNSUPPORTED: true,
   REACTOR_PROXY_HEADER_INVALID: true,
+  REACTOR_REQUEST_MALFORMED: true,
+  REACTOR_REQUEST_TOO_LARGE: true,
+  REACTOR_REQUEST_UNSUPPORTED: true,
+  REACTOR_ANSWER_INVALID: true,
   REACTOR_TLS_FAILED: true,
   REACTOR_OPTION_INVALID: true,
 };

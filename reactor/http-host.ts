@@ -5,6 +5,7 @@ import type net from 'node:net';
 import type tls from 'node:tls';
 
 import { relayedClient } from './client-address.js';
+import { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
 import { createHttpService, type HttpService } from './http-service.js';
 import { adoptStream } from './net-connection.js';
@@ -58,6 +59,12 @@ export class HttpHost implements Service {
     spec: HttpServiceSpec,
     application: unknown,
   ): Promise<HttpHost> {
+    if (spec.http1Given.length > 0) {
+      throw new ReactorError(
+        'REACTOR_OPTION_INVALID',
+        `${spec.http1Given.join(', ')}: only for handlers of the shape { request }; set your own server's limits`,
+      );
+    }
     const http = await createHttpService(application, {
       ...spec.timeouts,
       ...(spec.tls === null ? {} : { tls: tlsOptions(spec, spec.tls) }),

@@ -6,16 +6,21 @@ import type { EventLoop } from './event-loop.js';
 import { isModule } from './handler-module.js';
 import type { HttpApplication } from './http-app.js';
 import type { HttpTimeouts } from './http-backend.js';
+import type { Http1Handlers } from './http1/handlers.js';
+import { HTTP1_OPTIONS, type Http1Limits, type Http1Options, resolveHttp1Limits } from './http1/options.js';
 import { HANDSHAKE_TIMEOUT_MS } from './limits.js';
 import { type CommonSpec, Server, type ServerOptions } from './server.js';
 import type { ServiceSpec } from './service.js';
 
 /** The default export of an HTTP handler module; runs once on every sub-reactor. */
-export type HttpHandlerModule = (loop: EventLoop) => HttpApplication | Promise<HttpApplication>;
+export type HttpHandlerModule = (
+  loop: EventLoop,
+) => Http1Handlers | HttpApplication | Promise<Http1Handlers | HttpApplication>;
 
-export interface HttpServerOptions extends ServerOptions, HttpTimeouts {
+export interface HttpServerOptions extends ServerOptions, HttpTimeouts, Http1Options {
   /**
-   * The module whose default export returns a request handler, an Express or Fastify app, an http.Server or
+   * The module whose default export returns { request(request, respond) }, which both transports serve; or, for
+   * transport 'net' alone, a node:http request handler, an Express or Fastify app, an http.Server or
    * { onRequest, onUpgrade }. With threads: 0 also that function.
    */
   handlers: URL | string | HttpHandlerModule;
@@ -28,6 +33,8 @@ const TIMEOUTS = ['headersTimeoutMs', 'requestTimeoutMs', 'keepAliveTimeoutMs'] 
 export class HttpServer extends Server<HttpHandlerModule> {
   readonly #handshakeTimeoutMs: number;
   readonly #timeouts: HttpTimeouts;
+  readonly #http1: Http1Limits;
+  readonly #http1Given: readonly string[];
 
   /** Starts nothing yet. @throws ReactorError REACTOR_OPTION_INVALID */
   constructor(options: HttpServerOptions) {
@@ -43,7 +50,17 @@ export class HttpServer extends Server<HttpHandlerModule> {
         'handlers must be the URL or path of a module, or with threads: 0 a function',
       );
     }
-    super(options, options.handlers);
+    const transport = options.reactor?.transport ?? options.transport ?? 'net';
+    if (transport === 'epoll' && options.tls !== undefined) {
+      throw new ReactorError(
+        'REACTOR_UNSUPPORTED',
+        "transport 'epoll' does not speak TLS, so no HTTPS: take transport 'net'",
+      );
+    }
+    const http1 = resolveHttp1Limits(options);
+    super(options, options.handlers); // only now: the reactor it makes has descriptors
+    this.#http1 = http1;
+    this.#http1Given = HTTP1_OPTIONS.filter((name) => options[name] !== undefined);
     this.#handshakeTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
     this.#timeouts = Object.fromEntries(
       TIMEOUTS.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
@@ -52,7 +69,8 @@ export class HttpServer extends Server<HttpHandlerModule> {
 
   protected override describe(common: CommonSpec): ServiceSpec {
     const handshakeTimeoutMs = this.#handshakeTimeoutMs;
-    return { ...common, kind: 'http', handshakeTimeoutMs, timeouts: this.#timeouts };
+    const [timeouts, http1, http1Given] = [this.#timeouts, this.#http1, this.#http1Given];
+    return { ...common, kind: 'http', handshakeTimeoutMs, timeouts, http1, http1Given };
   }
 
   protected override instantiate(handlers: HttpHandlerModule, loop: EventLoop): unknown {

@@ -10,6 +10,16 @@ export {
   type TcpClientState,
 } from './tcp-client.js';
 export { type HttpHandlerModule, HttpServer, type HttpServerOptions } from './http-server.js';
+export type {
+  Http1Handlers,
+  Http1RequestHandler,
+  Http1Respond,
+} from './http1/handlers.js';
+export type { Http1Options } from './http1/options.js';
+export type { Http1Request } from './http1/request.js';
+export type { Http1Headers } from './http1/request-head.js';
+export type { Http1HeaderValue, Http1ResponseHeaders } from './http1/response-head.js';
+export type { Http1Writer } from './http1/writer.js';
 export type { HttpTimeouts } from './http-backend.js';
 export type { FastifyLike, HttpApplication, HttpHandlers, HttpRequestHandler } from './http-app.js';
 export { UdpServer, type UdpServerOptions } from './udp-server.js';

@@ -28,6 +28,8 @@ export interface Output {
   appendFrame(codec: FrameCodec, msgId: number, body: Uint8Array, frameBytes: number): void;
   /** @throws ReactorError REACTOR_POOL_EXHAUSTED; nothing is appended then. */
   appendBytes(bytes: Uint8Array): void;
+  /** The same for text that takes `bytes` in this encoding. @throws ReactorError REACTOR_POOL_EXHAUSTED. */
+  appendText(text: string, bytes: number, encoding: 'latin1' | 'utf8'): void;
   /** Forgets everything, unsent. */
   clear(): void;
 }
@@ -81,6 +83,14 @@ export class OutputQueue implements Output {
     chunk.slab.bytes.set(bytes, chunk.usedBytes);
     chunk.usedBytes += bytes.length;
     this.#bytes += bytes.length;
+  }
+
+  /** Encodes text at the end of the queue. @throws ReactorError REACTOR_POOL_EXHAUSTED. */
+  appendText(text: string, bytes: number, encoding: 'latin1' | 'utf8'): void {
+    const chunk = this.#chunkFor(bytes);
+    chunk.slab.bytes.write(text, chunk.usedBytes, bytes, encoding);
+    chunk.usedBytes += bytes;
+    this.#bytes += bytes;
   }
 
   /** Puts a file behind everything appended so far; it is closed by `finishFile` or `clear`. */

@@ -152,6 +152,17 @@ export abstract class SendingHalf extends TimerNode {
   }
 
   /**
+   * `write` for text whose length is known, encoded in place; `bytes` is its length in that encoding.
+   * @throws ReactorError REACTOR_POOL_EXHAUSTED. @internal
+   */
+  writeText(text: string, bytes: number, encoding: 'latin1' | 'utf8'): SendOutcome {
+    const refusal = this.#refusal(bytes);
+    if (refusal !== null) return refusal;
+    this.output.appendText(text, bytes, encoding);
+    return this.#accepted();
+  }
+
+  /**
    * Sends a regular file, or a part of it, past the codec and in order with all other output: by sendfile(2) on
    * the native transport, in pieces on the portable one. Fulfilled with the number of bytes once the kernel has
    * taken them all; the file's bytes do not count as waiting output. A descriptor stays the caller's, who keeps

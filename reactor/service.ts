@@ -5,6 +5,7 @@ import type net from 'node:net';
 
 import type { CodecOptions } from './codecs/create-codec.js';
 import type { ConnectionLimits } from './connection-host.js';
+import type { Http1Limits } from './http1/options.js';
 import type { HttpTimeouts } from './http-backend.js';
 import type { SocketAddress } from './stream-connection.js';
 import type { TlsServerOptions } from './tls-options.js';
@@ -30,7 +31,12 @@ export interface TcpServiceSpec extends ServiceSpecBase {
 export interface HttpServiceSpec extends ServiceSpecBase {
   readonly kind: 'http';
   readonly handshakeTimeoutMs: number;
+  /** Of node:http; those that were left out are the application's. */
   readonly timeouts: HttpTimeouts;
+  /** Of handlers of the shape { request }. */
+  readonly http1: Http1Limits;
+  /** The options that only such handlers have and that were given. */
+  readonly http1Given: readonly string[];
 }
 
 /** Crosses to the sub-reactors, so plain data only. */

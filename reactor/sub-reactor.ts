@@ -19,6 +19,8 @@ import type { EventLoop } from './event-loop.js';
 import { loadHandlers } from './handler-module.js';
 import { ADOPT_TASK, decodeHandOff } from './hand-off.js';
 import { HttpHost } from './http-host.js';
+import { isHttp1Handlers } from './http1/handlers.js';
+import { Http1Service } from './http1/http1-service.js';
 import type { ListenAddress, ListenTarget } from './listening-socket.js';
 import { createReadInto, type ReadInto } from './net-connection.js';
 import { PoolTrimmer } from './pool-trimmer.js';
@@ -115,27 +117,7 @@ export class SubReactor {
   /** Loads the user's code and gets ready to adopt. `application` is given instead when threads is 0. */
   async addService(spec: ServiceSpec, application?: unknown): Promise<void> {
     const loaded = application ?? (await loadHandlers(this.#loop, spec));
-    const service =
-      spec.kind === 'tcp'
-        ? new TcpService(
-            this.#loop,
-            this.#context.counters,
-            this.#sampler,
-            this.#readInto,
-            this.#transport,
-            this.trouble,
-            spec,
-            loaded,
-          )
-        : await HttpHost.create(
-            this.#loop,
-            this.#context.counters,
-            this.#sampler,
-            this.trouble,
-            spec,
-            loaded,
-          );
-    this.#services.set(spec.id, service);
+    this.#services.set(spec.id, await this.#createService(spec, loaded));
   }
 
   /** Imports the user's code anew; when that fails the old code stays. */
@@ -181,6 +163,19 @@ export class SubReactor {
   refreshGauges(): void {
     for (const service of this.#services.values()) service.refreshCounters();
     this.#gauges.refresh();
+  }
+
+  /** @throws ReactorError REACTOR_HANDLERS_INVALID, REACTOR_OPTION_INVALID */
+  async #createService(spec: ServiceSpec, application: unknown): Promise<Service> {
+    const { counters } = this.#context;
+    const [loop, sampler, readInto, transport] = [this.#loop, this.#sampler, this.#readInto, this.#transport];
+    if (spec.kind === 'tcp') {
+      return new TcpService(loop, counters, sampler, readInto, transport, this.trouble, spec, application);
+    }
+    if (transport !== null || isHttp1Handlers(application)) {
+      return new Http1Service(loop, counters, sampler, readInto, transport, this.trouble, spec, application);
+    }
+    return await HttpHost.create(loop, counters, sampler, this.trouble, spec, application);
   }
 
   #createAcceptor({ serviceId, source, limits, isShared }: ListenOrder): Accepting {

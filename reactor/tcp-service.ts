@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import type net from 'node:net';
 
 import { relayedClient } from './client-address.js';
-import type { FrameCodec } from './codec.js';
+import type { FrameCodec, FrameDecoder } from './codec.js';
 import { createCodec } from './codecs/create-codec.js';
 import type { Connection } from './connection.js';
 import type { ConnectionHost, ConnectionLimits } from './connection-host.js';
@@ -31,6 +31,14 @@ import type { SocketAddress, StreamConnection, StreamOptions } from './stream-co
 import { TlsHandshaker } from './tls-handshaker.js';
 import { toTlsServerOptions } from './tls-options.js';
 
+/** What becomes of a connection's bytes where they are no frames for handlers. */
+export interface StreamProtocol {
+  /** Called when the connection is made: it may be kept, but not used before it opens. */
+  createDecoder(connection: Connection): FrameDecoder;
+  /** The server closes: `connection.drain()` once what is under way is finished. May be called again. */
+  drainConnection(connection: Connection): void;
+}
+
 export class TcpService implements Service, ConnectionHost {
   readonly loop: EventLoop;
   readonly codec: FrameCodec;
@@ -44,6 +52,8 @@ export class TcpService implements Service, ConnectionHost {
   readonly #transport: EpollTransport | null;
   readonly #handshaker: TlsHandshaker | null;
   readonly #logError: (error: unknown) => void;
+  /** null: the codec cuts frames. */
+  readonly #protocol: StreamProtocol | null;
   /** What to call when a connection of ours has ended, by its id. */
   readonly #gone = new Map<number, () => void>();
   /** Sockets whose PROXY header or TLS handshake is under way: no connections yet. */
@@ -62,6 +72,7 @@ export class TcpService implements Service, ConnectionHost {
     logError: (error: unknown) => void,
     spec: TcpServiceSpec,
     application: unknown,
+    protocol: StreamProtocol | null = null,
   ) {
     this.loop = loop;
     this.counters = counters;
@@ -70,6 +81,7 @@ export class TcpService implements Service, ConnectionHost {
     this.#transport = transport;
     this.#logError = logError;
     this.#spec = spec;
+    this.#protocol = protocol;
     this.codec = createCodec(spec.codec);
     this.limits = spec.limits;
     this.router = new Router(application as Handlers); // the router checks the shape
@@ -120,11 +132,11 @@ export class TcpService implements Service, ConnectionHost {
     let unheardCount = this.#securing.size;
     for (const connection of this.#own()) {
       if (connection.stats.bytesRead === 0) unheardCount += 1;
-      else connection.drain();
+      else this.#drainConnection(connection);
     }
     if (unheardCount > 0) {
       await this.#emptyWithin(Math.min(UNHEARD_GRACE_MS, deadlineMs));
-      for (const connection of this.#own()) connection.drain();
+      for (const connection of this.#own()) this.#drainConnection(connection);
       for (const socket of this.#securing) socket.destroy();
     }
     await this.#emptyWithin(deadlineMs);
@@ -137,6 +149,10 @@ export class TcpService implements Service, ConnectionHost {
   }
 
   refreshCounters(): void {} // connections count as they go
+
+  createDecoder(connection: Connection): FrameDecoder {
+    return this.#protocol?.createDecoder(connection) ?? this.codec.createDecoder(this.loop.pool);
+  }
 
   scheduleFlush(sender: SendingHalf): void {
     this.#dirty.push(sender);
@@ -189,6 +205,11 @@ export class TcpService implements Service, ConnectionHost {
     const peer = proxy === null ? undefined : relayedClient(proxy);
     const options = { input: 'stream', canReset: false } as const;
     this.#open(secure, onGone, peer === undefined ? options : { ...options, peer });
+  }
+
+  #drainConnection(connection: Connection): void {
+    if (this.#protocol === null) connection.drain();
+    else this.#protocol.drainConnection(connection);
   }
 
   #own(): Connection[] {

@@ -103,7 +103,7 @@ forEachTransport((transport) => {
 
   for (const threads of [0, 2]) {
     test(`HTTP keep-alive connections lose no request while code is replaced (${transport}, threads ${threads})`, async (t) => {
-      const module = new ModuleFile(t, httpModule('v1'));
+      const module = new ModuleFile(t, httpModule(transport, 'v1'));
       const server = new HttpServer({ transport, threads, host: '127.0.0.1', handlers: module.url });
       t.after(() => server.close({ drainTimeoutMs: 0 }));
       const url = `http://${addressOf(await server.listen())}`;
@@ -118,7 +118,7 @@ forEachTransport((transport) => {
         }
       });
       await until(() => seen.every(({ length }) => length > 0));
-      module.write(httpModule('v2'));
+      module.write(httpModule(transport, 'v2'));
       await server.reload();
       const before = seen.map(({ length }) => length);
       await until(() => seen.every(({ length }, index) => length > before[index]! + 1));
@@ -232,12 +232,12 @@ forEachTransport((transport) => {
     const reactor = new Reactor({ transport, threads: 1 });
     t.after(() => reactor.close({ drainTimeoutMs: 0 }));
     const tcp = new ModuleFile(t, tcpModule('v1'));
-    const web = new ModuleFile(t, httpModule('v1'));
+    const web = new ModuleFile(t, httpModule(transport, 'v1'));
     const tcpServer = new TcpServer({ reactor, host: '127.0.0.1', handlers: tcp.url });
     const httpServer = new HttpServer({ reactor, host: '127.0.0.1', handlers: web.url });
     await Promise.all([tcpServer.listen(), httpServer.listen()]);
     tcp.write(tcpModule('v2'));
-    web.write(httpModule('v2'));
+    web.write(httpModule(transport, 'v2'));
     await reactor.reload();
     const client = await TlvClient.connect(addressOf(tcpServer.address));
     assert.equal((await client.ask(1, 'x')).body.toString(), 'v2 x');

@@ -68,7 +68,7 @@ forEachTransport((transport) => {
       t.after(() => reactor.close({ drainTimeoutMs: 0 }));
       const handlers = STEERED_HANDLERS;
       const tcp = new TcpServer({ reactor, host: '127.0.0.1', handlers });
-      const web = new HttpServer({ reactor, host: '127.0.0.1', handlers: STEERED_HTTP });
+      const web = new HttpServer({ reactor, host: '127.0.0.1', handlers: STEERED_HTTP[transport] });
       const unix = new TcpServer({ reactor, path, handlers });
       await Promise.all([tcp.listen(), web.listen(), unix.listen()]);
       const stop = new AbortController();

@@ -162,7 +162,12 @@ forEachTransport((transport) => {
 
   for (const threads of [0, 2]) {
     test(`HTTP: a request at work is answered with Connection: close, idle connections end (${transport}, threads ${threads})`, async (t) => {
-      const server = new HttpServer({ transport, threads, host: '127.0.0.1', handlers: STEERED_HTTP });
+      const server = new HttpServer({
+        transport,
+        threads,
+        host: '127.0.0.1',
+        handlers: STEERED_HTTP[transport],
+      });
       t.after(() => server.close({ drainTimeoutMs: 0 }));
       const url = `http://${addressOf(await server.listen())}`;
       const agent = new http.Agent({ keepAlive: true });
@@ -187,7 +192,7 @@ forEachTransport((transport) => {
     test(`a server that is closed ${when} ends all the same (${transport})`, async (t) => {
       const before = openDescriptors().length;
       const reactor = new Reactor({ transport, threads: 2 });
-      const server = new HttpServer({ reactor, host: '127.0.0.1', handlers: STEERED_HTTP });
+      const server = new HttpServer({ reactor, host: '127.0.0.1', handlers: STEERED_HTTP[transport] });
       t.after(() => reactor.close());
       const listening = when === 'while it starts' ? server.listen() : Promise.resolve();
       const refused = listening.then(

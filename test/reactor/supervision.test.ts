@@ -115,7 +115,7 @@ forEachTransport((transport) => {
     const steered = await serveSteered(t, { transport, threads: 2 });
     const { reactor } = steered.server;
     await steered.endThread(1, 'exit');
-    const web = new HttpServer({ reactor, host: '127.0.0.1', handlers: STEERED_HTTP });
+    const web = new HttpServer({ reactor, host: '127.0.0.1', handlers: STEERED_HTTP[transport] });
     await web.listen();
     await steered.allUp();
     const threads = new Set<string>();

@@ -5,13 +5,21 @@ import { readdirSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { setEnvironmentData, type Worker } from 'node:worker_threads';
 import { loadAddon } from '../../addon/index.js';
-import { type ListenAddress, TcpServer, type TcpServerOptions } from '../../reactor/index.js';
+import {
+  type ListenAddress,
+  TcpServer,
+  type TcpServerOptions,
+  type TransportName,
+} from '../../reactor/index.js';
 import { GATE } from '../reactor/fixtures/steered-handlers.js';
 import { TlvClient } from './tlv.js';
 import { until } from './until.js';
 
 export const STEERED_HANDLERS: URL = new URL('../reactor/fixtures/steered-handlers.js', import.meta.url);
-export const STEERED_HTTP: URL = new URL('../reactor/fixtures/steered-http.js', import.meta.url);
+export const STEERED_HTTP: Readonly<Record<TransportName, URL>> = {
+  net: new URL('../reactor/fixtures/steered-http.js', import.meta.url),
+  epoll: new URL('../reactor/fixtures/steered-http1.js', import.meta.url),
+};
 
 /** Restarts at once, so that tests need not wait. */
 const NO_BACKOFF = { firstMs: 0, capMs: 0 };

@@ -1,0 +1,397 @@
+// One connection's HTTP/1.1: feeds the parser, calls the handlers, keeps the answers in order, and knows when to stop.
+// http1-service.ts makes one for each connection and passes on what the connection tells; the bytes come through a
+// FrameAssembler, which keeps what is not parsed yet while the session does not want more.
+
+import type { FrameSink } from '../codec.js';
+import type { Delivery, Framing } from '../codecs/frame-assembler.js';
+import type { Connection } from '../connection.js';
+import type { ReactorError } from '../errors.js';
+import { isThenable } from '../handler-calls.js';
+import { OUTPUT_HIGH_WATER_BYTES } from '../limits.js';
+import { TimerNode } from '../timer-wheel.js';
+import { Exchange, type ExchangeOwner } from './exchange.js';
+import type { Http1Handlers } from './handlers.js';
+import { judgeChunkFraming, judgeHead, judgeHeadBytes } from './head-rules.js';
+import { RequestParser } from './llhttp.js';
+import type { Http1Limits } from './options.js';
+import { Refusal } from './refusal.js';
+import { type BodyOwner, RequestBody } from './request-body.js';
+import { RequestHead } from './request-head.js';
+import { Http1Request } from './request.js';
+import { nextSessionDeadline, type SessionDeadline, shortestTimeoutMs } from './session-deadlines.js';
+
+/** What all sessions of one service on one thread share. */
+export interface SessionHost {
+  readonly limits: Http1Limits;
+  /** Replaced by a reload. */
+  readonly handlers: Http1Handlers;
+  readonly dateLine: string;
+  /** The server closes: an answer that nothing follows is its connection's last. */
+  readonly isDraining: boolean;
+  /** Whether this request is sampled; see RequestSampler. */
+  beginSample(): number;
+  /** The answer was given to the connection whole. */
+  answered(exchange: Exchange): void;
+  /** Counts an error and tells the handlers' onError. */
+  failed(error: ReactorError): void;
+  /** Tells the handlers' onError of an error that is counted. */
+  tell(error: ReactorError): void;
+  /** Calls `session.goOn` soon, and not inside the handler that runs now. */
+  goOnSoon(session: Session): void;
+}
+
+// Reasons for not parsing on; it goes on when none is left.
+const PAUSED_BY_BODY = 1;
+const PAUSED_BY_EXCHANGES = 2;
+const PAUSED_BY_OUTPUT = 4;
+const PAUSED_FOR_GOOD = 8;
+
+export class Session extends TimerNode implements Framing, ExchangeOwner, BodyOwner {
+  readonly connection: Connection;
+  readonly #host: SessionHost;
+  /** null before the first byte and after the end. */
+  #parser: RequestParser | null = null;
+  /** Those whose answers are not out, oldest first. */
+  readonly #exchanges: Exchange[] = [];
+  /** Its body is being received. */
+  #receiving: Exchange | null = null;
+  /** Bytes since its head, chunk sizes included. */
+  #receivedBytes = 0;
+  #pauses = 0;
+  /** Further requests are served; what follows the last one is not looked at. */
+  #takesMore = true;
+  #isDelivering = false;
+  #isAdvancing = false;
+  #isDraining = false;
+  #isGone = false;
+  /** When the request that is being received began. */
+  #requestSinceMs: number;
+  /** When something last came, or was answered. */
+  #idleSinceMs: number;
+
+  constructor(connection: Connection, host: SessionHost) {
+    super();
+    this.connection = connection;
+    this.#host = host;
+    this.#idleSinceMs = connection.loop.nowMs;
+    this.#requestSinceMs = this.#idleSinceMs;
+  }
+
+  // Framing.
+
+  deliver(bytes: Buffer, start: number, end: number, _sink: FrameSink, delivery: Delivery): number {
+    this.#parser ??= new RequestParser();
+    this.#idleSinceMs = this.connection.loop.nowMs;
+    if (!this.#parser.isUnderWay) this.#requestSinceMs = this.#idleSinceMs;
+    let offset = start;
+    this.#isDelivering = true;
+    while (offset < end && this.#pauses === 0) {
+      if (this.#takesMore || this.#receiving !== null) offset = this.#parse(this.#parser, bytes, offset, end);
+      else this.#pauses |= PAUSED_FOR_GOOD;
+    }
+    this.#isDelivering = false;
+    if (this.#pauses !== 0) {
+      this.connection.pause();
+      delivery.continues(false);
+    }
+    return offset;
+  }
+
+  /** Whatever is left over was stopped at: a request is never partial here. */
+  missingBytes(): number {
+    return 1;
+  }
+
+  // What the connection tells.
+
+  /** The connection is usable. */
+  opened(): void {
+    this.#watch();
+  }
+
+  /** The peer's FIN: requests that are whole are still answered. */
+  peerEnded(): void {
+    for (const { request } of this.#exchanges) request?.aborted();
+    const refusal = new Refusal(400, 'the connection ended inside a request');
+    if (this.#receiving !== null) this.#failBody(this.#receiving, refusal);
+    else if (this.#takesMore && this.#parser?.isUnderWay === true) this.#refuse(refusal);
+    this.#takesMore = false;
+    this.#endIfOver();
+  }
+
+  /** Senders that had to wait may go on. */
+  drained(): void {
+    for (const exchange of this.#exchanges) exchange.drained();
+    this.#advance();
+    this.#unpause(PAUSED_BY_OUTPUT);
+  }
+
+  /** A coded error of the connection; it is counted. */
+  troubled(error: ReactorError): void {
+    this.#host.tell(error);
+  }
+
+  closed(): void {
+    this.#isGone = true;
+    this.connection.loop.timers.cancel(this);
+    for (const exchange of this.#exchanges) exchange.lost();
+    this.#exchanges.length = 0;
+    this.#receiving = null;
+    this.#parser?.release();
+    this.#parser = null;
+  }
+
+  /** The server closes: a request that has begun is still answered, then the connection ends. */
+  drain(): void {
+    this.#isDraining = true;
+    this.#endIfOver();
+  }
+
+  /** Parses on, unless something is in the way again. */
+  goOn(): void {
+    if (this.#pauses === 0 && !this.#isGone) this.connection.resume();
+  }
+
+  // BodyOwner.
+
+  bodyWanted(): void {
+    const exchange = this.#receiving;
+    if (exchange === null || exchange.body === null) return;
+    if (exchange.body.wasAskedFor) exchange.bodyAskedFor();
+    if (exchange.body.isWanted) this.#unpause(PAUSED_BY_BODY);
+  }
+
+  // ExchangeOwner.
+
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  get isFull(): boolean {
+    return this.connection.outputBytes >= OUTPUT_HIGH_WATER_BYTES;
+  }
+
+  get dateLine(): string {
+    return this.#host.dateLine;
+  }
+
+  isLast(exchange: Exchange): boolean {
+    const isNewest = this.#exchanges.at(-1) === exchange;
+    const isEnding = isNewest && (this.#host.isDraining || !this.#takesMore);
+    if (!exchange.wantsEnd && !isEnding) return false;
+    this.#takesMore = false;
+    return true;
+  }
+
+  ready(exchange: Exchange): void {
+    if (this.#exchanges[0] === exchange) this.#advance();
+  }
+
+  failed(error: ReactorError): void {
+    this.#host.failed(error);
+  }
+
+  // Deadlines.
+
+  /** TimerNode: a deadline may have passed. @internal */
+  override onTimer(): void {
+    const { kind, atMs } = this.#deadline();
+    if (atMs <= this.connection.loop.nowMs) this.#isLate(kind);
+    this.#watch();
+  }
+
+  #watch(): void {
+    if (this.#isGone || this.connection.state === 'draining') return; // the connection has a deadline for that
+    const delayMs = Math.min(
+      Math.max(this.#deadline().atMs - this.connection.loop.nowMs, 0),
+      shortestTimeoutMs(this.#host.limits),
+    );
+    if (delayMs !== Infinity) this.connection.loop.timers.schedule(this, delayMs);
+  }
+
+  #deadline(): SessionDeadline {
+    const oldest = this.#exchanges[0];
+    const isUnderWay = this.#parser?.isUnderWay === true && this.#takesMore;
+    return nextSessionDeadline(
+      {
+        isHeadUnderWay: isUnderWay && this.#receiving === null,
+        isBodyUnderWay: this.#receiving !== null,
+        requestSinceMs: this.#requestSinceMs,
+        unansweredSinceMs: oldest?.isUnanswered === true ? oldest.startedMs : null,
+        isAnswering: oldest !== undefined || this.connection.outputBytes > 0,
+        idleSinceMs: this.#idleSinceMs,
+        wasHeard: this.#parser !== null,
+      },
+      this.#host.limits,
+    );
+  }
+
+  #isLate(kind: SessionDeadline['kind']): void {
+    switch (kind) {
+      case 'head':
+        this.#refuse(new Refusal(408, 'the headers did not come in time'));
+        break;
+      case 'request':
+        if (this.#receiving !== null) {
+          this.#failBody(this.#receiving, new Refusal(408, 'the request did not come in time'));
+        }
+        break;
+      case 'answer':
+        this.#exchanges[0]?.timedOut();
+        break;
+      case 'idle':
+        this.#takesMore = false;
+        this.#endIfOver();
+        break;
+      default:
+        kind satisfies never;
+    }
+  }
+
+  // Parsing.
+
+  /** Takes the bytes up to the next stop of the parser; returns where that is. */
+  #parse(parser: RequestParser, bytes: Buffer, start: number, end: number): number {
+    const stop = parser.parse(bytes, start, end);
+    const { position } = parser;
+    try {
+      if (this.#receiving !== null) this.#takeBody(this.#receiving, parser, bytes, position - start);
+      if (stop === 'head') this.#takeHead(parser);
+      else if (stop === 'end') this.#takeEnd(parser);
+      else if (stop === 'error') throw new Refusal(parser.isVersionWrong ? 505 : 400, parser.errorText);
+      else if (this.#receiving === null) judgeHeadBytes(parser, this.#host.limits);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      if (this.#receiving === null) this.#refuse(error);
+      else this.#failBody(this.#receiving, error);
+    }
+    if (this.isFull) this.#pauses |= PAUSED_BY_OUTPUT;
+    return position;
+  }
+
+  /** @throws Refusal */
+  #takeHead(parser: RequestParser): void {
+    const { limits } = this.#host;
+    judgeHeadBytes(parser, limits);
+    const head = new RequestHead(parser);
+    const plan = judgeHead(head, parser, limits);
+    const body = plan.bytes === 0 ? null : new RequestBody(this, plan.bytes, limits.bodyBytesMax);
+    const exchange = new Exchange(this, new Http1Request(head, body, this.connection), body, {
+      plan,
+      keepsAlive: parser.keepsAlive,
+      startedMs: this.#idleSinceMs,
+      ticket: this.#host.beginSample(),
+    });
+    this.#exchanges.push(exchange);
+    if (!parser.keepsAlive) this.#takesMore = false;
+    if (body === null) {
+      this.#nextRequest(parser);
+    } else {
+      this.#receiving = exchange;
+      this.#receivedBytes = 0;
+      parser.readBody();
+    }
+    this.#call(exchange);
+    if (this.#receiving?.body?.isWanted === false) this.#pauses |= PAUSED_BY_BODY;
+    if (this.#exchanges.length >= limits.pipelinedMax) this.#pauses |= PAUSED_BY_EXCHANGES;
+  }
+
+  /** @throws Refusal */
+  #takeBody(exchange: Exchange, parser: RequestParser, bytes: Buffer, takenBytes: number): void {
+    const body = exchange.body!; // being received
+    const { body: pieces } = parser;
+    for (let index = 0; index < pieces.length; index += 2) {
+      body.push(bytes.subarray(pieces[index], pieces[index + 1]));
+    }
+    this.#receivedBytes += takenBytes;
+    judgeChunkFraming(this.#receivedBytes - body.receivedBytes, body.receivedBytes);
+    if (!body.isWanted) this.#pauses |= PAUSED_BY_BODY;
+  }
+
+  /** @throws Refusal */
+  #takeEnd(parser: RequestParser): void {
+    if (parser.hasTrailers) throw new Refusal(501, 'trailers are not supported here');
+    const exchange = this.#receiving!; // its end was parsed
+    this.#receiving = null;
+    this.#pauses &= ~PAUSED_BY_BODY;
+    this.#nextRequest(parser);
+    exchange.body!.end();
+    this.ready(exchange);
+  }
+
+  #nextRequest(parser: RequestParser): void {
+    parser.nextRequest();
+    this.#requestSinceMs = this.#idleSinceMs;
+  }
+
+  #call(exchange: Exchange): void {
+    try {
+      const result = this.#host.handlers.request(exchange.request!, exchange.respond());
+      if (!isThenable(result)) return;
+      result.then(
+        () => exchange.handlerSettled(),
+        (error: unknown) => exchange.handlerFailed(error),
+      );
+    } catch (error) {
+      exchange.handlerFailed(error);
+    }
+  }
+
+  /** Nothing that comes can be understood any more: says why, after the answers before it, and ends. */
+  #refuse(refusal: Refusal): void {
+    this.#takesMore = false;
+    this.#host.failed(refusal);
+    this.#exchanges.push(Exchange.refusing(this, refusal, this.#idleSinceMs));
+    this.#advance();
+  }
+
+  #failBody(exchange: Exchange, refusal: Refusal): void {
+    this.#receiving = null;
+    this.#takesMore = false;
+    this.#host.failed(refusal);
+    exchange.bodyFailed(refusal);
+  }
+
+  // Answers.
+
+  /** Sends what is ready, in order. */
+  #advance(): void {
+    if (this.#isAdvancing || this.#isGone) return;
+    this.#isAdvancing = true;
+    let isLast = false;
+    for (let oldest = this.#exchanges[0]; oldest !== undefined && !isLast; oldest = this.#exchanges[0]) {
+      oldest.proceed();
+      if (!oldest.isDone) break;
+      this.#exchanges.shift();
+      isLast = oldest.isLast;
+      if (!this.#isDelivering) this.#idleSinceMs = this.connection.loop.nowMs;
+      this.#host.answered(oldest);
+    }
+    this.#isAdvancing = false;
+    if (isLast) this.#dropExchanges();
+    this.#endIfOver();
+    if (this.#exchanges.length < this.#host.limits.pipelinedMax) this.#unpause(PAUSED_BY_EXCHANGES);
+  }
+
+  /** The connection ends with the answer before them. */
+  #dropExchanges(): void {
+    for (const exchange of this.#exchanges) exchange.lost();
+    this.#exchanges.length = 0;
+    this.#receiving = null;
+  }
+
+  /** Ends the connection once nothing is under way that has to be finished first. */
+  #endIfOver(): void {
+    if (this.#exchanges.length > 0 || (this.#takesMore && !this.#isDraining)) return;
+    if (this.#takesMore && this.#parser?.isUnderWay === true) return;
+    this.#takesMore = false;
+    if (this.#isDraining) this.connection.drain();
+    else this.connection.end();
+  }
+
+  #unpause(by: number): void {
+    if ((this.#pauses & by) === 0) return;
+    this.#pauses &= ~by;
+    if (this.#pauses === 0 && !this.#isDelivering && !this.#isGone) this.#host.goOnSoon(this);
+  }
+}
