@@ -94,12 +94,18 @@ export class TaskOutbox {
     for (let slot = 0; slot < this.#waiting.length; slot += 1) this.#flushTo(slot);
   }
 
-  /** Whether `flush` would get anywhere; to be asked after arming. */
-  get canFlush(): boolean {
+  /**
+   * Whether `flush` would get anywhere. Where not, the other thread is asked once more to say when there is
+   * room: it may have answered with too little. To be asked after arming.
+   */
+  canFlush(): boolean {
     if (this.#waitingCount === 0) return false;
     return this.#waiting.some((waiting, slot) => {
       const first = waiting[0];
-      return first !== undefined && this.#hasRoom(slot, first);
+      if (first === undefined) return false;
+      if (this.#hasRoom(slot, first)) return true;
+      this.#seat.outgoing[slot]![first.lane].wantSpace();
+      return this.#hasRoom(slot, first);
     });
   }
 

@@ -269,7 +269,7 @@ export class TaskQueue {
   }
 
   #hasWork(): boolean {
-    if (this.#outbox.canFlush) return true;
+    if (this.#outbox.canFlush()) return true;
     return this.#seat.incoming.some(({ urgent, normal }) => !urgent.isEmpty || !normal.isEmpty);
   }
 
