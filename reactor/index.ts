@@ -20,6 +20,7 @@ export type { Http1Request } from './http1/request.js';
 export type { Http1Headers } from './http1/request-head.js';
 export type { Http1HeaderValue, Http1ResponseHeaders } from './http1/response-head.js';
 export type { Http1Writer } from './http1/writer.js';
+export { staticFiles, type StaticFilesOptions } from './static-files.js';
 export type { HttpTimeouts } from './http-backend.js';
 export type { FastifyLike, HttpApplication, HttpHandlers, HttpRequestHandler } from './http-app.js';
 export { UdpServer, type UdpServerOptions } from './udp-server.js';
