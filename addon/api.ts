@@ -3,6 +3,8 @@
 // ADDON_SYSTEM_CALL_FAILED with errno and syscall when the system refuses.
 // Descriptors are plain numbers: whoever received one closes it, nothing here does so behind their back.
 
+import type { ShmAddon } from './shm-api.js';
+
 export interface BindUdpOptions {
   /** Numeric IPv4 or IPv6 address; names are not resolved. */
   host: string;
@@ -317,7 +319,7 @@ export interface Datagrams {
   close(): void;
 }
 
-export interface Addon {
+export interface Addon extends ShmAddon {
   /** A listening socket, non-blocking and closed on exec. */
   listenTcp(options: ListenTcpOptions): BoundSocket;
   /** A listening Unix stream socket, non-blocking and closed on exec; EADDRINUSE when the path exists. */

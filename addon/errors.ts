@@ -5,7 +5,8 @@
 export type AddonErrorCode =
   | 'ADDON_SYSTEM_CALL_FAILED' // the system refused: see errno and syscall
   | 'ADDON_INVALID_ARGUMENT' // the caller passed something that can never be right
-  | 'ADDON_CLOSED' // this thread is ending and takes no new handles
+  | 'ADDON_CLOSED' // it was closed, or this thread is ending and takes no new handles
+  | 'ADDON_UNSUPPORTED' // this runtime cannot do it
   | 'ADDON_MISSING'; // the native addon is not built, or cannot be loaded
 
 export interface AddonErrorOptions extends ErrorOptions {

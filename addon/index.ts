@@ -23,4 +23,12 @@ export type { AddonErrorCode, AddonErrorOptions } from './errors.js';
 export { AddonError } from './errors.js';
 export { addonMissingReason, loadAddon, requireAddon } from './native.js';
 export * from './datagram-layout.js';
+export type {
+  ShmAddon,
+  ShmHeader,
+  ShmRingReader,
+  ShmRingWriter,
+  ShmSide,
+  ShmStatus,
+} from './shm-api.js';
 export * from './transport-layout.js';

@@ -7,6 +7,9 @@
 #include "binding/datagrams.h"
 #include "binding/errors.h"
 #include "binding/option_functions.h"
+#include "binding/shm_functions.h"
+#include "binding/shm_ring_reader.h"
+#include "binding/shm_ring_writer.h"
 #include "binding/socket_functions.h"
 #include "binding/thread_functions.h"
 #include "binding/transport.h"
@@ -33,6 +36,9 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   reactor_net::ExportAddressFunctions(env, exports);
   reactor_net::ExportOptionFunctions(env, exports);
   reactor_net::ExportThreadFunctions(env, exports);
+  reactor_net::ExportShmFunctions(env, exports);
+  reactor_net::ShmRingWriter::Export(env, exports);
+  reactor_net::ShmRingReader::Export(env, exports);
   reactor_net::Transport::Export(env, exports);
   reactor_net::Datagrams::Export(env, exports);
   reactor_net::Waker::Export(env, exports);
