@@ -44,6 +44,11 @@ export interface FrameCodec {
    *   expressed (it contains the delimiter, or is not of the fixed size).
    */
   encodedBytes(msgId: number, body: Uint8Array): number;
+  /**
+   * Where the frame of this body begins if it lies in `bytes` as `encodeInto` would write it, its body at
+   * `[start, end)`, so that it can be sent without a copy. -1 when it does not, or the codec cannot tell.
+   */
+  encodedAt(bytes: Buffer, msgId: number, start: number, end: number): number;
   /** Writes the frame at `offset`; the caller made room for `encodedBytes`. Returns the offset after it. */
   encodeInto(target: Buffer, offset: number, msgId: number, body: Uint8Array): number;
 }

@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict';
 
+import { lender } from './body-lender.js';
 import type { FrameDecoder, FrameSink } from './codec.js';
 import { type ConnectionActivity, nextDeadlineMs, passedDeadline } from './connection-deadlines.js';
 import type { ConnectionHost } from './connection-host.js';
@@ -283,6 +284,7 @@ export abstract class Connection extends SendingHalf implements FrameSink {
       this.#inputFailed(error);
     } finally {
       this.isInBatch = false;
+      lender.takeBack();
     }
     if (this.#pauses !== 0) this.#holdsFrames = this.#decoder.bufferedBytes > 0;
     this.flush();

@@ -1,6 +1,7 @@
 // The output of one connection on the native transport: bytes staged in the thread's send slab.
 // epoll-connection.ts owns it; epoll-transport.ts hands the slab over and says so.
 
+import { lender } from './body-lender.js';
 import type { BufferPool } from './buffer-pool.js';
 import type { FrameCodec } from './codec.js';
 import type { EpollSink } from './epoll-sinks.js';
@@ -35,6 +36,7 @@ export class EpollOutput implements Output {
   }
 
   appendFrame(codec: FrameCodec, msgId: number, body: Uint8Array, frameBytes: number): void {
+    if (body === lender.body && this.#appendLent(codec, msgId, frameBytes)) return;
     if (frameBytes > this.#transport.stageBytesMax) {
       this.#appendLarge(codec, msgId, body, frameBytes);
       return;
@@ -69,6 +71,17 @@ export class EpollOutput implements Output {
     const bytes = this.#staged;
     this.#staged = 0;
     return bytes;
+  }
+
+  /** Sends a received body from where it lies; false when its frame does not lie there, ready to be sent. */
+  #appendLent(codec: FrameCodec, msgId: number, frameBytes: number): boolean {
+    const transport = this.#transport;
+    if (!transport.isInBatch || lender.memory !== transport.receivedMemory) return false;
+    const frameStart = codec.encodedAt(transport.received, msgId, lender.start, lender.end);
+    if (frameStart === -1) return false;
+    transport.stageReceived(this.#slot, this.#sink!, frameStart, frameBytes, this.#staged === 0);
+    this.#staged += frameBytes;
+    return true;
   }
 
   #stage(bytes: number): Buffer {

@@ -41,6 +41,7 @@ import {
   STATUS_WORDS,
   type Transport,
 } from '../addon/index.js';
+import { viewOf } from './body-lender.js';
 import type { EpollDialSink, EpollListenSink, EpollSink } from './epoll-sinks.js';
 import {
   EPOLL_EVENT_RECORDS,
@@ -82,7 +83,10 @@ export const ACCEPTING: EpollSizes = {
 export class EpollTransport {
   readonly #addon: Addon;
   readonly #native: Transport;
-  readonly #receiveSlab: Buffer;
+  /** What a batch brings: events point into it, and what is sent back unchanged leaves from it. */
+  readonly received: Buffer;
+  /** The same as memory: a Buffer takes longer to tell. */
+  readonly receivedMemory: ArrayBufferLike;
   readonly #sendSlab: Buffer;
   readonly #events: Uint32Array;
   readonly #sends: Uint32Array;
@@ -104,7 +108,8 @@ export class EpollTransport {
   /** Keeps the thread alive only while it has connections or listens. */
   constructor(addon: Addon, sizes: EpollSizes = SERVING) {
     this.#addon = addon;
-    this.#receiveSlab = Buffer.allocUnsafeSlow(sizes.slabBytes);
+    this.received = Buffer.allocUnsafeSlow(sizes.slabBytes); // with memory of its own, from offset 0
+    this.receivedMemory = this.received.buffer;
     this.#sendSlab = Buffer.allocUnsafeSlow(sizes.slabBytes);
     this.#events = new Uint32Array(sizes.eventRecords * EVENT_WORDS);
     this.#sends = new Uint32Array(sizes.sendRecords * SEND_WORDS);
@@ -112,7 +117,7 @@ export class EpollTransport {
     this.#status = new Uint32Array(sizes.slotsMax * STATUS_WORDS);
     this.#native = new addon.Transport(
       {
-        receiveSlab: this.#receiveSlab,
+        receiveSlab: this.received,
         events: this.#events,
         sendSlab: this.#sendSlab,
         sends: this.#sends,
@@ -269,35 +274,25 @@ export class EpollTransport {
    */
   stage(slot: number, sink: EpollSink, bytes: number, isFirst: boolean): Buffer {
     assert(bytes <= this.#sendSlab.length);
-    const control = this.#control;
-    if (
-      control[CONTROL_SEND_BYTES]! + bytes > this.#sendSlab.length ||
-      control[CONTROL_SEND_RECORDS]! >= this.#sendRecordsMax
-    ) {
-      this.flush();
-      this.#staged.push(sink);
-    } else if (isFirst) {
-      this.#staged.push(sink);
-    }
-    const offset = control[CONTROL_SEND_BYTES]!;
-    const recordCount = control[CONTROL_SEND_RECORDS]!;
-    const last = (recordCount - 1) * SEND_WORDS;
-    if (recordCount > 0 && this.#sends[last + SEND_SLOT] === slot) {
-      this.#sends[last + SEND_BYTES]! += bytes; // records of one connection lie side by side: one is enough
-    } else {
-      const record = recordCount * SEND_WORDS;
-      this.#sends[record + SEND_SLOT] = slot;
-      this.#sends[record + SEND_OFFSET] = offset;
-      this.#sends[record + SEND_BYTES] = bytes;
-      control[CONTROL_SEND_RECORDS] = recordCount + 1;
-    }
-    control[CONTROL_SEND_BYTES] = offset + bytes;
+    this.#admit(sink, bytes, isFirst);
+    const offset = this.#control[CONTROL_SEND_BYTES]!;
+    this.#record(slot, offset, bytes);
+    this.#control[CONTROL_SEND_BYTES] = offset + bytes;
     this.stageOffset = offset;
     return this.#sendSlab;
   }
 
   /** Where the bytes of the latest `stage` go. A field, because a second result would cost an object per send. */
   stageOffset: number = 0;
+
+  /**
+   * The same without a copy, for bytes of this batch that lie at `offset` in `received`. Whoever had them must not
+   * write to them any more. May flush.
+   */
+  stageReceived(slot: number, sink: EpollSink, offset: number, bytes: number, isFirst: boolean): void {
+    this.#admit(sink, 0, isFirst);
+    this.#record(slot, this.#sendSlab.length + offset, bytes);
+  }
 
   /** Hands everything staged to the kernel, one system call per connection, and tells the connections. */
   flush(): void {
@@ -311,6 +306,36 @@ export class EpollTransport {
   /** Closes every descriptor. The connections must have been closed before. */
   close(): void {
     this.#native.close();
+  }
+
+  /** Makes room for a record and `bytes` in the send slab, and has `sink` told when they are flushed. */
+  #admit(sink: EpollSink, bytes: number, isFirst: boolean): void {
+    const isFull =
+      this.#control[CONTROL_SEND_BYTES]! + bytes > this.#sendSlab.length ||
+      this.#control[CONTROL_SEND_RECORDS]! >= this.#sendRecordsMax;
+    if (isFull) this.flush();
+    if (isFull || isFirst) this.#staged.push(sink);
+  }
+
+  /** Describes output that lies at `offset`, counted through the send slab and on into the receive slab. */
+  #record(slot: number, offset: number, bytes: number): void {
+    const sends = this.#sends;
+    const recordCount = this.#control[CONTROL_SEND_RECORDS]!;
+    const last = (recordCount - 1) * SEND_WORDS;
+    if (
+      recordCount > 0 &&
+      sends[last + SEND_SLOT] === slot &&
+      offset === sends[last + SEND_OFFSET]! + sends[last + SEND_BYTES]! &&
+      offset !== this.#sendSlab.length // the two slabs are not neighbours
+    ) {
+      sends[last + SEND_BYTES]! += bytes;
+      return;
+    }
+    const record = recordCount * SEND_WORDS;
+    sends[record + SEND_SLOT] = slot;
+    sends[record + SEND_OFFSET] = offset;
+    sends[record + SEND_BYTES] = bytes;
+    this.#control[CONTROL_SEND_RECORDS] = recordCount + 1;
   }
 
   /** Connections keep their errors to themselves; what gets out is a defect, and the batch goes on after it. */
@@ -338,7 +363,7 @@ export class EpollTransport {
     switch (events[record + EVENT_TYPE]) {
       case EVENT_DATA: {
         const offset = events[record + EVENT_B]!;
-        sink.received(this.#receiveSlab.subarray(offset, offset + events[record + EVENT_C]!));
+        sink.received(viewOf(this.receivedMemory, offset, events[record + EVENT_C]!));
         break;
       }
       case EVENT_END:

@@ -1,6 +1,7 @@
 // What a user writes: the handler module's shape, and the frame and peer it is handed.
 // sub-reactor.ts loads the module once per thread; handler-calls.ts calls what it returned.
 
+import { lender } from './body-lender.js';
 import type { Connection } from './connection.js';
 import { ReactorError } from './errors.js';
 import type { EventLoop } from './event-loop.js';
@@ -12,7 +13,10 @@ import type { EventLoop } from './event-loop.js';
 export interface Frame {
   /** 0 for codecs without message ids. */
   readonly msgId: number;
-  /** @throws ReactorError REACTOR_FRAME_RELEASED when read after the handler returned. */
+  /**
+   * To be read. Write to it only if it is not sent on: what is sent as it came may leave from where it lies.
+   * @throws ReactorError REACTOR_FRAME_RELEASED when read after the handler returned.
+   */
   readonly body: Buffer;
   /** Bytes in `body`; readable at any time. */
   readonly bodyBytes: number;
@@ -86,7 +90,7 @@ export class BorrowedFrame implements Frame {
         'frame.body was read after its handler returned or awaited; call frame.copy() first',
       );
     }
-    this.#body = this.#bytes.subarray(this.#start, this.#start + this.bodyBytes);
+    this.#body = lender.lend(this.#bytes, this.#start, this.bodyBytes);
     return this.#body;
   }
 

@@ -59,11 +59,6 @@ export class OutputQueue implements Output {
     return first === undefined || isChunk(first) ? null : first;
   }
 
-  /** True when writing now is worth it even though the kernel is behind: a slab is full. */
-  get hasFullChunk(): boolean {
-    return this.#full.length > 0;
-  }
-
   /**
    * Encodes one frame at the end of the queue; `body` is copied and may be reused at once. `frameBytes` is
    * what the codec's `encodedBytes` said of this frame.

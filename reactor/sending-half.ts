@@ -121,8 +121,9 @@ export abstract class SendingHalf extends TimerNode {
   // Sending.
 
   /**
-   * Sends one frame; `body` is copied and may be reused at once. Strings are sent as UTF-8. Frames sent
-   * during one batch of input, one `cork` or one turn leave in one write.
+   * Sends one frame; `body` is copied and may be reused at once, unless it is a received `frame.body`: that
+   * may leave from where it lies, so do not write to it once it was sent. Strings are sent as UTF-8. Frames
+   * sent during one batch of input, one `cork` or one turn leave in one write.
    * @throws ReactorError REACTOR_BODY_TOO_LARGE, REACTOR_FRAME_MALFORMED (the codec cannot express this
    *   body), REACTOR_POOL_EXHAUSTED. Nothing is sent then and the connection goes on.
    */
@@ -133,12 +134,17 @@ export abstract class SendingHalf extends TimerNode {
     const msgId = typeof first === 'number' ? first : 0;
     const payload = typeof first === 'number' ? (second ?? '') : first;
     const body = typeof payload === 'string' ? Buffer.from(payload) : payload;
-    const frameBytes = this.host.codec.encodedBytes(msgId, body);
-    const refusal = this.#refusal(frameBytes);
-    if (refusal !== null) return refusal;
-    this.output.appendFrame(this.host.codec, msgId, body, frameBytes);
+    const { codec, limits, counters } = this.host;
+    const frameBytes = codec.encodedBytes(msgId, body);
+    const waitingBytes = this.outputBytes + frameBytes;
+    if (waitingBytes > limits.hardCapBytes || !this.acceptsOutput) {
+      const refusal = this.#refusal(frameBytes);
+      if (refusal !== null) return refusal;
+    }
+    this.output.appendFrame(codec, msgId, body, frameBytes);
     this.#framesSent += 1;
-    this.host.counters.values[FRAMES_SENT]! += 1;
+    counters.values[FRAMES_SENT]! += 1;
+    if (waitingBytes < limits.highWaterBytes && this.isInBatch) return 'sent'; // as `#accepted`, in short
     return this.#accepted();
   }
 

@@ -23,4 +23,8 @@ export abstract class FramingCodec implements FrameCodec, Framing {
   abstract missingBytes(kept: Buffer, start: number, end: number, next: Buffer, offset: number): number;
   abstract encodedBytes(msgId: number, body: Uint8Array): number;
   abstract encodeInto(target: Buffer, offset: number, msgId: number, body: Uint8Array): number;
+
+  encodedAt(_bytes: Buffer, _msgId: number, _start: number, _end: number): number {
+    return -1;
+  }
 }

@@ -43,6 +43,10 @@ class RawCodec extends FramingCodec {
     return body.length;
   }
 
+  override encodedAt(_bytes: Buffer, _msgId: number, start: number): number {
+    return start;
+  }
+
   encodeInto(target: Buffer, offset: number, _msgId: number, body: Uint8Array): number {
     target.set(body, offset);
     return offset + body.length;

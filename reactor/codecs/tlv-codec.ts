@@ -53,6 +53,12 @@ class TlvCodec extends FramingCodec {
     return HEADER_BYTES + body.length;
   }
 
+  override encodedAt(bytes: Buffer, msgId: number, start: number, end: number): number {
+    const frameStart = start - HEADER_BYTES;
+    if (frameStart < 0 || readUint32Little(bytes, frameStart) !== msgId) return -1;
+    return readUint32Little(bytes, frameStart + LENGTH_AT) === end - start ? frameStart : -1;
+  }
+
   encodeInto(target: Buffer, offset: number, msgId: number, body: Uint8Array): number {
     writeUint32Little(target, offset, msgId);
     writeUint32Little(target, offset + LENGTH_AT, body.length);

@@ -32,6 +32,28 @@ for (const { title, options } of CODEC_SAMPLES) {
       { seed: SEED, numRuns: 300 },
     );
   });
+
+  test(`${title}: a frame said to lie in memory is byte for byte what would be encoded`, () => {
+    const codec = createCodec(options);
+    const ids = fc.constantFrom(0, 1, 256);
+    // What precedes a body looks like a header more often than not.
+    const before = fc.array(fc.constantFrom(0, 1, 2, 3), { maxLength: 12 });
+    fc.assert(
+      fc.property(before, BODY, ids, (bytesBefore, text, msgId) => {
+        const body = Buffer.from(text, 'latin1');
+        if (!isExpressible(codec, { msgId, body: text })) return;
+        const encoded = Buffer.alloc(codec.encodedBytes(msgId, body));
+        codec.encodeInto(encoded, 0, msgId, body);
+        const memory = Buffer.concat([Buffer.from(bytesBefore), body]);
+        for (const bytes of [memory, Buffer.concat([Buffer.from(bytesBefore), encoded])]) {
+          const end = bytes.length;
+          const at = codec.encodedAt(bytes, msgId, end - body.length, end);
+          if (at !== -1) assert(bytes.subarray(at, at + encoded.length).equals(encoded));
+        }
+      }),
+      { seed: SEED, numRuns: 1000 },
+    );
+  });
 }
 
 function isExpressible(codec: FrameCodec, { msgId, body }: Frame): boolean {
