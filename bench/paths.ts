@@ -13,6 +13,7 @@ export const NATIVE_SOURCES: string = join(ROOT, 'bench/native');
 export const TLV_LOAD: string = join(NATIVE_BUILD, 'tlv-load');
 export const EPOLL_ECHO: string = join(NATIVE_BUILD, 'epoll-echo');
 export const FILE_SERVER: string = join(NATIVE_BUILD, 'file-server');
+export const UDP_ECHO: string = join(NATIVE_BUILD, 'udp-echo');
 export const WRK_REPORT: string = join(ROOT, 'bench/wrk-report.lua');
 
 /** The compiled file of a peer, `bench/peers/<name>.ts`. */

@@ -37,6 +37,8 @@ export interface BenchResult {
   published_ops_per_s?: number;
   /** Of payload, per second of the server's CPU; where bytes are what is compared. */
   bytes_per_cpu_s?: number;
+  /** Requests without a reply in all rounds together; UDP only. */
+  lost?: number;
 }
 
 /** One "Must show" figure: measured, never typed in. */

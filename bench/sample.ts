@@ -19,6 +19,8 @@ export interface Sample {
   p50: number;
   p99: number;
   p999: number;
+  /** Requests sent, and those without a reply, where they may go missing. */
+  loss?: { readonly sent: number; readonly lost: number };
 }
 
 /** @throws RangeError without a sample. */
@@ -49,7 +51,13 @@ export function toResult(
     cpu_us_per_op_q1: round(cpu.q1),
     cpu_us_per_op_q3: round(cpu.q3),
     rounds: samples.length,
+    ...lostIn(samples),
   };
+}
+
+function lostIn(samples: readonly Sample[]): { lost?: number } {
+  const lost = samples.flatMap(({ loss }) => loss?.lost ?? []);
+  return lost.length === 0 ? {} : { lost: lost.reduce((sum, count) => sum + count, 0) };
 }
 
 // Quantiles of all rounds together; a median of quantiles only where a tool keeps its histogram to itself.

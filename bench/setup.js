@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const PROGRAMS = ['tlv-load', 'epoll-echo', 'file-server'];
+const PROGRAMS = ['tlv-load', 'epoll-echo', 'file-server', 'udp-echo'];
 const nativeOnly = process.argv.includes('--native-only');
 
 function isInstalled(program) {

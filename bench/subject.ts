@@ -33,7 +33,7 @@ export class Subject {
   }
 
   /** Host and port of one listener. */
-  address(listener: 'tcp' | 'http' | 'metrics'): { host: string; port: number } {
+  address(listener: 'tcp' | 'http' | 'udp' | 'metrics'): { host: string; port: number } {
     const text = this.listen[listener];
     if (text === undefined) throw new Error(`${this.name} has no ${listener} listener`);
     const colon = text.lastIndexOf(':');

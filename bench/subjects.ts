@@ -2,7 +2,7 @@
 // Only how each is started is told here; subject.ts starts them.
 
 import { pathToFileURL } from 'node:url';
-import { EPOLL_ECHO, LAUNCHER, peer } from './paths.js';
+import { EPOLL_ECHO, LAUNCHER, peer, UDP_ECHO } from './paths.js';
 import type { SubjectSpec } from './subject.js';
 
 /** Every transport of `serve`; one that this build does not know is reported as missing. */
@@ -11,7 +11,7 @@ export type Transport = (typeof TRANSPORTS)[number];
 
 /** Our server with the one listener given; naming one leaves the others off. */
 export function reactorNet(
-  listener: 'tcp' | 'http',
+  listener: 'tcp' | 'http' | 'udp',
   threads: number,
   transport: Transport = 'net',
   serveFlags: readonly string[] = [],
@@ -36,4 +36,6 @@ export function withMemoryAgent(spec: SubjectSpec): SubjectSpec {
 
 export const NODE_NET: SubjectSpec = nodePeer('node:net', 'node-net-echo');
 export const NODE_HTTP: SubjectSpec = nodePeer('node:http', 'node-http-hello');
+export const NODE_DGRAM: SubjectSpec = nodePeer('node:dgram', 'node-dgram-echo');
 export const C_EPOLL: SubjectSpec = { name: 'C epoll', command: EPOLL_ECHO, args: [] };
+export const C_RECVMMSG: SubjectSpec = { name: 'C recvmmsg', command: UDP_ECHO, args: [] };

@@ -37,7 +37,7 @@ export function formatReport(report: SuiteReport): string {
 }
 
 const RESULT_HEADER =
-  'bench|parameters|subject|ops/s|published|CPU µs/op|q1-q3|user|sys|load CPU|p50 µs|p99 µs|p99.9 µs|MB/s|MB/CPU s|RSS MB|rounds'.split(
+  'bench|parameters|subject|ops/s|published|CPU µs/op|q1-q3|user|sys|load CPU|p50 µs|p99 µs|p99.9 µs|MB/s|MB/CPU s|RSS MB|lost|rounds'.split(
     '|',
   );
 
@@ -60,6 +60,7 @@ function resultRow(result: BenchResult): string[] {
     (result.bytes_per_s / 1e6).toFixed(1),
     result.bytes_per_cpu_s === undefined ? '' : (result.bytes_per_cpu_s / 1e6).toFixed(0),
     (result.rss_bytes / 1e6).toFixed(0),
+    result.lost === undefined ? '' : count(result.lost),
     String(result.rounds),
   ];
 }

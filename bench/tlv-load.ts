@@ -17,7 +17,8 @@ const CONNECT_TIMEOUT_MS = 30_000;
 const RESULT_GRACE_MS = 30_000;
 
 export interface TlvLoad {
-  mode: 'closed' | 'rate' | 'churn' | 'fetch';
+  /** 'udp' is the closed loop over UDP. */
+  mode: 'closed' | 'rate' | 'churn' | 'fetch' | 'udp';
   connections: number;
   depth: number;
   /** Of every request and its reply; in mode fetch of the reply alone. */
@@ -29,7 +30,7 @@ export interface TlvLoad {
   pinTo: number | null;
 }
 
-/** @throws Error when a reply was wrong or missing, the server stalled, or the generator failed. */
+/** @throws Error when a reply was wrong, or over TCP missing, the server stalled, or the generator failed. */
 export async function measureTlv(subject: Subject, load: TlvLoad): Promise<Sample> {
   const generator = startGenerator(subject, load.pinTo, {
     mode: load.mode,
@@ -97,7 +98,7 @@ function startGenerator(
   pinTo: number | null,
   settings: Record<string, string | number>,
 ): Generator {
-  const address = subject.address('tcp');
+  const address = subject.address(settings['mode'] === 'udp' ? 'udp' : 'tcp');
   const args = Object.entries({ ...address, ...settings }).flatMap(([name, value]) => [
     `--${name}`,
     `${value}`,
@@ -145,5 +146,6 @@ function toSample(result: JsonEvent, cpu: CpuMicros, rssBytes: number): Sample {
     p50: figure('p50_us'),
     p99: figure('p99_us'),
     p999: figure('p999_us'),
+    ...(result['mode'] === 'udp' ? { loss: { sent: figure('sent'), lost: figure('lost') } } : {}),
   };
 }

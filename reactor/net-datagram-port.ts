@@ -26,6 +26,7 @@ export class NetDatagramPort implements DatagramPort {
   readonly #stats = { datagramsSent: 0, bytesSent: 0, sendsDropped: 0 };
   /** Sends whose callback is still to come. */
   #pending = 0;
+  #isConnected = false;
   #isReceiving = true;
   #isClosed = false;
 
@@ -69,6 +70,7 @@ export class NetDatagramPort implements DatagramPort {
       const connected = once(opened.#socket, 'connect'); // may come before connect returns
       opened.#socket.connect(port, host);
       await connected;
+      opened.#isConnected = true;
     } catch (cause) {
       opened.#socket.close();
       throw portFailure('REACTOR_CONNECT_FAILED', `UDP ${host} port ${port}`, cause);
@@ -95,16 +97,11 @@ export class NetDatagramPort implements DatagramPort {
   }
 
   send(msgId: number | null, body: Uint8Array | string): UdpSendOutcome {
-    return this.sendTo(null, '', msgId, body);
+    return this.sendTo(0, '', msgId, body);
   }
 
-  /** As `send`; `port` null: to the connected peer. */
-  sendTo(
-    port: number | null,
-    address: string,
-    msgId: number | null,
-    body: Uint8Array | string,
-  ): UdpSendOutcome {
+  /** As `send`, to somebody; a connected socket knows whom, and node:dgram refuses to be told again. */
+  sendTo(port: number, address: string, msgId: number | null, body: Uint8Array | string): UdpSendOutcome {
     const bytes = datagramBytes(msgId, body);
     if (this.#isClosed) return 'closed';
     if (this.#socket.getSendQueueSize() + bytes > this.#settings.sendQueueBytesMax) {
@@ -114,7 +111,7 @@ export class NetDatagramPort implements DatagramPort {
     const datagram = Buffer.allocUnsafe(bytes);
     writeDatagram(datagram, 0, msgId, body, bytes);
     this.#pending += 1;
-    if (port === null) this.#socket.send(datagram, this.#onSent);
+    if (this.#isConnected) this.#socket.send(datagram, this.#onSent);
     else this.#socket.send(datagram, port, address, this.#onSent);
     return 'sent';
   }

@@ -1,4 +1,4 @@
-// tlv-load: drives a TLV echo server from a process of its own and prints one JSON line per event.
+// tlv-load: drives a TLV echo server, over TCP or UDP, from a process of its own and prints one JSON line per event.
 // Exit 0: every reply came and was right. 1: errors, or the server stalled. 2: wrong usage.
 // The threads meet twice: when all are connected, and before any of them closes a connection.
 
@@ -102,6 +102,7 @@ Tally run_threads(const Options& options, const Address& address) {
         case Mode::kChurn: run_churn(share, gate, hold); break;
         case Mode::kFetch: run_fetch(share, gate, hold); break;
         case Mode::kIdle: run_idle(share, gate, hold); break;
+        case Mode::kUdp: run_udp(share, gate, hold); break;
       }
     });
   }

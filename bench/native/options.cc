@@ -8,7 +8,7 @@
 namespace {
 
 const char kUsage[] =
-    "tlv-load --port P [--host ADDRESS] [--mode closed|rate|churn|idle|fetch]\n"
+    "tlv-load --port P [--host ADDRESS] [--mode closed|rate|churn|idle|fetch|udp]\n"
     "  --connections N  connections over all threads (40)\n"
     "  --depth N        requests in flight per connection (1)\n"
     "  --payload BYTES  body of every request, of every reply in mode fetch (64)\n"
@@ -63,7 +63,7 @@ bool set_number(const std::string& flag, const char* text, Options& options, boo
 }
 
 bool parse_mode(const char* text, Mode& mode) {
-  for (const Mode candidate : {Mode::kClosed, Mode::kRate, Mode::kChurn, Mode::kIdle, Mode::kFetch}) {
+  for (const Mode candidate : {Mode::kClosed, Mode::kRate, Mode::kChurn, Mode::kIdle, Mode::kFetch, Mode::kUdp}) {
     if (strcmp(text, mode_name(candidate)) == 0) {
       mode = candidate;
       return true;
@@ -81,6 +81,7 @@ const char* mode_name(Mode mode) {
     case Mode::kChurn: return "churn";
     case Mode::kIdle: return "idle";
     case Mode::kFetch: return "fetch";
+    case Mode::kUdp: return "udp";
   }
   return "unknown";
 }
@@ -116,6 +117,8 @@ bool parse_options(int argc, char** argv, Options& options, std::string& problem
   }
   if (options.port == 0) problem = "--port: missing";
   else if (options.mode == Mode::kRate && options.rate == 0) problem = "--rate: needed in mode rate";
+  else if (options.mode == Mode::kUdp && (options.payload_bytes < 8 || options.payload_bytes > 65000))
+    problem = "--payload: 8 to 65000 in mode udp";
   else if (options.threads > options.connections) problem = "--threads: more than --connections";
   return problem.empty();
 }

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-enum class Mode { kClosed, kRate, kChurn, kIdle, kFetch };
+enum class Mode { kClosed, kRate, kChurn, kIdle, kFetch, kUdp };
 
 struct Options {
   Mode mode = Mode::kClosed;

@@ -24,6 +24,8 @@ void Tally::merge(const Tally& other) {
   io_errors += other.io_errors;
   closed_early += other.closed_early;
   mismatches += other.mismatches;
+  lost += other.lost;
+  late += other.late;
   stalled = stalled || other.stalled;
   measured_s = std::max(measured_s, other.measured_s);
   total_s = std::max(total_s, other.total_s);
@@ -69,6 +71,8 @@ void print_result(const Options& options, const Tally& tally) {
   integer("replies_total", tally.replies_total);
   integer("replies", tally.replies_measured);
   integer("unsent", tally.unsent);
+  integer("lost", tally.lost);
+  integer("late", tally.late);
   printf(",\"errors\":{\"connect\":%" PRIu64, tally.connect_errors);
   integer("io", tally.io_errors);
   integer("closed", tally.closed_early);

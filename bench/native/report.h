@@ -18,6 +18,8 @@ struct Tally {
   uint64_t io_errors = 0;     // a system call failed on an open connection
   uint64_t closed_early = 0;  // the server closed while a reply was due
   uint64_t mismatches = 0;    // a reply differs from what was sent
+  uint64_t lost = 0;          // mode udp: no reply within the loss timeout
+  uint64_t late = 0;          // mode udp: a reply that came after that, or twice
   bool stalled = false;
   double measured_s = 0;      // the longest of the threads, not the sum
   double total_s = 0;

@@ -26,3 +26,4 @@ Tally run_echo(const Share& share, const Gate& gate, const Hold& hold);   // mod
 Tally run_churn(const Share& share, const Gate& gate, const Hold& hold);  // connect, one echo, close
 Tally run_fetch(const Share& share, const Gate& gate, const Hold& hold);  // small request, large reply
 Tally run_idle(const Share& share, const Gate& gate, const Hold& hold);   // connect, one echo, hold
+Tally run_udp(const Share& share, const Gate& gate, const Hold& hold);    // closed loop over UDP

@@ -8,7 +8,7 @@ import type { Server } from 'node:net';
  */
 export function serveUntilSignalled(
   server: Server | { close(): unknown },
-  listener: 'tcp' | 'http',
+  listener: 'tcp' | 'http' | 'udp',
   port: number,
 ): void {
   const stop = (): void => {

@@ -3,5 +3,6 @@
 import type { Suite } from '../suite.js';
 import { HTTP } from './http.js';
 import { TCP } from './tcp.js';
+import { UDP } from './udp.js';
 
-export const SUITES: readonly Suite[] = [TCP, HTTP];
+export const SUITES: readonly Suite[] = [TCP, HTTP, UDP];
