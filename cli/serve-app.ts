@@ -4,9 +4,6 @@
 import { constants } from 'node:os';
 import { AddonError } from '../addon/index.js';
 import {
-  DATAGRAMS_DROPPED,
-  DATAGRAMS_RECEIVED,
-  DATAGRAMS_SENT,
   HttpServer,
   type ListenAddress as BoundAddress,
   formatAddress,
@@ -26,6 +23,7 @@ import type { ListenAddress, ListenDescriptor, ListenPath } from './listen-addre
 import { figuresOf, type ProcessFigures } from './live-stats.js';
 import type { ListenMap } from './ready-line.js';
 import type { ServeOptions } from './serve-options.js';
+import { UdpFigures } from './udp-figures.js';
 
 /** Our own applications, by transport: node:http serves only on 'net'. */
 const HTTP_HANDLERS: Readonly<Record<TransportName, URL>> = {
@@ -39,6 +37,7 @@ export class ServeApp {
   readonly #options: ServeOptions;
   readonly #reactor: Reactor;
   readonly #udp: UdpServer | null;
+  readonly #udpFigures: UdpFigures;
   #metrics: Metrics | null = null;
 
   /** Starts nothing yet. */
@@ -46,6 +45,7 @@ export class ServeApp {
     const { threads, accept, dispatch, transport, pin, udp } = options;
     this.#options = options;
     this.#reactor = new Reactor({ threads, accept, dispatch, transport, pin, logger });
+    this.#udpFigures = new UdpFigures(this.#reactor.counters.row('main'));
     this.#udp =
       udp === null
         ? null
@@ -83,11 +83,7 @@ export class ServeApp {
   /** Brings the figures up to date for whoever looks; those of UDP are in the main thread's row. */
   async refresh(): Promise<void> {
     const [stats] = await Promise.all([this.#udpStats(), this.#reactor.refresh()]);
-    if (stats === undefined) return;
-    const { values } = this.#reactor.counters.row('main');
-    values[DATAGRAMS_RECEIVED] = stats.datagramsReceived;
-    values[DATAGRAMS_SENT] = stats.datagramsSent;
-    values[DATAGRAMS_DROPPED] = stats.malformed + stats.oversized + stats.sendsDropped + stats.sendErrors;
+    if (stats !== undefined) this.#udpFigures.enter(stats);
   }
 
   async reload(): Promise<void> {

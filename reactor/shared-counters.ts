@@ -101,8 +101,8 @@ export class CounterRow {
     this.values = values;
   }
 
-  countError(code: ReactorErrorCode): void {
-    this.values[errorColumn(code)]! += 1;
+  countError(code: ReactorErrorCode, times = 1): void {
+    this.values[errorColumn(code)]! += times;
   }
 
   errorCount(code: ReactorErrorCode): number {

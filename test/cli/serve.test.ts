@@ -12,6 +12,7 @@ import { TRANSPORTS } from '../../reactor/index.js';
 import { AUTHORITY, CLIENT_CERT, CLIENT_KEY, SERVER_CERT, SERVER_KEY } from '../support/certificates.js';
 import { Command } from '../support/command.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
+import { forEachTransport } from '../support/transports.js';
 import { TlvClient, tlvFrame } from '../support/tlv.js';
 
 const LOCAL = '127.0.0.1:0';
@@ -53,19 +54,25 @@ for (const transport of TRANSPORTS) {
   });
 }
 
-test('a datagram is answered to its sender, and counted', async (t) => {
-  const args = ['--udp', LOCAL, '--metrics', LOCAL, '--threads', '1'];
-  const command = new Command(t, ['serve', '--json', ...args]);
-  const { listen } = await command.ready();
-  const socket = createSocket('udp4');
-  t.after(() => socket.close());
-  const [host, port] = listen['udp']!.split(':');
-  socket.send(tlvFrame(1, 'hello'), Number(port), host);
-  const [answer] = (await once(socket, 'message')) as [Buffer];
-  assert.deepEqual(answer, tlvFrame(1, 'hello'));
-  const metrics = await (await ask(`http://${listen['metrics']}/metrics`)).text();
-  assert.match(metrics, /^reactor_net_datagrams_received_total\{thread="main"\} 1$/m);
-  assert.equal(await command.stop(), 0);
+forEachTransport((transport) => {
+  test(`a datagram is answered to its sender, and counted; a malformed one by its code (${transport})`, async (t) => {
+    const args = ['--udp', LOCAL, '--metrics', LOCAL, '--threads', '1', '--transport', transport];
+    const command = new Command(t, ['serve', '--json', ...args]);
+    const { listen } = await command.ready();
+    const socket = createSocket('udp4');
+    t.after(() => socket.close());
+    const [host, port] = listen['udp']!.split(':');
+    socket.send('no frame', Number(port), host);
+    socket.send(tlvFrame(1, 'hello'), Number(port), host);
+    const [answer] = (await once(socket, 'message')) as [Buffer];
+    assert.deepEqual(answer, tlvFrame(1, 'hello'));
+    for (let scrape = 0; scrape < 2; scrape += 1) {
+      const metrics = await (await ask(`http://${listen['metrics']}/metrics`)).text();
+      assert.match(metrics, /^reactor_net_datagrams_received_total\{thread="main"\} 2$/m);
+      assert.match(metrics, /^reactor_net_errors_total\{thread="main",code="REACTOR_FRAME_MALFORMED"\} 1$/m);
+    }
+    assert.equal(await command.stop(), 0);
+  });
 });
 
 test('with a certificate TCP and HTTP speak TLS, and with an authority clients must show one', async (t) => {
