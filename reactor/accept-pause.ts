@@ -1,6 +1,6 @@
-// When accepting pauses because descriptors run short, and when it goes on.
+// When accepting pauses, because descriptors run short or nobody can take more, and when it goes on.
 // acceptor.ts and epoll-acceptor.ts ask it after every connection; how to stop and go on is theirs.
-// Close to the limit newcomers wait in the kernel's queue instead of being accepted and dropped.
+// Meanwhile newcomers wait in the kernel's queue instead of being accepted and dropped.
 
 import { constants } from 'node:os';
 
@@ -12,6 +12,8 @@ import type { EventLoop, TimerHandle } from './event-loop.js';
 import { ACCEPT_PAUSED, type CounterRow } from './shared-counters.js';
 
 export interface AcceptPauseSink {
+  /** As many connections as should wait already do. */
+  isFull(): boolean;
   /** Newcomers are to stay in the kernel's queue. */
   stop(): void;
   /** There are descriptors again. */
@@ -45,17 +47,17 @@ export class AcceptPause {
   /** One connection was accepted: pauses when it was one of the last that should be. */
   accepted(): void {
     this.#backoff.reset();
-    if (this.#watch?.isScarceAfterAccept() === true) this.begin(NEAR, undefined);
+    if (this.#watch === null) return;
+    if (this.#watch.isScarceAfterAccept()) this.begin(NEAR, undefined);
+    else if (this.#sink.isFull()) this.#rest();
   }
 
   /** Stops accepting until there are descriptors. While it is stopped already this does nothing. */
   begin(message: string, cause: unknown): void {
     if (this.#isClosed || this.#retry !== null) return;
-    this.#counters.values[ACCEPT_PAUSED]! += 1;
     this.#sink.troubled(new ReactorError('REACTOR_FD_LIMIT', message, { cause }));
-    if (this.#watch === null) return; // closing would lose the queue: newcomers are refused one by one
-    this.#sink.stop();
-    this.goOnLater();
+    if (this.#watch === null) this.#counters.values[ACCEPT_PAUSED]! += 1;
+    else this.#rest(); // without a watch that would lose the queue: newcomers are refused one by one
   }
 
   /** Tries again when descriptors allow it, after a wait that grows from one time to the next. */
@@ -63,9 +65,17 @@ export class AcceptPause {
     if (this.#isClosed || this.#retry !== null) return;
     this.#retry = this.#loop.runAfter(this.#backoff.nextDelayMs(), () => {
       this.#retry = null;
-      if (this.#watch?.isScarce() === true) this.goOnLater();
+      if (this.#watch?.isScarce() === true || this.#sink.isFull()) this.goOnLater();
       else this.#sink.goOn();
     });
+  }
+
+  /** A burst is no error: nobody is told. */
+  #rest(): void {
+    if (this.#isClosed || this.#retry !== null) return;
+    this.#counters.values[ACCEPT_PAUSED]! += 1;
+    this.#sink.stop();
+    this.goOnLater();
   }
 
   /** Accepting has ended; idempotent. */

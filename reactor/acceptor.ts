@@ -1,7 +1,7 @@
 // Accepts connections from one listening socket through node:net, on the thread that runs it.
 // The main reactor has one per server ('master'), or every sub-reactor has one ('reuseport', 'shared');
 // what to do with an accepted socket is the sink's business. epoll-acceptor.ts does it on the native transport.
-// accept-pause.ts stops it close to the descriptor limit: at the limit itself libuv accepts and drops.
+// accept-pause.ts stops it close to the descriptor limit, where libuv accepts and drops, and when it is too fast.
 
 import net from 'node:net';
 import { constants } from 'node:os';
@@ -33,6 +33,8 @@ export interface AcceptorSink {
    * @throws AddonError with errno EMFILE or ENFILE when it needs a descriptor that is not there.
    */
   accepted(socket: net.Socket): void;
+  /** Whoever gets the connections has no room for more: the next ones are left to the kernel's queue. */
+  isFull(): boolean;
   /** Accepting stopped or an error came up; it goes on by itself. */
   troubled(error: ReactorError): void;
 }
@@ -65,6 +67,7 @@ export class Acceptor implements Accepting {
     this.#pause = new AcceptPause(loop, counters, watch, {
       stop: () => this.#stop(),
       goOn: () => void this.start().catch((error: ReactorError) => this.#restartFailed(error)),
+      isFull: () => sink.isFull(),
       troubled: (error) => sink.troubled(error),
     });
   }

@@ -33,6 +33,8 @@ const PAUSED_BY_DRAIN = 16;
 export abstract class Connection extends SendingHalf implements FrameSink {
   /** Yours: whatever the handlers want to remember about this peer. */
   context: unknown = undefined;
+  /** The address whose share of the connection limits it takes, whatever a PROXY header says. @internal */
+  countedAddress: string | undefined = undefined;
 
   readonly #decoder: FrameDecoder;
   readonly #calls: HandlerCalls;
@@ -141,6 +143,11 @@ export abstract class Connection extends SendingHalf implements FrameSink {
     this.#isDraining = true;
     this.#pause(PAUSED_BY_DRAIN);
     if (!this.#calls.isAtWork) this.endFor('shutdown');
+  }
+
+  /** Whether it is a connection of this service. @internal */
+  belongsTo(host: ConnectionHost): boolean {
+    return this.host === host;
   }
 
   /** `end` with another reason: what was sent is delivered, what still comes is not looked at. @internal */

@@ -25,6 +25,8 @@ export interface EpollAcceptorSource {
 export interface EpollAcceptorSink {
   /** A slot of the transport that is not read yet and now belongs to the sink. */
   accepted(slot: number): void;
+  /** Whoever gets the connections has no room for more: the next ones are left to the kernel's queue. */
+  isFull(): boolean;
   /** Accepting stopped or an error came up; it goes on by itself. */
   troubled(error: ReactorError): void;
 }
@@ -44,6 +46,7 @@ export class EpollAcceptor implements Accepting, EpollListenSink {
     this.#pause = new AcceptPause(loop, counters, new DescriptorWatch(source.addon, loop.threadCount), {
       stop: () => this.#whileOpen((slot) => source.transport.stopReading(slot)),
       goOn: () => this.#whileOpen((slot) => source.transport.startReading(slot)),
+      isFull: () => sink.isFull(),
       troubled: (error) => sink.troubled(error),
     });
   }

@@ -82,6 +82,11 @@ export class HandOff {
     this.#lanes = Array.from(adopted, () => ({ incarnation: 0, isUp: false, sent: [], adoptedSeen: 0 }));
   }
 
+  /** So many wait that accepting had better pause: beyond the bound newcomers are closed. */
+  get isCrowded(): boolean {
+    return this.#waiting.length >= HAND_OFFS_WAITING_MAX / 2;
+  }
+
   /** Takes `fd` over: it is adopted by a sub-reactor, or closed. */
   give(serviceId: number, fd: number, peer: PeerAddress, limits: OccupancyLimits): void {
     const item = { serviceId, fd, inode: this.#addon.socketInode(fd), peer, limits, thread: null };

@@ -11,7 +11,7 @@ import { createHttpService, type HttpService } from './http-service.js';
 import { adoptStream } from './net-connection.js';
 import { readProxyHeader } from './proxy-preface.js';
 import type { RequestSampler } from './request-sample.js';
-import type { HttpServiceSpec, Service } from './service.js';
+import type { HttpServiceSpec, Service, ServiceHost } from './service.js';
 import {
   BYTES_READ,
   BYTES_WRITTEN,
@@ -23,12 +23,10 @@ import {
 } from './shared-counters.js';
 import { type TlsServerOptions, toTlsServerOptions } from './tls-options.js';
 
-type LogError = (error: unknown) => void;
-
 export class HttpHost implements Service {
   readonly #loop: EventLoop;
   readonly #counters: CounterRow;
-  readonly #logError: LogError;
+  readonly #host: ServiceHost;
   readonly #spec: HttpServiceSpec;
   readonly #http: HttpService;
   /** Open sockets and their bytes that are in the counters: node:http moves bytes past us. */
@@ -39,13 +37,13 @@ export class HttpHost implements Service {
   private constructor(
     loop: EventLoop,
     counters: CounterRow,
-    logError: LogError,
+    host: ServiceHost,
     spec: HttpServiceSpec,
     http: HttpService,
   ) {
     this.#loop = loop;
     this.#counters = counters;
-    this.#logError = logError;
+    this.#host = host;
     this.#spec = spec;
     this.#http = http;
   }
@@ -55,7 +53,7 @@ export class HttpHost implements Service {
     loop: EventLoop,
     counters: CounterRow,
     sampler: RequestSampler,
-    logError: LogError,
+    host: ServiceHost,
     spec: HttpServiceSpec,
     application: unknown,
   ): Promise<HttpHost> {
@@ -68,7 +66,7 @@ export class HttpHost implements Service {
     const http = await createHttpService(application, {
       ...spec.timeouts,
       ...(spec.tls === null ? {} : { tls: tlsOptions(spec, spec.tls) }),
-      onError: logError,
+      onError: host.logError,
       sampler: {
         begin: () => sampler.begin(),
         finish: (ticket, request, response, startedMs) => {
@@ -85,10 +83,10 @@ export class HttpHost implements Service {
         },
       },
     });
-    return new HttpHost(loop, counters, logError, spec, http);
+    return new HttpHost(loop, counters, host, spec, http);
   }
 
-  adopt(source: number | net.Socket, onGone: () => void): void {
+  adopt(source: number | net.Socket, address: string | undefined): void {
     const socket = typeof source === 'number' ? adoptStream(source, null) : source;
     const { values } = this.#counters;
     values[CONNECTIONS_OPENED]! += 1;
@@ -99,7 +97,7 @@ export class HttpHost implements Service {
       this.#seen.delete(socket);
       values[CONNECTIONS_CLOSED]! += 1;
       values[CONNECTIONS_OPEN]! -= 1;
-      onGone();
+      this.#host.gone(address);
     });
     if (!this.#spec.proxyProtocol) {
       this.#http.adopt(socket);
@@ -107,7 +105,7 @@ export class HttpHost implements Service {
     }
     readProxyHeader(this.#loop, socket, this.#spec.handshakeTimeoutMs).then(
       (header) => this.#http.adopt(socket, relayedClient(header)),
-      (error: unknown) => this.#logError(error),
+      (error: unknown) => this.#host.logError(error),
     );
   }
 

@@ -231,17 +231,18 @@ export class Listener {
     const { acceptTransport, loop, counters } = this.#reactor;
     const listener = this.#socketFor(0);
     const troubled = (error: ReactorError): void => this.#reactor.troubled(error);
+    const isFull = (): boolean => this.#reactor.handOff!.isCrowded;
     if (acceptTransport === null) {
       const accepted = (socket: net.Socket): void => this.#giveSocket(addon, socket);
       const source = { kind: 'descriptor', addon, listener } as const;
-      this.#acceptor = new Acceptor(loop, counters.row('main'), source, { accepted, troubled });
+      this.#acceptor = new Acceptor(loop, counters.row('main'), source, { accepted, isFull, troubled });
     } else {
       const source = { addon, transport: acceptTransport, listener, isShared: false };
       const accepted = (slot: number): void => {
         const peer = acceptTransport.peerOf(slot);
         this.#give(acceptTransport.release(slot), peer);
       };
-      this.#acceptor = new EpollAcceptor(loop, counters.row('main'), source, { accepted, troubled });
+      this.#acceptor = new EpollAcceptor(loop, counters.row('main'), source, { accepted, isFull, troubled });
     }
     await this.#acceptor.start();
   }

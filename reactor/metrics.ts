@@ -65,7 +65,10 @@ const DESCRIPTIONS: Record<CounterName, readonly [name: string, help: string]> =
   connections_closed: ['connections_closed_total', 'Connections that ended.'],
   connections_open: ['connections', 'Connections that are open now.'],
   connections_refused: ['connections_refused_total', 'Connections closed at once because of a limit.'],
-  accept_paused: ['accept_pauses_total', 'Times accepting was paused because descriptors ran out.'],
+  accept_paused: [
+    'accept_pauses_total',
+    'Times accepting was paused, for want of descriptors or of threads that keep up.',
+  ],
   bytes_read: ['read_bytes_total', 'Bytes read from connections.'],
   bytes_written: ['written_bytes_total', 'Bytes handed to the kernel for connections.'],
   frames_received: ['frames_received_total', 'Whole frames received.'],

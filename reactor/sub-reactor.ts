@@ -26,7 +26,7 @@ import { createReadInto, type ReadInto } from './net-connection.js';
 import { PoolTrimmer } from './pool-trimmer.js';
 import type { TransportName } from './reactor-options.js';
 import { RequestSampler } from './request-sample.js';
-import type { Service, ServiceSpec } from './service.js';
+import type { Service, ServiceHost, ServiceSpec } from './service.js';
 import { CONNECTIONS_REFUSED, type CounterRow } from './shared-counters.js';
 import type { OccupancyLimits, SharedOccupancy } from './shared-occupancy.js';
 import { TcpService } from './tcp-service.js';
@@ -89,6 +89,7 @@ export class SubReactor {
   readonly #gauges: ThreadGauges;
   readonly #trimmer: PoolTrimmer;
   readonly #transport: EpollTransport | null;
+  readonly #serviceHost: ServiceHost;
 
   constructor(loop: EventLoop, context: SubReactorContext) {
     this.#loop = loop;
@@ -96,6 +97,7 @@ export class SubReactor {
     this.#gauges = new ThreadGauges(loop, context.counters);
     this.#trimmer = new PoolTrimmer(loop);
     this.#transport = context.transport === 'epoll' ? takeThreadTransport() : null;
+    this.#serviceHost = { logError: this.trouble, gone: (address) => this.#leave(address) };
     loop.register(ADOPT_TASK, (payload) => this.#adoptHandedOff(payload as Uint8Array));
     loop.register(TASKS.addService, (spec) => this.addService(spec as ServiceSpec));
     loop.register(TASKS.reloadService, (spec) => this.reloadService(spec as ServiceSpec));
@@ -169,13 +171,14 @@ export class SubReactor {
   async #createService(spec: ServiceSpec, application: unknown): Promise<Service> {
     const { counters } = this.#context;
     const [loop, sampler, readInto, transport] = [this.#loop, this.#sampler, this.#readInto, this.#transport];
+    const host = this.#serviceHost;
     if (spec.kind === 'tcp') {
-      return new TcpService(loop, counters, sampler, readInto, transport, this.trouble, spec, application);
+      return new TcpService(loop, counters, sampler, readInto, transport, host, spec, application);
     }
     if (transport !== null || isHttp1Handlers(application)) {
-      return new Http1Service(loop, counters, sampler, readInto, transport, this.trouble, spec, application);
+      return new Http1Service(loop, counters, sampler, readInto, transport, host, spec, application);
     }
-    return await HttpHost.create(loop, counters, sampler, this.trouble, spec, application);
+    return await HttpHost.create(loop, counters, sampler, host, spec, application);
   }
 
   #createAcceptor({ serviceId, source, limits, isShared }: ListenOrder): Accepting {
@@ -183,10 +186,11 @@ export class SubReactor {
     const service = this.#service(serviceId);
     const transport = this.#transport;
     const troubled = this.trouble;
+    const keepsUp = (): boolean => false; // what this thread accepts it adopts at once
     const from = this.#acceptorSource(source);
     if (transport === null || from.kind === 'node') {
       const accepted = (socket: net.Socket): void => this.#acceptHere(service, socket, limits);
-      return new Acceptor(this.#loop, counters, from, { accepted, troubled });
+      return new Acceptor(this.#loop, counters, from, { accepted, isFull: keepsUp, troubled });
     }
     const { addon, listener } = from;
     const accepted = (slot: number): void => this.#acceptSlot(service, transport, slot, limits);
@@ -194,7 +198,7 @@ export class SubReactor {
       this.#loop,
       counters,
       { addon, transport, listener, isShared },
-      { accepted, troubled },
+      { accepted, isFull: keepsUp, troubled },
     );
   }
 
@@ -248,7 +252,7 @@ export class SubReactor {
     }
     this.#trimmer.begin();
     try {
-      service.adoptSlot(slot, peer, () => this.#leave(peer.address));
+      service.adoptSlot(slot, peer);
     } catch (error) {
       transport.discard(slot);
       this.#leave(peer.address);
@@ -259,7 +263,7 @@ export class SubReactor {
   #adopt(service: Service, source: number | net.Socket, address: string | undefined): void {
     this.#trimmer.begin();
     try {
-      service.adopt(source, () => this.#leave(address));
+      service.adopt(source, address);
     } catch (error) {
       if (typeof source === 'number') this.#addon?.closeFd(source);
       else source.destroy();

@@ -20,7 +20,7 @@ import { readProxyHeader } from './proxy-preface.js';
 import type { RequestSampler } from './request-sample.js';
 import { Router } from './router.js';
 import type { SendingHalf } from './sending-half.js';
-import type { Service, TcpServiceSpec } from './service.js';
+import type { Service, ServiceHost, TcpServiceSpec } from './service.js';
 import {
   CONNECTIONS_CLOSED,
   CONNECTIONS_OPEN,
@@ -51,11 +51,10 @@ export class TcpService implements Service, ConnectionHost {
   /** The native transport of this thread; null: node:net. */
   readonly #transport: EpollTransport | null;
   readonly #handshaker: TlsHandshaker | null;
-  readonly #logError: (error: unknown) => void;
   /** null: the codec cuts frames. */
   readonly #protocol: StreamProtocol | null;
-  /** What to call when a connection of ours has ended, by its id. */
-  readonly #gone = new Map<number, () => void>();
+  readonly #host: ServiceHost;
+  #connectionCount = 0;
   /** Sockets whose PROXY header or TLS handshake is under way: no connections yet. */
   readonly #securing = new Set<net.Socket>();
   #dirty: SendingHalf[] = [];
@@ -69,7 +68,7 @@ export class TcpService implements Service, ConnectionHost {
     sampler: RequestSampler,
     readInto: ReadInto,
     transport: EpollTransport | null,
-    logError: (error: unknown) => void,
+    host: ServiceHost,
     spec: TcpServiceSpec,
     application: unknown,
     protocol: StreamProtocol | null = null,
@@ -79,7 +78,7 @@ export class TcpService implements Service, ConnectionHost {
     this.sampler = sampler;
     this.#readInto = readInto;
     this.#transport = transport;
-    this.#logError = logError;
+    this.#host = host;
     this.#spec = spec;
     this.#protocol = protocol;
     this.codec = createCodec(spec.codec);
@@ -91,25 +90,25 @@ export class TcpService implements Service, ConnectionHost {
         : new TlsHandshaker(toTlsServerOptions(spec.tls), spec.limits.handshakeTimeoutMs);
   }
 
-  adopt(source: number | net.Socket, onGone: () => void): void {
+  adopt(source: number | net.Socket, address: string | undefined): void {
     const { isUnix, proxyProtocol } = this.#spec;
     if (this.#handshaker === null && this.#transport !== null && typeof source === 'number') {
-      this.#openNative(this.#transport, this.#transport.add(source), onGone, {});
+      this.#openNative(this.#transport, this.#transport.add(source), address, {});
       return;
     }
     if (this.#handshaker === null) {
       const socket = typeof source === 'number' ? adoptStream(source, this.#readInto) : source;
       const input = typeof source === 'number' ? 'buffer' : 'stream';
-      this.#open(socket, onGone, { input, canReset: !isUnix, expectsProxyHeader: proxyProtocol });
+      this.#open(socket, address, { input, canReset: !isUnix, expectsProxyHeader: proxyProtocol });
       return;
     }
     const socket = typeof source === 'number' ? adoptStream(source, null) : source;
     this.#securing.add(socket);
-    this.#secure(socket, this.#handshaker, onGone)
+    this.#secure(socket, this.#handshaker, address)
       .catch((error: unknown) => {
-        onGone();
+        this.#host.gone(address);
         if (error instanceof ReactorError) this.counters.countError(error.code);
-        else this.#logError(error);
+        else this.#host.logError(error);
       })
       .finally(() => {
         this.#securing.delete(socket);
@@ -118,10 +117,10 @@ export class TcpService implements Service, ConnectionHost {
   }
 
   /** Sub-reactors ask for it only with a native transport, which speaks no TLS. */
-  adoptSlot(slot: number, { address, port }: SocketAddress, onGone: () => void): void {
+  adoptSlot(slot: number, { address, port }: SocketAddress): void {
     assert(this.#transport !== null && this.#handshaker === null);
     const peer = address === undefined || port === undefined ? {} : { peer: { address, port } };
-    this.#openNative(this.#transport, slot, onGone, peer);
+    this.#openNative(this.#transport, slot, address, peer);
   }
 
   async reload(application: unknown): Promise<void> {
@@ -163,48 +162,51 @@ export class TcpService implements Service, ConnectionHost {
 
   released(connection: Connection): void {
     this.loop.connections.remove(connection.id);
-    const onGone = this.#gone.get(connection.id);
-    this.#gone.delete(connection.id);
+    this.#connectionCount -= 1;
     this.counters.values[CONNECTIONS_CLOSED]! += 1;
     this.counters.values[CONNECTIONS_OPEN]! -= 1;
-    onGone?.();
+    this.#host.gone(connection.countedAddress);
     this.#tellWhenEmpty();
   }
 
   hookFailed(error: unknown): void {
-    this.#logError(error);
+    this.#host.logError(error);
   }
 
-  #open(socket: net.Socket, onGone: () => void, options: NetConnectionOptions): void {
-    this.#begin(
-      this.loop.connections.add((id) => new NetConnection(this, id, socket, options)),
-      onGone,
-    );
+  #open(socket: net.Socket, address: string | undefined, options: NetConnectionOptions): void {
+    const connection = this.loop.connections.add((id) => new NetConnection(this, id, socket, options));
+    this.#begin(connection, address);
   }
 
-  #openNative(transport: EpollTransport, slot: number, onGone: () => void, peer: StreamOptions): void {
+  #openNative(
+    transport: EpollTransport,
+    slot: number,
+    address: string | undefined,
+    peer: StreamOptions,
+  ): void {
     const options = { ...peer, expectsProxyHeader: this.#spec.proxyProtocol };
     const connection = this.loop.connections.add((id) => new EpollConnection(this, id, transport, options));
     connection.attach(slot);
-    this.#begin(connection, onGone);
+    this.#begin(connection, address);
   }
 
-  #begin(connection: StreamConnection, onGone: () => void): void {
-    this.#gone.set(connection.id, onGone);
+  #begin(connection: StreamConnection, address: string | undefined): void {
+    connection.countedAddress = address;
+    this.#connectionCount += 1;
     this.counters.values[CONNECTIONS_OPENED]! += 1;
     this.counters.values[CONNECTIONS_OPEN]! += 1;
     connection.start();
   }
 
   /** A PROXY header, where expected, comes in the clear before the handshake. */
-  async #secure(socket: net.Socket, handshaker: TlsHandshaker, onGone: () => void): Promise<void> {
+  async #secure(socket: net.Socket, handshaker: TlsHandshaker, address: string | undefined): Promise<void> {
     const proxy = this.#spec.proxyProtocol
       ? await readProxyHeader(this.loop, socket, this.limits.handshakeTimeoutMs)
       : null;
     const secure = await handshaker.handshake(socket);
     const peer = proxy === null ? undefined : relayedClient(proxy);
     const options = { input: 'stream', canReset: false } as const;
-    this.#open(secure, onGone, peer === undefined ? options : { ...options, peer });
+    this.#open(secure, address, peer === undefined ? options : { ...options, peer });
   }
 
   #drainConnection(connection: Connection): void {
@@ -213,9 +215,7 @@ export class TcpService implements Service, ConnectionHost {
   }
 
   #own(): Connection[] {
-    return [...this.#gone.keys()]
-      .map((id) => this.loop.connections.get(id))
-      .filter((connection) => connection !== undefined);
+    return [...this.loop.connections].filter((connection) => connection.belongsTo(this));
   }
 
   #flushDirty(): void {
@@ -226,7 +226,7 @@ export class TcpService implements Service, ConnectionHost {
   }
 
   get #isEmpty(): boolean {
-    return this.#gone.size === 0 && this.#securing.size === 0;
+    return this.#connectionCount === 0 && this.#securing.size === 0;
   }
 
   #tellWhenEmpty(): void {

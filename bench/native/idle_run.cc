@@ -28,7 +28,8 @@ class IdleRun {
     int64_t last_reply = begin;
     size_t asked = 0;
     while (tally.replies_total + failed_ < fds_.size()) {
-      while (asked < fds_.size() && asked - tally.replies_total - failed_ < kInFlightMax) ask(asked++, tally);
+      // Those that fail may not have been asked yet, so more than were asked can be done with.
+      while (asked < fds_.size() && asked < tally.replies_total + failed_ + kInFlightMax) ask(asked++, tally);
       const int ready = epoll_.wait(last_reply + stall);
       for (int position = 0; position < ready; position += 1) answer(epoll_.event(position).data.u32, tally);
       if (ready > 0) last_reply = now_ns();

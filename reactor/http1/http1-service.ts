@@ -15,7 +15,7 @@ import { isThenable } from '../handler-calls.js';
 import type { Handlers } from '../handlers.js';
 import type { ReadInto } from '../net-connection.js';
 import { NOT_SAMPLED, type RequestSampler } from '../request-sample.js';
-import type { HttpServiceSpec, Service } from '../service.js';
+import type { HttpServiceSpec, Service, ServiceHost } from '../service.js';
 import { type CounterRow, HANDLER_ERRORS, REQUESTS } from '../shared-counters.js';
 import type { SocketAddress } from '../stream-connection.js';
 import { type StreamProtocol, TcpService } from '../tcp-service.js';
@@ -41,7 +41,7 @@ export class Http1Service implements Service, SessionHost, StreamProtocol {
   readonly #loop: EventLoop;
   readonly #counters: CounterRow;
   readonly #sampler: RequestSampler;
-  readonly #logError: (error: unknown) => void;
+  readonly #host: ServiceHost;
   readonly #tcp: TcpService;
   readonly #date: DateLine = new DateLine();
   /** Made outside of all requests: what goes on in its scope does so in nobody's asynchronous context. */
@@ -54,7 +54,7 @@ export class Http1Service implements Service, SessionHost, StreamProtocol {
     sampler: RequestSampler,
     readInto: ReadInto,
     transport: EpollTransport | null,
-    logError: (error: unknown) => void,
+    host: ServiceHost,
     { handshakeTimeoutMs, http1, ...common }: HttpServiceSpec,
     application: unknown,
   ) {
@@ -63,30 +63,20 @@ export class Http1Service implements Service, SessionHost, StreamProtocol {
     this.#loop = loop;
     this.#counters = counters;
     this.#sampler = sampler;
-    this.#logError = logError;
+    this.#host = host;
     const limits = http1ConnectionLimits(handshakeTimeoutMs);
     const spec = { ...common, kind: 'tcp', codec: { kind: 'raw' }, limits } as const;
-    this.#tcp = new TcpService(
-      loop,
-      counters,
-      sampler,
-      readInto,
-      transport,
-      logError,
-      spec,
-      SESSION_HOOKS,
-      this,
-    );
+    this.#tcp = new TcpService(loop, counters, sampler, readInto, transport, host, spec, SESSION_HOOKS, this);
   }
 
   // Service.
 
-  adopt(source: number | net.Socket, onGone: () => void): void {
-    this.#tcp.adopt(source, onGone);
+  adopt(source: number | net.Socket, address: string | undefined): void {
+    this.#tcp.adopt(source, address);
   }
 
-  adoptSlot(slot: number, peer: SocketAddress, onGone: () => void): void {
-    this.#tcp.adoptSlot(slot, peer, onGone);
+  adoptSlot(slot: number, peer: SocketAddress): void {
+    this.#tcp.adoptSlot(slot, peer);
   }
 
   refreshCounters(): void {} // everything counts as it goes
@@ -147,7 +137,7 @@ export class Http1Service implements Service, SessionHost, StreamProtocol {
   failed(error: ReactorError): void {
     if (error.code === 'REACTOR_HANDLER_FAILED') {
       this.#counters.values[HANDLER_ERRORS]! += 1;
-      this.#logError(error); // which counts it too
+      this.#host.logError(error); // which counts it too
     } else {
       this.#counters.countError(error.code);
     }
@@ -166,7 +156,7 @@ export class Http1Service implements Service, SessionHost, StreamProtocol {
   #call(name: 'onClose' | 'onError', hook: () => unknown): void {
     const failed = (cause: unknown): void => {
       this.#counters.values[HANDLER_ERRORS]! += 1;
-      this.#logError(new ReactorError('REACTOR_HANDLER_FAILED', `the HTTP ${name} failed`, { cause }));
+      this.#host.logError(new ReactorError('REACTOR_HANDLER_FAILED', `the HTTP ${name} failed`, { cause }));
     };
     try {
       const result = hook();

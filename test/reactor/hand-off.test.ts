@@ -182,6 +182,18 @@ test(`of the connections that wait, number ${HAND_OFFS_WAITING_MAX + 1} is close
   assert.deepEqual(bench.refused, ['REACTOR_QUEUE_FULL']);
 });
 
+test('half as many as may wait are a crowd, until they are sent', () => {
+  bench.fullThread = 0;
+  const half = HAND_OFFS_WAITING_MAX / 2;
+  for (let fd = 1; fd < half; fd += 1) bench.give(fd);
+  assert.equal(bench.handOff.isCrowded, false);
+  bench.give(half);
+  assert.equal(bench.handOff.isCrowded, true);
+  bench.fullThread = null;
+  bench.runRetry();
+  assert.equal(bench.handOff.isCrowded, false);
+});
+
 test('a thread that is full is passed over while another has room', () => {
   const limits = { ...LIMITS, connectionsPerThreadMax: 1 };
   for (const fd of [10, 11, 12]) bench.give(fd, limits);
