@@ -38,6 +38,9 @@ async function check() {
   console.log(
     `doors: ${specifiers.join(', ')} (${run('node', ['doors.js'], project).trim().split('\n').join(', ')} names)`,
   );
+  const peer = `import { existsSync } from 'node:fs'; import { PYTHON_PEER } from '${manifest.name}/jbus';
+    if (!existsSync(PYTHON_PEER)) throw new Error(PYTHON_PEER + ' is not in the package');`;
+  run('node', ['--input-type=module', '--eval', peer], project);
   const version = run(bin, ['--version'], project).trim();
   if (version !== manifest.version) throw new Error(`reactor-net --version says '${version}'`);
   await serveOnce();

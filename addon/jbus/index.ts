@@ -4,6 +4,7 @@ export type { JbusErrorCode, JbusErrorOptions } from './errors.js';
 export { JbusError } from './errors.js';
 export { channelHash, isJbusKey, keyText, NODE_ID_MAX, pairKey, twinKey } from './keys.js';
 export * from './layout.js';
+export { PYTHON_PEER } from './python-peer.js';
 export type { RecordBatchOptions } from './record-batch.js';
 export { RecordBatch } from './record-batch.js';
 export type { RingReaderOptions, RingRecord } from './ring-reader.js';
