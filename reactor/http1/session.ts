@@ -7,37 +7,30 @@ import type { Delivery, Framing } from '../codecs/frame-assembler.js';
 import type { Connection } from '../connection.js';
 import type { ReactorError } from '../errors.js';
 import { isThenable } from '../handler-calls.js';
+import type { Handlers } from '../handlers.js';
 import { OUTPUT_HIGH_WATER_BYTES } from '../limits.js';
 import { TimerNode } from '../timer-wheel.js';
 import { Exchange, type ExchangeOwner } from './exchange.js';
-import type { Http1Handlers } from './handlers.js';
 import { judgeChunkFraming, judgeHead, judgeHeadBytes } from './head-rules.js';
 import { RequestParser } from './llhttp.js';
-import type { Http1Limits } from './options.js';
 import { Refusal } from './refusal.js';
 import { type BodyOwner, RequestBody } from './request-body.js';
 import { RequestHead } from './request-head.js';
 import { Http1Request } from './request.js';
+import type { SessionHost } from './session-host.js';
 import { nextSessionDeadline, type SessionDeadline, shortestTimeoutMs } from './session-deadlines.js';
 
-/** What all sessions of one service on one thread share. */
-export interface SessionHost {
-  readonly limits: Http1Limits;
-  /** Replaced by a reload. */
-  readonly handlers: Http1Handlers;
-  readonly dateLine: string;
-  /** The server closes: an answer that nothing follows is its connection's last. */
-  readonly isDraining: boolean;
-  /** Whether this request is sampled; see RequestSampler. */
-  beginSample(): number;
-  /** The answer was given to the connection whole. */
-  answered(exchange: Exchange): void;
-  /** Counts an error and tells the handlers' onError. */
-  failed(error: ReactorError): void;
-  /** Tells the handlers' onError of an error that is counted. */
-  tell(error: ReactorError): void;
-  /** Calls `session.goOn` soon, and not inside the handler that runs now. */
-  goOnSoon(session: Session): void;
+/** What connections tell goes to their sessions. */
+export const SESSION_HOOKS: Handlers = {
+  onConnect: (connection) => sessionOf(connection).opened(),
+  onHalfClose: (connection) => sessionOf(connection).peerEnded(),
+  onDrain: (connection) => sessionOf(connection).drained(),
+  onClose: (connection) => sessionOf(connection).closed(),
+  onError: (connection, error) => sessionOf(connection).troubled(error),
+};
+
+export function sessionOf(connection: Connection): Session {
+  return connection.context as Session; // `Session.of` put it there, and handlers do not see the connection before
 }
 
 // Reasons for not parsing on; it goes on when none is left.
@@ -69,12 +62,19 @@ export class Session extends TimerNode implements Framing, ExchangeOwner, BodyOw
   /** When something last came, or was answered. */
   #idleSinceMs: number;
 
-  constructor(connection: Connection, host: SessionHost) {
+  private constructor(connection: Connection, host: SessionHost) {
     super();
     this.connection = connection;
     this.#host = host;
     this.#idleSinceMs = connection.loop.nowMs;
     this.#requestSinceMs = this.#idleSinceMs;
+  }
+
+  /** Gives a connection its session; the hooks above find it. */
+  static of(connection: Connection, host: SessionHost): Session {
+    const session = new Session(connection, host);
+    connection.context = session;
+    return session;
   }
 
   // Framing.
