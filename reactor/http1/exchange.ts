@@ -5,18 +5,18 @@
 
 import type { Connection } from '../connection.js';
 import { ReactorError } from '../errors.js';
-import { OUTPUT_HIGH_WATER_BYTES } from '../limits.js';
 import { NOT_SAMPLED } from '../request-sample.js';
 import type { SendOutcome } from '../sending-half.js';
 import type { Http1Respond } from './handlers.js';
 import type { BodyPlan } from './head-rules.js';
+import { Payload } from './payload.js';
 import { Refusal } from './refusal.js';
 import type { RequestBody } from './request-body.js';
 import type { Http1Request } from './request.js';
 import {
-  type AnswerFrame,
   checkHeaders,
   checkStatus,
+  CLOSE_LINE,
   type Framing,
   type HeaderFacts,
   type Http1ResponseHeaders,
@@ -31,6 +31,7 @@ export interface ExchangeOwner {
   readonly isGone: boolean;
   readonly isFull: boolean;
   readonly dateLine: string;
+  readonly keepAliveLines: string;
   /** Whether the connection ends with this exchange, because a side wants it and nothing follows. */
   isLast(exchange: Exchange): boolean;
   /** Something is ready to go out, or is complete. */
@@ -50,14 +51,13 @@ export interface ExchangeTerms {
 }
 
 /**
- * 'open': the handler has not answered. 'held': the answer is whole and waits. 'sending': its large body goes out
- * as the client takes it. 'streaming': a writer has it. 'done': all was given to the connection. 'lost': the connection ended before.
+ * 'open': nobody has answered. 'held': the answer is whole and waits. 'sending': its long body goes out as the
+ * client takes it. 'streaming': a writer has it. 'done': all was given to the connection. 'lost': the connection
+ * ended before.
  */
 type State = 'open' | 'held' | 'sending' | 'streaming' | 'done' | 'lost';
 
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
-/** A body above this goes out in pieces of this size, as the client takes them. */
-const PIECE_BYTES = OUTPUT_HIGH_WATER_BYTES;
 const TEXT: Http1ResponseHeaders = { 'content-type': 'text/plain; charset=utf-8' };
 const NO_PLAN: BodyPlan = { bytes: 0, expectsContinue: false, isHttp10: false };
 
@@ -66,22 +66,24 @@ export class Exchange implements WriterOwner {
   /** null: nothing was understood that could be called a request. */
   readonly request: Http1Request | null;
   readonly body: RequestBody | null;
-  readonly #plan: BodyPlan;
-  readonly #keepsAlive: boolean;
   readonly startedMs: number;
-  /** Of the request sampler. */
   readonly ticket: number;
+  readonly #isHttp10: boolean;
+  readonly #keepsAlive: boolean;
   #state: State = 'open';
   #hasTurn = false;
+  /** The client still waits for `100 Continue`. */
   #owesContinue: boolean;
   #isContinueAsked = false;
-  #isHeadOut = false;
   #status = 0;
   #facts: HeaderFacts | null = null;
   #framing: Framing = 'none';
-  #payload: string | Uint8Array | null = null;
-  #payloadOffset = 0;
+  #body: string | Uint8Array | null = null;
+  /** What is left of it in state 'sending'. */
+  #payload: Payload | null = null;
   #writer: Http1Writer | null = null;
+  /** We answered: what the handler answers is not heard any more. */
+  #isRefused = false;
   /** The head is out and said that the connection ends with this answer. */
   isLast = false;
 
@@ -94,10 +96,10 @@ export class Exchange implements WriterOwner {
     this.#owner = owner;
     this.request = request;
     this.body = body;
-    this.#plan = plan;
-    this.#keepsAlive = keepsAlive;
     this.startedMs = startedMs;
     this.ticket = ticket;
+    this.#isHttp10 = plan.isHttp10;
+    this.#keepsAlive = keepsAlive;
     this.#owesContinue = plan.expectsContinue;
   }
 
@@ -113,8 +115,9 @@ export class Exchange implements WriterOwner {
     return this.#owner.connection;
   }
 
+  /** Nobody hears what the handler answers. */
   get isGone(): boolean {
-    return this.#state === 'lost' || this.#owner.isGone;
+    return this.#state === 'lost' || this.#isRefused || this.#owner.isGone;
   }
 
   get isFull(): boolean {
@@ -125,7 +128,6 @@ export class Exchange implements WriterOwner {
     return this.#state === 'done';
   }
 
-  /** The handler has said nothing. */
   get isUnanswered(): boolean {
     return this.#state === 'open';
   }
@@ -144,7 +146,7 @@ export class Exchange implements WriterOwner {
     return this.#writer?.writtenBytes ?? (typeof this.#framing === 'number' ? this.#framing : 0);
   }
 
-  /** The client or the handler wants the connection to end after this. */
+  /** The client or the handler wants the connection to end after this, or it has to. */
   get wantsEnd(): boolean {
     return (
       !this.#keepsAlive ||
@@ -154,7 +156,7 @@ export class Exchange implements WriterOwner {
     );
   }
 
-  /** What a handler answers with. */
+  /** What the handler answers with. */
   respond(): Http1Respond {
     const respond = (
       status: number,
@@ -173,18 +175,18 @@ export class Exchange implements WriterOwner {
 
   /** The handler threw or rejected. */
   handlerFailed(cause: unknown): void {
+    if (this.isGone && cause instanceof ReactorError && cause.code === 'REACTOR_CONNECTION_CLOSED') return;
+    if (this.#isRefused && cause === this.body?.error) return; // told and answered when it happened
     if (cause instanceof Refusal && this.#state !== 'held') {
       if (this.body?.error !== cause) this.#owner.failed(cause); // else it was told when it happened
       if (this.#state === 'open') this.#refuseNow(cause);
       else if (this.#state === 'streaming') this.#breakOff();
       return;
     }
-    if (this.isGone && cause instanceof ReactorError && cause.code === 'REACTOR_CONNECTION_CLOSED') return;
     const message = cause instanceof Error ? cause.message : String(cause);
-    const error = new ReactorError('REACTOR_HANDLER_FAILED', `the request handler failed: ${message}`, {
-      cause,
-    });
-    this.#owner.failed(error);
+    this.#owner.failed(
+      new ReactorError('REACTOR_HANDLER_FAILED', `the request handler failed: ${message}`, { cause }),
+    );
     if (this.#state === 'open') this.#refuseNow(new Refusal(500, 'the request could not be handled'));
     else if (this.#state === 'streaming') this.#breakOff();
   }
@@ -197,13 +199,10 @@ export class Exchange implements WriterOwner {
   }
 
   /** The body of the request is malformed, too large, too slow, or cut off: no answer to it as if it were whole. */
-  bodyFailed(error: ReactorError): void {
-    this.body?.fail(error);
+  bodyFailed(refusal: Refusal): void {
+    this.body?.fail(refusal);
     this.#owesContinue = false;
-    if (this.#state === 'held' && error instanceof Refusal) {
-      this.#state = 'open';
-      this.#refuse(error);
-    }
+    if (this.#state === 'held') this.#refuse(refusal);
     this.#owner.ready(this);
   }
 
@@ -221,13 +220,13 @@ export class Exchange implements WriterOwner {
         if (this.#isContinueAsked) this.#continue();
         break;
       case 'held':
-        if (this.#isRequestOver) this.#sendHeld();
+        if (this.#isRequestOver) this.#send();
         break;
       case 'sending':
-        this.#sendPieces();
+        if (this.#payload!.proceed()) this.#state = 'done';
         break;
       case 'streaming':
-        if (!this.#isHeadOut) this.#beginStream();
+        if (!this.#writer!.hasBegun) this.#beginStream();
         break;
       case 'done':
       case 'lost':
@@ -239,8 +238,7 @@ export class Exchange implements WriterOwner {
 
   /** Output has drained. */
   drained(): void {
-    if (this.#state === 'sending') this.proceed();
-    else this.#writer?.wake();
+    this.#writer?.wake();
   }
 
   /** The connection has ended. */
@@ -255,6 +253,7 @@ export class Exchange implements WriterOwner {
 
   ended(): void {
     this.#state = 'done';
+    this.body?.discard();
     this.#owner.ready(this);
   }
 
@@ -269,31 +268,30 @@ export class Exchange implements WriterOwner {
     headers: Http1ResponseHeaders | undefined,
     body: string | Uint8Array = '',
   ): SendOutcome {
-    const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+    if (this.#isRefused) return 'closed';
     const facts = this.#check(status, headers);
-    const isHead = this.request?.method === 'HEAD';
+    const bytes = bodyLength(body);
     const { contentLength } = facts;
-    if (contentLength !== null && contentLength !== bytes && !isHead && !isBodiless(status)) {
+    const hasBody = this.#hasBody(status);
+    if (contentLength !== null && contentLength !== bytes && hasBody) {
       throw invalid(`content-length ${contentLength} is not the body's ${bytes} bytes`);
     }
-    if (isBodiless(status)) this.#framing = status === 304 && contentLength !== null ? contentLength : 'none';
-    else this.#framing = contentLength ?? bytes;
+    this.#framing = isBodiless(status) ? bodiless(status, facts) : (contentLength ?? bytes);
+    this.#body = hasBody && bytes > 0 ? body : null;
     this.#begin(status, facts, 'held');
-    if (bytes > 0 && !isHead && !isBodiless(status)) this.#payload = body;
     this.body?.discard();
     this.#owner.ready(this);
-    if (this.#owner.isGone) return 'closed';
+    if (this.isGone) return 'closed';
     return this.#owner.isFull ? 'full' : 'sent';
   }
 
   #stream(status: number, headers: Http1ResponseHeaders | undefined): Http1Writer {
+    if (this.#isRefused) return new Http1Writer(this, 'none', false);
     const facts = this.#check(status, headers);
-    if (isBodiless(status)) this.#framing = status === 304 ? (facts.contentLength ?? 'none') : 'none';
-    else if (facts.contentLength !== null) this.#framing = facts.contentLength;
-    else this.#framing = this.#plan.isHttp10 ? 'until-close' : 'chunked';
-    const hasBody = this.request?.method !== 'HEAD' && !isBodiless(status);
+    if (isBodiless(status)) this.#framing = bodiless(status, facts);
+    else this.#framing = facts.contentLength ?? (this.#isHttp10 ? 'until-close' : 'chunked');
+    this.#writer = new Http1Writer(this, this.#framing, this.#hasBody(status));
     this.#begin(status, facts, 'streaming');
-    this.#writer = new Http1Writer(this, this.#framing, hasBody);
     this.#owner.ready(this);
     return this.#writer;
   }
@@ -304,10 +302,15 @@ export class Exchange implements WriterOwner {
     return checkHeaders(headers);
   }
 
+  /** Whether an answer of this status to this request has a body (RFC 9112 6.3). */
+  #hasBody(status: number): boolean {
+    return this.request?.method !== 'HEAD' && !isBodiless(status);
+  }
+
   #begin(status: number, facts: HeaderFacts, state: State): void {
     this.#status = status;
     this.#facts = facts;
-    if (this.#state === 'open') this.#state = state;
+    if (this.#state !== 'lost') this.#state = state;
   }
 
   #refuseNow(refusal: Refusal): void {
@@ -322,8 +325,9 @@ export class Exchange implements WriterOwner {
     facts.isClose = this.request === null || this.body?.isWhole === false;
     const text = `${refusal.message}\n`;
     this.#framing = Buffer.byteLength(text);
-    this.#payload = this.request?.method === 'HEAD' ? null : text;
+    this.#body = this.#hasBody(refusal.status) ? text : null;
     this.#begin(refusal.status, facts, 'held');
+    this.#isRefused = true;
   }
 
   /** Nothing of the request is waited for. */
@@ -336,11 +340,18 @@ export class Exchange implements WriterOwner {
     if (!this.#owesContinue) return;
     this.#owesContinue = false;
     // A client that sends its body already does not wait (RFC 9110 10.1.1).
-    if (this.body?.receivedBytes === 0) this.connection.write(CONTINUE);
+    if (this.bodyBytes === 0) this.connection.write(CONTINUE);
+  }
+
+  #send(): void {
+    const head = this.#renderHead();
+    const bytes = this.#framing as number; // whole answers that have a body have its length
+    this.#payload = Payload.send(this.connection, head, this.#body, bytes);
+    this.#body = null;
+    this.#state = this.#payload === null ? 'done' : 'sending';
   }
 
   #beginStream(): void {
-    this.#isHeadOut = true;
     const head = this.#renderHead();
     this.connection.writeText(head, head.length, 'latin1');
     this.#writer!.begin();
@@ -348,47 +359,9 @@ export class Exchange implements WriterOwner {
 
   #renderHead(): string {
     this.isLast = this.#owner.isLast(this);
-    const answer: AnswerFrame = {
-      status: this.#status,
-      framing: this.#framing,
-      isLast: this.isLast,
-      saysKeepAlive: this.#plan.isHttp10,
-    };
+    const connectionLines = this.isLast ? CLOSE_LINE : this.#owner.keepAliveLines;
+    const answer = { status: this.#status, framing: this.#framing, connectionLines };
     return renderHead(answer, this.#facts!, this.#owner.dateLine);
-  }
-
-  #sendHeld(): void {
-    const head = this.#renderHead();
-    const payload = this.#payload;
-    const { connection } = this;
-    const bytes = this.#framing;
-    if (payload === null) {
-      connection.writeText(head, head.length, 'latin1');
-    } else if (typeof payload === 'string' && payload.length === bytes && bytes <= PIECE_BYTES) {
-      connection.writeText(head + payload, head.length + bytes, 'latin1'); // as many bytes as characters: ASCII
-    } else {
-      connection.writeText(head, head.length, 'latin1');
-      this.#payload = typeof payload === 'string' ? Buffer.from(payload) : payload;
-      this.#state = 'sending';
-      this.#sendPieces();
-      return;
-    }
-    this.#state = 'done';
-  }
-
-  #sendPieces(): void {
-    const payload = this.#payload as Uint8Array; // a text was made bytes when sending began
-    while (this.#payloadOffset < payload.length && !this.#owner.isFull) {
-      const end = Math.min(payload.length, this.#payloadOffset + PIECE_BYTES);
-      const outcome = this.connection.write(payload.subarray(this.#payloadOffset, end));
-      if (outcome === 'closed') return; // the connection tells us too
-      this.#payloadOffset = end;
-      if (outcome === 'full') break;
-    }
-    if (this.#payloadOffset === payload.length) {
-      this.#payload = null;
-      this.#state = 'done';
-    }
   }
 
   /** Half an answer must not look like a whole one. */
@@ -397,6 +370,18 @@ export class Exchange implements WriterOwner {
     if (this.#framing === 'until-close') this.connection.reset();
     else this.connection.destroy();
   }
+}
+
+/** @throws ReactorError REACTOR_ANSWER_INVALID */
+function bodyLength(body: unknown): number {
+  if (typeof body === 'string') return Buffer.byteLength(body);
+  if (body instanceof Uint8Array) return body.length;
+  throw invalid('the body must be a string or a Uint8Array');
+}
+
+/** 304 may say the length of what it stands for. */
+function bodiless(status: number, { contentLength }: HeaderFacts): Framing {
+  return status === 304 && contentLength !== null ? contentLength : 'none';
 }
 
 function invalid(message: string): ReactorError {

@@ -100,8 +100,8 @@ export class Http1Request implements AsyncIterable<Buffer> {
   }
 
   /** The body in the pieces it comes in; while you are busy with one, the client has to wait. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
-    if (this.#body !== null) yield* this.#body.stream();
+  [Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
+    return this.#body === null ? nothing() : this.#body.stream();
   }
 
   /** @internal The client is gone. */
@@ -111,6 +111,8 @@ export class Http1Request implements AsyncIterable<Buffer> {
     this.#abort?.abort(clientGone());
   }
 }
+
+async function* nothing(): AsyncGenerator<Buffer, void, undefined> {}
 
 function pathStart(target: string): number {
   if (target.startsWith('/') || target === '*') return 0;

@@ -15,11 +15,9 @@ export type Framing = number | 'chunked' | 'until-close' | 'none';
 /** What an answer says about itself, besides what the handler's headers say. */
 export interface AnswerFrame {
   readonly status: number;
-  framing: Framing;
-  /** The connection ends after this answer. */
-  isLast: boolean;
-  /** To be said to an HTTP/1.0 client. */
-  readonly saysKeepAlive: boolean;
+  readonly framing: Framing;
+  /** The header lines about it: CLOSE_LINE, or what `keepAliveLines` gave. */
+  readonly connectionLines: string;
 }
 
 /** What the handler's headers say about the connection and the body. */
@@ -55,6 +53,15 @@ const nameKinds = new Map<string, NameKind>();
 
 const NO_HEADERS: HeaderFacts = { lines: '', contentLength: null, isClose: false, hasDate: false };
 
+export const CLOSE_LINE = 'Connection: close\r\n';
+
+/** Tells clients how long an idle connection is kept, so that they do not use it in the last moment. */
+export function keepAliveLines(keepAliveTimeoutMs: number): string {
+  const seconds = Math.floor(keepAliveTimeoutMs / 1000);
+  const hint = seconds === 0 ? '' : `Keep-Alive: timeout=${seconds}\r\n`;
+  return `Connection: keep-alive\r\n${hint}`;
+}
+
 /** @throws ReactorError REACTOR_ANSWER_INVALID */
 export function checkStatus(status: number): void {
   if (Number.isInteger(status) && status >= 200 && status <= 999) return;
@@ -69,13 +76,16 @@ export function isBodiless(status: number): boolean {
 /** @throws ReactorError REACTOR_ANSWER_INVALID: a name or value that would change what the client reads. */
 export function checkHeaders(headers: Http1ResponseHeaders | undefined): HeaderFacts {
   if (headers === undefined) return NO_HEADERS;
+  if (typeof headers !== 'object' || headers === null) throw invalid('headers must be an object');
   const facts: HeaderFacts = { lines: '', contentLength: null, isClose: false, hasDate: false };
   for (const name in headers) {
     if (!Object.hasOwn(headers, name)) continue;
     const value = headers[name];
     if (value === undefined) continue;
-    if (typeof value === 'object') for (const one of value) addHeader(facts, name, one);
-    else addHeader(facts, name, typeof value === 'string' ? value : String(value));
+    if (typeof value === 'string') addHeader(facts, name, value);
+    else if (typeof value === 'number') addHeader(facts, name, String(value));
+    else if (Array.isArray(value)) for (const line of value as unknown[]) addHeader(facts, name, line);
+    else throw invalid(`the value of header ${name} must be a string, a number or an array of strings`);
   }
   return facts;
 }
@@ -84,8 +94,7 @@ export function checkHeaders(headers: Http1ResponseHeaders | undefined): HeaderF
 export function renderHead(answer: AnswerFrame, facts: HeaderFacts, dateLine: string): string {
   let text = statusLine(answer.status) + facts.lines;
   if (!facts.hasDate) text += dateLine;
-  if (answer.isLast) text += 'Connection: close\r\n';
-  else if (answer.saysKeepAlive) text += 'Connection: keep-alive\r\n';
+  text += answer.connectionLines;
   if (typeof answer.framing === 'number') text += `Content-Length: ${answer.framing}\r\n`;
   else if (answer.framing === 'chunked') text += 'Transfer-Encoding: chunked\r\n';
   return `${text}\r\n`;
@@ -107,7 +116,7 @@ export class DateLine {
   }
 }
 
-function addHeader(facts: HeaderFacts, name: string, value: string): void {
+function addHeader(facts: HeaderFacts, name: string, value: unknown): void {
   const kind = nameKinds.get(name) ?? judgeName(name);
   if (typeof value !== 'string' || NOT_IN_VALUE.test(value)) {
     throw invalid(`the value of header ${name} has a character that must not be in one`);

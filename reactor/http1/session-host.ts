@@ -11,11 +11,13 @@ import { type CounterRow, HANDLER_ERRORS, REQUESTS } from '../shared-counters.js
 import type { Exchange } from './exchange.js';
 import { checkHttp1Handlers, type Http1Handlers } from './handlers.js';
 import type { Http1Limits } from './options.js';
-import { DateLine } from './response-head.js';
+import { DateLine, keepAliveLines } from './response-head.js';
 import type { Session } from './session.js';
 
 export class SessionHost {
   readonly limits: Http1Limits;
+  /** Header lines of an answer after which the connection goes on. */
+  readonly keepAliveLines: string;
   /** The server closes: an answer that nothing follows is its connection's last. */
   isDraining: boolean = false;
   #handlers: Http1Handlers;
@@ -41,6 +43,7 @@ export class SessionHost {
     this.#sampler = sampler;
     this.#logError = logError;
     this.limits = limits;
+    this.keepAliveLines = keepAliveLines(limits.keepAliveTimeoutMs);
     this.#handlers = checkHttp1Handlers(application);
   }
 

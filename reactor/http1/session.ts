@@ -9,16 +9,16 @@ import type { ReactorError } from '../errors.js';
 import { isThenable } from '../handler-calls.js';
 import type { Handlers } from '../handlers.js';
 import { OUTPUT_HIGH_WATER_BYTES } from '../limits.js';
-import { TimerNode } from '../timer-wheel.js';
 import { Exchange, type ExchangeOwner } from './exchange.js';
 import { judgeChunkFraming, judgeHead, judgeHeadBytes } from './head-rules.js';
-import { RequestParser } from './llhttp.js';
 import { Refusal } from './refusal.js';
 import { type BodyOwner, RequestBody } from './request-body.js';
 import { RequestHead } from './request-head.js';
+import { RequestParser } from './request-parser.js';
 import { Http1Request } from './request.js';
 import type { SessionHost } from './session-host.js';
-import { nextSessionDeadline, type SessionDeadline, shortestTimeoutMs } from './session-deadlines.js';
+import { SessionTimer, type TimedSession } from './session-timer.js';
+import type { SessionActivity, SessionDeadlineKind } from './session-deadlines.js';
 
 /** What connections tell goes to their sessions. */
 export const SESSION_HOOKS: Handlers = {
@@ -39,9 +39,10 @@ const PAUSED_BY_EXCHANGES = 2;
 const PAUSED_BY_OUTPUT = 4;
 const PAUSED_FOR_GOOD = 8;
 
-export class Session extends TimerNode implements Framing, ExchangeOwner, BodyOwner {
+export class Session implements Framing, ExchangeOwner, BodyOwner, TimedSession {
   readonly connection: Connection;
   readonly #host: SessionHost;
+  readonly #timer: SessionTimer;
   /** null before the first byte and after the end. */
   #parser: RequestParser | null = null;
   /** Those whose answers are not out, oldest first. */
@@ -63,9 +64,9 @@ export class Session extends TimerNode implements Framing, ExchangeOwner, BodyOw
   #idleSinceMs: number;
 
   private constructor(connection: Connection, host: SessionHost) {
-    super();
     this.connection = connection;
     this.#host = host;
+    this.#timer = new SessionTimer(connection.loop, this, host.limits);
     this.#idleSinceMs = connection.loop.nowMs;
     this.#requestSinceMs = this.#idleSinceMs;
   }
@@ -106,7 +107,7 @@ export class Session extends TimerNode implements Framing, ExchangeOwner, BodyOw
 
   /** The connection is usable. */
   opened(): void {
-    this.#watch();
+    this.#timer.start();
   }
 
   /** The peer's FIN: requests that are whole are still answered. */
@@ -133,7 +134,7 @@ export class Session extends TimerNode implements Framing, ExchangeOwner, BodyOw
 
   closed(): void {
     this.#isGone = true;
-    this.connection.loop.timers.cancel(this);
+    this.#timer.stop();
     for (const exchange of this.#exchanges) exchange.lost();
     this.#exchanges.length = 0;
     this.#receiving = null;
@@ -175,6 +176,10 @@ export class Session extends TimerNode implements Framing, ExchangeOwner, BodyOw
     return this.#host.dateLine;
   }
 
+  get keepAliveLines(): string {
+    return this.#host.keepAliveLines;
+  }
+
   isLast(exchange: Exchange): boolean {
     const isNewest = this.#exchanges.at(-1) === exchange;
     const isEnding = isNewest && (this.#host.isDraining || !this.#takesMore);
@@ -191,51 +196,36 @@ export class Session extends TimerNode implements Framing, ExchangeOwner, BodyOw
     this.#host.failed(error);
   }
 
-  // Deadlines.
+  // TimedSession.
 
-  /** TimerNode: a deadline may have passed. @internal */
-  override onTimer(): void {
-    const { kind, atMs } = this.#deadline();
-    if (atMs <= this.connection.loop.nowMs) this.#isLate(kind);
-    this.#watch();
+  get isOver(): boolean {
+    return this.#isGone || this.connection.state === 'draining';
   }
 
-  #watch(): void {
-    if (this.#isGone || this.connection.state === 'draining') return; // the connection has a deadline for that
-    const delayMs = Math.min(
-      Math.max(this.#deadline().atMs - this.connection.loop.nowMs, 0),
-      shortestTimeoutMs(this.#host.limits),
-    );
-    if (delayMs !== Infinity) this.connection.loop.timers.schedule(this, delayMs);
-  }
-
-  #deadline(): SessionDeadline {
+  get activity(): SessionActivity {
     const oldest = this.#exchanges[0];
-    const isUnderWay = this.#parser?.isUnderWay === true && this.#takesMore;
-    return nextSessionDeadline(
-      {
-        isHeadUnderWay: isUnderWay && this.#receiving === null,
-        isBodyUnderWay: this.#receiving !== null,
-        requestSinceMs: this.#requestSinceMs,
-        unansweredSinceMs: oldest?.isUnanswered === true ? oldest.startedMs : null,
-        isAnswering: oldest !== undefined || this.connection.outputBytes > 0,
-        idleSinceMs: this.#idleSinceMs,
-        wasHeard: this.#parser !== null,
-      },
-      this.#host.limits,
-    );
+    const isBodyUnderWay = this.#receiving !== null;
+    return {
+      isHeadUnderWay: !isBodyUnderWay && this.#takesMore && this.#parser?.isUnderWay === true,
+      isBodyUnderWay,
+      requestSinceMs: this.#requestSinceMs,
+      unansweredSinceMs: oldest?.isUnanswered === true ? oldest.startedMs : null,
+      isAnswering: oldest !== undefined || this.connection.outputBytes > 0,
+      idleSinceMs: this.#idleSinceMs,
+      wasHeard: this.#parser !== null,
+    };
   }
 
-  #isLate(kind: SessionDeadline['kind']): void {
+  late(kind: SessionDeadlineKind): void {
     switch (kind) {
       case 'head':
         this.#refuse(new Refusal(408, 'the headers did not come in time'));
         break;
-      case 'request':
-        if (this.#receiving !== null) {
-          this.#failBody(this.#receiving, new Refusal(408, 'the request did not come in time'));
-        }
+      case 'request': {
+        const refusal = new Refusal(408, 'the request did not come in time');
+        if (this.#receiving !== null) this.#failBody(this.#receiving, refusal);
         break;
+      }
       case 'answer':
         this.#exchanges[0]?.timedOut();
         break;

@@ -41,6 +41,11 @@ export class Http1Writer {
     this.#hasBody = hasBody;
   }
 
+  /** @internal Its head is out. */
+  get hasBegun(): boolean {
+    return this.#hasTurn;
+  }
+
   /** Bytes of the body that were written. */
   get writtenBytes(): number {
     return this.#writtenBytes;
@@ -53,6 +58,7 @@ export class Http1Writer {
    */
   write(piece: string | Uint8Array): SendOutcome {
     const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece;
+    if (!(bytes instanceof Uint8Array)) throw invalid('a piece must be a string or a Uint8Array');
     this.#take(bytes.length);
     if (this.#owner.isGone) return 'closed';
     if (!this.#hasBody || bytes.length === 0) return 'sent';

@@ -61,7 +61,12 @@ for (const { title, wire } of SMUGGLING_CASES) {
 forEachTransport((transport) => {
   test(`over sockets all ${SMUGGLING_CASES.length} cases are refused and counted (${transport})`, async (t: TestContext) => {
     const targets: string[] = [];
-    const server = new HttpServer({ transport, threads: 0, host: '127.0.0.1', handlers: () => noting(targets) });
+    const server = new HttpServer({
+      transport,
+      threads: 0,
+      host: '127.0.0.1',
+      handlers: () => noting(targets),
+    });
     t.after(() => server.close({ drainTimeoutMs: 0 }));
     const { port } = await server.listen();
     for (const { title, wire } of SMUGGLING_CASES) {

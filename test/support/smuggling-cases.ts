@@ -123,7 +123,7 @@ const WIRES: Readonly<Record<string, string>> = {
   'HTTP/01.1': line('GET / HTTP/01.1\r\n'),
   'lower-case http/1.1': line('GET / http/1.1\r\n'),
   'another protocol': line('GET / ICE/1.0\r\n'),
-  'RTSP': line('OPTIONS / RTSP/1.0\r\n'),
+  RTSP: line('OPTIONS / RTSP/1.0\r\n'),
   'the preface of HTTP/2': 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
   'no version but a space': line('GET / \r\n'),
   'two spaces after the method': line('GET  / HTTP/1.1\r\n'),
@@ -143,7 +143,7 @@ const WIRES: Readonly<Record<string, string>> = {
   'method with a colon': line('GET: / HTTP/1.1\r\n'),
   'a method of another protocol': line('DESCRIBE / HTTP/1.1\r\n'),
   'a response': 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
-  'CONNECT': 'CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n',
+  CONNECT: 'CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n',
 
   // Host.
   'no Host': 'GET / HTTP/1.1\r\n\r\n',
@@ -184,11 +184,11 @@ const WIRES: Readonly<Record<string, string>> = {
   'last chunk that ends in a bare LF': `${CHUNKED}5\r\nhello\r\n0\n\r\n`,
   'last chunk with a bare LF behind it': `${CHUNKED}5\r\nhello\r\n0\r\n\n`,
   'last chunk with other bytes behind it': `${CHUNKED}5\r\nhello\r\n0\r\nX`,
-  'trailers': `${CHUNKED}5\r\nhello\r\n0\r\nX: y\r\n\r\n`,
+  trailers: `${CHUNKED}5\r\nhello\r\n0\r\nX: y\r\n\r\n`,
   'trailers that look like a request': `${CHUNKED}0\r\nGET: /\r\nHost: x\r\n\r\n`,
 
   // What a client may only mean for somebody else.
-  'Upgrade': get('Connection: Upgrade\r\nUpgrade: websocket\r\n'),
+  Upgrade: get('Connection: Upgrade\r\nUpgrade: websocket\r\n'),
   'Upgrade to HTTP/2': get('Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n'),
   'an unknown expectation': post('Expect: 200-ok\r\nContent-Length: 5\r\n'),
   'Expect twice': post('Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 5\r\n'),
