@@ -32,6 +32,8 @@ export interface ExchangeOwner {
   readonly isFull: boolean;
   readonly dateLine: string;
   readonly keepAliveLines: string;
+  /** Whether it is this exchange's turn to send. */
+  isOldest(exchange: Exchange): boolean;
   /** Whether the connection ends with this exchange, because a side wants it and nothing follows. */
   isLast(exchange: Exchange): boolean;
   /** Something is ready to go out, or is complete. */
@@ -71,7 +73,6 @@ export class Exchange implements WriterOwner {
   readonly #isHttp10: boolean;
   readonly #keepsAlive: boolean;
   #state: State = 'open';
-  #hasTurn = false;
   /** The client still waits for `100 Continue`. */
   #owesContinue: boolean;
   #isContinueAsked = false;
@@ -209,12 +210,11 @@ export class Exchange implements WriterOwner {
   /** The handler asked for the body, maybe before it is this exchange's turn. */
   bodyAskedFor(): void {
     this.#isContinueAsked = true;
-    if (this.#hasTurn) this.#continue();
+    if (this.#owner.isOldest(this)) this.#continue();
   }
 
   /** It is this exchange's turn, or still is: sends what is ready. */
   proceed(): void {
-    this.#hasTurn = true;
     switch (this.#state) {
       case 'open':
         if (this.#isContinueAsked) this.#continue();

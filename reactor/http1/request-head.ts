@@ -91,8 +91,12 @@ export class RequestHead implements Http1Headers {
     return this.text.slice(this.#at(index, NAME_START), this.#at(index, NAME_END));
   }
 
+  /** Without blanks at its ends. */
   valueAt(index: number): string {
-    return this.text.slice(this.#at(index, VALUE_START), this.#at(index, VALUE_END));
+    const start = this.#at(index, VALUE_START);
+    let end = this.#at(index, VALUE_END);
+    while (end > start && isBlank(this.text, end - 1, end)) end -= 1; // llhttp leaves those behind to us
+    return this.text.slice(start, end);
   }
 
   /** Where the line begins. */

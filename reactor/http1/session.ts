@@ -180,6 +180,10 @@ export class Session implements Framing, ExchangeOwner, BodyOwner, TimedSession 
     return this.#host.keepAliveLines;
   }
 
+  isOldest(exchange: Exchange): boolean {
+    return this.#exchanges[0] === exchange;
+  }
+
   isLast(exchange: Exchange): boolean {
     const isNewest = this.#exchanges.at(-1) === exchange;
     const isEnding = isNewest && (this.#host.isDraining || !this.#takesMore);
@@ -189,7 +193,7 @@ export class Session implements Framing, ExchangeOwner, BodyOwner, TimedSession 
   }
 
   ready(exchange: Exchange): void {
-    if (this.#exchanges[0] === exchange) this.#advance();
+    if (this.isOldest(exchange)) this.#advance();
   }
 
   failed(error: ReactorError): void {
