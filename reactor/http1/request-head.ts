@@ -117,14 +117,13 @@ export class RequestHead implements Http1Headers {
   isWellFormedAt(index: number): boolean {
     const { text } = this;
     const nameEnd = this.#at(index, NAME_END);
-    const valueStart = this.#at(index, VALUE_START);
     const lineEnd = index + 1 < this.count ? this.#at(index + 1, NAME_START) : text.length - 2;
-    return (
-      text.charCodeAt(nameEnd) === COLON &&
-      isBlank(text, nameEnd + 1, valueStart) &&
-      isBlank(text, this.#at(index, VALUE_END), lineEnd - 2) &&
-      isLineEnd(text, lineEnd - 2)
-    );
+    if (text.charCodeAt(nameEnd) !== COLON || !isLineEnd(text, lineEnd - 2)) return false;
+    const valueStart = this.#at(index, VALUE_START);
+    const valueEnd = this.#at(index, VALUE_END);
+    // Where a value is empty llhttp says that it lies behind the line.
+    if (valueStart === valueEnd) return isBlank(text, nameEnd + 1, lineEnd - 2);
+    return isBlank(text, nameEnd + 1, valueStart) && isBlank(text, valueEnd, lineEnd - 2);
   }
 
   #at(index: number, span: number): number {

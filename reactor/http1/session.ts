@@ -42,7 +42,8 @@ const PAUSED_FOR_GOOD = 8;
 export class Session implements Framing, ExchangeOwner, BodyOwner, TimedSession {
   readonly connection: Connection;
   readonly #host: SessionHost;
-  readonly #timer: SessionTimer;
+  /** @internal */
+  readonly timer: SessionTimer;
   /** null before the first byte and after the end. */
   #parser: RequestParser | null = null;
   /** Those whose answers are not out, oldest first. */
@@ -66,7 +67,7 @@ export class Session implements Framing, ExchangeOwner, BodyOwner, TimedSession 
   private constructor(connection: Connection, host: SessionHost) {
     this.connection = connection;
     this.#host = host;
-    this.#timer = new SessionTimer(connection.loop, this, host.limits);
+    this.timer = new SessionTimer(connection.loop, this, host.limits);
     this.#idleSinceMs = connection.loop.nowMs;
     this.#requestSinceMs = this.#idleSinceMs;
   }
@@ -107,7 +108,7 @@ export class Session implements Framing, ExchangeOwner, BodyOwner, TimedSession 
 
   /** The connection is usable. */
   opened(): void {
-    this.#timer.start();
+    this.timer.start();
   }
 
   /** The peer's FIN: requests that are whole are still answered. */
@@ -134,7 +135,7 @@ export class Session implements Framing, ExchangeOwner, BodyOwner, TimedSession 
 
   closed(): void {
     this.#isGone = true;
-    this.#timer.stop();
+    this.timer.stop();
     for (const exchange of this.#exchanges) exchange.lost();
     this.#exchanges.length = 0;
     this.#receiving = null;

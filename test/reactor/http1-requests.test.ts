@@ -32,7 +32,8 @@ forEachTransport((transport) => {
       };
       respond(200, {}, JSON.stringify(seen));
     });
-    const lines = 'X-Repeated: a\r\nCookie: b=1\r\nx-repeated:  c, d \r\nCookie: e=2\r\nConnection: close\r\n';
+    const lines =
+      'X-Repeated: a\r\nCookie: b=1\r\nx-repeated:  c, d \r\nCookie: e=2\r\nConnection: close\r\n';
     const answer = await rawExchange(
       t,
       port,
@@ -144,7 +145,8 @@ forEachTransport((transport) => {
     const late: Promise<unknown>[] = [];
     const { port } = await serveHttp1(t, transport, (request, respond) => {
       respond(200, {}, request.method);
-      if (request.method === 'POST') late.push(assert.rejects(request.bytes(), { code: 'REACTOR_ANSWER_INVALID' }));
+      if (request.method === 'POST')
+        late.push(assert.rejects(request.bytes(), { code: 'REACTOR_ANSWER_INVALID' }));
     });
     const body = 'GET /inner HTTP/1.1\r\nHost: x\r\n\r\n';
     const wire = `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}${LAST_GET}`;
@@ -211,7 +213,8 @@ forEachTransport((transport) => {
     const announced = (path: string, bytes: number): string =>
       `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes}\r\n\r\n${'x'.repeat(bytes)}`;
     const chunked = `POST /chunked HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`;
-    const tooLarge = /^HTTP\/1\.1 413 Payload Too Large\r\n[^]*Connection: close\r\n[^]*more than (\d+) bytes\n$/;
+    const tooLarge =
+      /^HTTP\/1\.1 413 Payload Too Large\r\n[^]*Connection: close\r\n[^]*more than (\d+) bytes\n$/;
     assert.equal(tooLarge.exec(await rawExchange(t, port, announced('/announced', 1001)))?.[1], '1000');
     assert.equal(
       tooLarge.exec(await rawExchange(t, port, `${chunked}3e9\r\n${'x'.repeat(1001)}\r\n`))?.[1],

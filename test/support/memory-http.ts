@@ -6,7 +6,7 @@ import type { FrameDecoder } from '../../reactor/codec.js';
 import type { Connection } from '../../reactor/connection.js';
 import type { Http1Handlers } from '../../reactor/http1/handlers.js';
 import { type Http1Options, resolveHttp1Limits } from '../../reactor/http1/options.js';
-import { Session, SESSION_HOOKS } from '../../reactor/http1/session.js';
+import { Session, SESSION_HOOKS, sessionOf } from '../../reactor/http1/session.js';
 import { SessionHost } from '../../reactor/http1/session-host.js';
 import type { HttpTimeouts } from '../../reactor/http-backend.js';
 import { MemoryHost } from './memory-connection.js';
@@ -27,6 +27,17 @@ export class MemoryHttp extends MemoryHost {
       resolveHttp1Limits(options),
       handlers,
     );
+  }
+
+  /** Lets time pass, in steps that no timer is missed by. */
+  async pass(ms: number): Promise<void> {
+    const stepMs = 100;
+    for (let left = ms; left > 0; left -= stepMs) {
+      this.nowMs += Math.min(left, stepMs);
+      for (const connection of this.loop.connections) sessionOf(connection).timer.onTimer();
+      await settle();
+      this.endTurn();
+    }
   }
 
   createDecoder(connection: Connection): FrameDecoder {
