@@ -40,17 +40,7 @@ export class Http1Service implements Service, StreamProtocol {
     this.#sessions = new SessionHost(loop, counters, sampler, logError, http1, application);
     const limits = http1ConnectionLimits(handshakeTimeoutMs);
     const spec = { ...common, kind: 'tcp', codec: { kind: 'raw' }, limits } as const;
-    this.#tcp = new TcpService(
-      loop,
-      counters,
-      sampler,
-      readInto,
-      transport,
-      host,
-      spec,
-      SESSION_HOOKS,
-      this,
-    );
+    this.#tcp = new TcpService(loop, counters, sampler, readInto, transport, host, spec, SESSION_HOOKS, this);
   }
 
   adopt(source: number | net.Socket, address: string | undefined): void {

@@ -78,11 +78,10 @@ forEachTransport((transport) => {
   test(`${transport}: headers that would change what the client reads are refused, and the handler told`, async (t) => {
     const { port, errors } = await serveHttp1(t, transport, (_request, respond) => {
       for (const [what, headers] of WRONG_HEADERS) {
-        for (const answer of [respond, respond.stream] as Http1Respond[]) {
-          if (answer !== respond && what === 'a wrong content-length') continue;
-          const attempt = (): unknown => answer(200, headers as Http1ResponseHeaders, 'hello');
-          assert.throws(attempt, { code: 'REACTOR_ANSWER_INVALID' }, what);
-        }
+        const wrong = headers as Http1ResponseHeaders;
+        assert.throws(() => respond(200, wrong, 'hello'), { code: 'REACTOR_ANSWER_INVALID' }, what);
+        if (what === 'a wrong content-length') continue; // a stream cannot know
+        assert.throws(() => respond.stream(200, wrong), { code: 'REACTOR_ANSWER_INVALID' }, what);
       }
       for (const status of [0, 99, 101, 1000, 200.5, Number.NaN, '200' as unknown as number]) {
         assert.throws(() => respond(status), { code: 'REACTOR_ANSWER_INVALID' }, String(status));

@@ -88,7 +88,7 @@ forEachTransport((transport) => {
       return respond(200, {}, await request.bytes());
     });
     const post = (path: string, body: RequestInit['body']): Promise<Response> =>
-      fetch(url + path, { method: 'POST', body: body!, duplex: 'half' } as RequestInit);
+      fetch(url + path, { method: 'POST', body: body!, duplex: 'half' });
     assert.equal(await (await post('/text', 'grüße')).text(), 'grüße');
     assert.deepEqual(await (await post('/json', '{"a":[1]}')).json(), { a: [1] });
     const pieces = new ReadableStream({
