@@ -5,6 +5,7 @@ import { test } from 'node:test';
 
 import {
   AddonError,
+  DATAGRAM_ADDRESS_WORDS,
   DATAGRAM_RECEIVE_FAILED,
   DATAGRAM_RECEIVED,
   DATAGRAM_SEND_FAILED,
@@ -94,9 +95,10 @@ test('a datagram above the bound, a refusal by the network and one by the kernel
   client.datagrams.close();
 });
 
-test('a paused socket takes nothing, and still sends', async () => {
+test('a paused socket takes nothing, still sends, and still tells what went wrong', async () => {
   const { fd, port } = addon.bindUdp({ host: LOOPBACK, port: 0 });
-  const server = new TinyDatagrams(fd, () => assert.fail('it is paused'));
+  const events: number[] = [];
+  const server = new TinyDatagrams(fd, ({ event }) => void events.push(event));
   server.datagrams.pause();
   const answers: string[] = [];
   const peer = addon.bindUdp({ host: LOOPBACK, port: 0 });
@@ -113,6 +115,10 @@ test('a paused socket takes nothing, and still sends', async () => {
   toSecond.datagrams.flush();
   await until(() => answers.length === 1);
   assert.deepEqual(answers, ['heard']);
+  server.stage(Buffer.alloc(65_508), addressWords(port));
+  server.datagrams.flush();
+  await until(() => events.length > 0);
+  assert.deepEqual(events, [DATAGRAM_SEND_FAILED]);
   assert.equal(server.datagrams.stats().received, 0);
   for (const tiny of [server, second, client, toSecond]) tiny.datagrams.close();
 });
@@ -188,3 +194,12 @@ test('only datagrams are told as such', async () => {
   server.datagrams.close();
   client.datagrams.close();
 });
+
+/** 127.0.0.1 with this port, as the kernel has it. */
+function addressWords(port: number): Int32Array {
+  const bytes = Buffer.alloc(DATAGRAM_ADDRESS_WORDS * 4);
+  bytes.writeUInt16LE(2, 0); // AF_INET
+  bytes.writeUInt16BE(port, 2);
+  bytes.set([127, 0, 0, 1], 4);
+  return new Int32Array(bytes.buffer, bytes.byteOffset, DATAGRAM_ADDRESS_WORDS);
+}

@@ -72,14 +72,14 @@ void DatagramPoll::OnClosed(uv_handle_t* handle) {
 void DatagramPoll::RunTurn() {
   wakeups_++;
   for (int round = 0; round < kRoundsPerTurnMax; round++) {
-    const size_t count = socket_->Receive();
+    const size_t count = receiving_ ? socket_->Receive() : socket_->TakeNews();
     if (count == 0) return;
     batches_++;
     const bool was_full = socket_->was_full();
     const bool alive = owner_->HandBatch(static_cast<uint32_t>(count));
     if (owner_ == nullptr) return;
     if (!owner_->FlushStaged()) owner_->RefuseRecords();
-    if (!alive || owner_ == nullptr || !receiving_) return;
+    if (!alive || owner_ == nullptr) return;
     // Fewer than there was room for: the socket is empty, and tells when it no longer is.
     if (!was_full && !socket_->WantsWritable()) return;
   }

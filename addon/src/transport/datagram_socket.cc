@@ -75,8 +75,8 @@ void DatagramSocket::Close() {
 }
 
 size_t DatagramSocket::Receive() {
+  if (!news_.empty()) return TakeNews();
   was_full_ = false;
-  if (!news_.empty()) return EmitNews();
   for (size_t i = 0; i < slots_; i++) receive_headers_[i].msg_hdr.msg_namelen = sizeof(sockaddr_in6);
   int count = 0;
   do {
@@ -88,7 +88,7 @@ size_t DatagramSocket::Receive() {
     if (errno == EAGAIN) return 0;
     stats_.receive_failures++;
     Tell(DatagramEvent::kReceiveFailed, errno);
-    return EmitNews();
+    return TakeNews();
   }
   for (int i = 0; i < count; i++) {
     const mmsghdr& header = receive_headers_[i];
@@ -111,7 +111,8 @@ size_t DatagramSocket::Receive() {
   return static_cast<size_t>(count);
 }
 
-size_t DatagramSocket::EmitNews() {
+size_t DatagramSocket::TakeNews() {
+  was_full_ = false;
   const size_t count = std::min(news_.size(), kDatagramsPerCall);
   for (size_t i = 0; i < count; i++) {
     uint32_t* record = memory_.records + i * kDatagramRecordWords;

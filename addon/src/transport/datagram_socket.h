@@ -88,6 +88,8 @@ class DatagramSocket {
 
   /** Starts a batch over the former one and returns its records: news first, by themselves, then datagrams. */
   size_t Receive();
+  /** The same of news alone, for a socket that is to take no datagrams. */
+  size_t TakeNews();
   /** Whether the last batch took as many datagrams as it could, so that more may wait. */
   bool was_full() const { return was_full_; }
   /** Sends `count` records in order, behind what waits. False, with nothing sent, if one is impossible. */
@@ -118,7 +120,6 @@ class DatagramSocket {
 
   DatagramSocket(int fd, const DatagramMemory& memory, DatagramBounds bounds);
 
-  size_t EmitNews();
   void Tell(DatagramEvent event, int error);
   bool AreSound(size_t count) const;
   Message RecordAt(size_t index) const;
