@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 
-import { requireAddon } from '../addon/index.js';
+import { loadAddon, requireAddon } from '../addon/index.js';
 import type { UdpSocketOptions } from './datagram-port.js';
 import type { EventLoop } from './event-loop.js';
 import { loadHandlers } from './handler-module.js';
@@ -56,8 +56,8 @@ export class UdpService {
    */
   async open(spec: UdpSpec, handlers?: unknown): Promise<UdpAddress> {
     assert(this.#socket === null);
-    const { host, port, ipv6Only, reusePort, options } = spec;
-    const socket = new UdpSocket(handlers ?? (await loadHandlers(this.#loop, spec)), options);
+    const { host, port, ipv6Only, reusePort } = spec;
+    const socket = await this.#prepare(spec, handlers);
     const fd = reusePort ? requireAddon().bindUdp({ host, port, ipv6Only, reusePort }).fd : spec.fd;
     await socket.bind({ host, port, ipv6Only, fd });
     this.#socket = socket;
@@ -68,6 +68,16 @@ export class UdpService {
   async reload(spec: UdpSpec): Promise<void> {
     assert(this.#socket !== null);
     this.#socket.replaceHandlers(await loadHandlers(this.#loop, spec));
+  }
+
+  /** A socket to bind; when there is none to be had, the descriptor meant for it is closed. */
+  async #prepare(spec: UdpSpec, handlers: unknown): Promise<UdpSocket> {
+    try {
+      return new UdpSocket(handlers ?? (await loadHandlers(this.#loop, spec)), spec.options);
+    } catch (error) {
+      if (spec.fd !== null) loadAddon()?.closeFd(spec.fd); // without the addon it is the user's own
+      throw error;
+    }
   }
 
   stats(): UdpStats {

@@ -229,6 +229,15 @@ void OtherFilesAreRefused() {
   CHECK(DatagramSocket::Adopt(stream.get(), {}, {1, 1}).failure().error == EPROTOTYPE);
 }
 
+void ErrorQueueIsOff() {
+  BoundSocket bound = Bind("127.0.0.1");
+  int value = 1;
+  socklen_t bytes = sizeof value;
+  CHECK(setsockopt(bound.descriptor.get(), IPPROTO_IP, IP_RECVERR, &value, bytes) == 0);
+  Party party(bound.descriptor.Release());
+  CHECK(getsockopt(party.socket().fd(), IPPROTO_IP, IP_RECVERR, &value, &bytes) == 0 && value == 0);
+}
+
 void CloseMayBeRepeated() {
   BoundSocket bound = Bind("127.0.0.1");
   const int fd = bound.descriptor.get();
@@ -249,5 +258,6 @@ int main() {
   Run("the queue drops the newest beyond its bound and counts them", QueueHasABound);
   Run("records outside the slab are refused, and any address does no harm", ImpossibleRecordsAreRefused);
   Run("a file and a stream socket are refused", OtherFilesAreRefused);
+  Run("an error queue that nobody would read is switched off", ErrorQueueIsOff);
   Run("closing frees the descriptor and may be repeated", CloseMayBeRepeated);
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -138,6 +139,24 @@ forEachTransport((transport) => {
         assert.equal(await ask(server, 1, 'inherited'), 'inherited');
         await server.close();
       }
+    },
+  );
+
+  test(
+    `a server whose handlers are wrong leaves the given descriptor alone, and none of its own (${transport})`,
+    needsAddon,
+    async (t) => {
+      const addon = loadAddon()!;
+      const { fd } = addon.bindUdp({ host: '127.0.0.1', port: 0 });
+      t.after(() => addon.closeFd(fd));
+      const fail = async (): Promise<number> => {
+        const server = new UdpServer({ transport, fd, handlers: { onFrame: { x: () => {} } } as object });
+        await assert.rejects(server.listen(), { code: 'REACTOR_HANDLERS_INVALID' });
+        return readdirSync('/proc/self/fd').length;
+      };
+      const before = await fail(); // what Node opens once and keeps is open before we count
+      assert.equal(await fail(), before);
+      assert.equal('host' in addon.localAddress(fd), true);
     },
   );
 
