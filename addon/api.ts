@@ -3,6 +3,7 @@
 // ADDON_SYSTEM_CALL_FAILED with errno and syscall when the system refuses.
 // Descriptors are plain numbers: whoever received one closes it, nothing here does so behind their back.
 
+import type { LocalAddon } from './local-api.js';
 import type { ShmAddon } from './shm-api.js';
 
 export interface BindUdpOptions {
@@ -319,7 +320,7 @@ export interface Datagrams {
   close(): void;
 }
 
-export interface Addon extends ShmAddon {
+export interface Addon extends ShmAddon, LocalAddon {
   /** A listening socket, non-blocking and closed on exec. */
   listenTcp(options: ListenTcpOptions): BoundSocket;
   /** A listening Unix stream socket, non-blocking and closed on exec; EADDRINUSE when the path exists. */

@@ -21,6 +21,7 @@ export type {
 } from './api.js';
 export type { AddonErrorCode, AddonErrorOptions } from './errors.js';
 export { AddonError } from './errors.js';
+export * from './local-api.js';
 export { addonMissingReason, loadAddon, requireAddon } from './native.js';
 export * from './datagram-layout.js';
 export type {

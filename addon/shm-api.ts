@@ -1,6 +1,7 @@
 // The shared-memory part of what the native addon offers, as TypeScript sees it; part of `Addon` in api.ts.
 // The C++ side is addon/src/binding/shm_*; the layers above use it through addon/jbus, which decides and names.
-// Segments are kernel ids (0 is one like any other); every function may throw AddonError as said in api.ts.
+// Segments are kernel ids (0 is one like any other), or below 0 the memory files of local-api.ts, for which shmCreate,
+// shmFind, shmStat and shmRemove have no meaning; every function may throw AddonError as said in api.ts.
 
 /** What the kernel knows of a segment. */
 export interface ShmStatus {

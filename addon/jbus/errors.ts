@@ -24,7 +24,16 @@ export type JbusErrorCode =
   | 'JBUS_RECORD_TOO_LARGE' // more than half of the ring; send it as fragments
   | 'JBUS_MESSAGE_TOO_LARGE' // beyond messageBytesMax
   | 'JBUS_RELEASE_FIRST' // a batch is out: release it before the ring is read in another way
-  | 'JBUS_MAIN_THREAD'; // blocking is for worker threads
+  | 'JBUS_MAIN_THREAD' // blocking is for worker threads
+  | 'JBUS_BUSY' // a blocking call while promises of the same channel wait
+  | 'JBUS_RELEASED' // a lease was read after its release
+  | 'JBUS_TIMEOUT' // the deadline of the operation passed; nothing of it was done
+  | 'JBUS_CANCELED' // the caller's signal
+  | 'JBUS_QUEUE_FULL' // too many operations wait already
+  | 'JBUS_CHANNEL_FULL' // a message ran out of time half written, which ends the channel
+  | 'JBUS_PEER_DEAD' // the peer's process is gone
+  | 'JBUS_CONFIG_INVALID' // the channels' configuration, with the line and field
+  | 'JBUS_SPAWN_FAILED'; // the peer's process did not start, or did not join in time
 
 export interface JbusErrorOptions extends ErrorOptions {
   /** The system's error number, positive. */

@@ -1,9 +1,20 @@
 // The door of the jbus layer: re-exports only.
 export type { ShmHeader, ShmSide, ShmStatus } from '../index.js';
+export type { KeptMessage } from './channel.js';
+export { Channel } from './channel.js';
+export type { Cancelable, ChannelOptions, ReadOptions, WriteOptions } from './channel-options.js';
+export type { ChannelMetric, ChannelStats } from './channel-stats.js';
+export { CHANNEL_METRICS } from './channel-stats.js';
 export type { JbusErrorCode, JbusErrorOptions } from './errors.js';
 export { JbusError } from './errors.js';
 export { channelHash, isJbusKey, keyText, NODE_ID_MAX, pairKey, twinKey } from './keys.js';
 export * from './layout.js';
+export type { Message } from './lease.js';
+export { Lease } from './lease.js';
+export type { BackingName } from './link.js';
+export type { ChannelAddress, CreateChannelOptions } from './open-channel.js';
+export { attachChannel, createChannel, memoryChannels } from './open-channel.js';
+export type { PeerState } from './peer-liveness.js';
 export { PYTHON_PEER } from './python-peer.js';
 export type { RecordBatchOptions } from './record-batch.js';
 export { RecordBatch } from './record-batch.js';

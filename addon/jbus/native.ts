@@ -2,11 +2,11 @@
 // Everything that needs System V memory goes through here; nothing else in the package depends on it.
 
 import { addonMissingReason, loadAddon } from '../index.js';
-import type { ShmAddon } from '../index.js';
+import type { Addon } from '../index.js';
 import { JbusError } from './errors.js';
 
 /** @throws JbusError JBUS_UNSUPPORTED: it is not Linux, or the addon is missing; the message says which. */
-export function shmAddon(): ShmAddon {
+export function shmAddon(): Addon {
   if (process.platform !== 'linux') {
     throw new JbusError(
       'JBUS_UNSUPPORTED',

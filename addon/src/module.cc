@@ -5,7 +5,9 @@
 #include "binding/addon_state.h"
 #include "binding/address_functions.h"
 #include "binding/datagrams.h"
+#include "binding/doorbell.h"
 #include "binding/errors.h"
+#include "binding/local_stream_functions.h"
 #include "binding/option_functions.h"
 #include "binding/shm_functions.h"
 #include "binding/shm_ring_reader.h"
@@ -37,6 +39,8 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   reactor_net::ExportOptionFunctions(env, exports);
   reactor_net::ExportThreadFunctions(env, exports);
   reactor_net::ExportShmFunctions(env, exports);
+  reactor_net::ExportLocalStreamFunctions(env, exports);
+  reactor_net::Doorbell::Export(env, exports);
   reactor_net::ShmRingWriter::Export(env, exports);
   reactor_net::ShmRingReader::Export(env, exports);
   reactor_net::Transport::Export(env, exports);

@@ -50,7 +50,7 @@ Napi::Value FindFunction(const Napi::CallbackInfo& info) {
 /** Argument 0; false, with the error thrown, when it cannot be a segment's id. */
 bool ReadId(const Napi::CallbackInfo& info, int* id) {
   Arguments arguments(info);
-  *id = static_cast<int>(arguments.Integer(0, "id", 0, kIntMost));
+  *id = static_cast<int>(arguments.Integer(0, "id", kIntLeast, kIntMost));
   return !arguments.failed();
 }
 
@@ -111,7 +111,7 @@ Napi::Value HeaderFunction(const Napi::CallbackInfo& info) {
 Napi::Value FormatFunction(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Arguments arguments(info);
-  const int id = static_cast<int>(arguments.Integer(0, "id", 0, kIntMost));
+  const int id = static_cast<int>(arguments.Integer(0, "id", kIntLeast, kIntMost));
   jbus::RingIdentity identity;
   const int64_t identity_most = static_cast<int64_t>(jbus::kIdentityMost);
   identity.capacity = static_cast<uint64_t>(

@@ -12,6 +12,7 @@ namespace reactor_net {
 namespace {
 
 constexpr int64_t kIdMost = std::numeric_limits<int32_t>::max();
+constexpr int64_t kIdLeast = std::numeric_limits<int32_t>::min();
 constexpr int64_t kWaitMostUs = int64_t{24} * 3600 * 1'000'000;
 
 void FillRow(uint32_t* row, const jbus::RecordView& record) {
@@ -48,7 +49,7 @@ void ShmRingReader::Export(Napi::Env env, Napi::Object exports) {
 Napi::Value ShmRingReader::Open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Arguments arguments(info);
-  const int id = static_cast<int>(arguments.Integer(0, "id", 0, kIdMost));
+  const int id = static_cast<int>(arguments.Integer(0, "id", kIdLeast, kIdMost));
   const auto message_bytes_max =
       static_cast<uint32_t>(arguments.Integer(1, "messageBytesMax", 0, std::numeric_limits<uint32_t>::max()));
   if (arguments.failed()) return env.Undefined();

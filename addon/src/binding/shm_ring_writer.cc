@@ -12,6 +12,7 @@ namespace reactor_net {
 namespace {
 
 constexpr int64_t kIdMost = std::numeric_limits<int32_t>::max();
+constexpr int64_t kIdLeast = std::numeric_limits<int32_t>::min();
 constexpr int64_t kTypeMost = std::numeric_limits<uint16_t>::max();
 constexpr int64_t kMsgIdMost = static_cast<int64_t>(jbus::kIdentityMost);
 constexpr int64_t kWaitMostUs = int64_t{24} * 3600 * 1'000'000;
@@ -39,7 +40,7 @@ void ShmRingWriter::Export(Napi::Env env, Napi::Object exports) {
 Napi::Value ShmRingWriter::Open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Arguments arguments(info);
-  const int id = static_cast<int>(arguments.Integer(0, "id", 0, kIdMost));
+  const int id = static_cast<int>(arguments.Integer(0, "id", kIdLeast, kIdMost));
   if (arguments.failed()) return env.Undefined();
   OpenedSide opened = OpenSide(env, id, jbus::Side::kProducer);
   if (opened.claim != nullptr) {

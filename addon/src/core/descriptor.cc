@@ -24,6 +24,11 @@ Failure SetNonBlocking(int fd) {
   return Failure::None();
 }
 
+Failure SetCloseOnExec(int fd) {
+  if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return Failure::Last("fcntl");
+  return Failure::None();
+}
+
 Failure CloseDescriptor(int fd) {
   if (close(fd) == 0 || errno == EINTR) return Failure::None();
   return Failure::Last("close");

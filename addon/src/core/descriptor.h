@@ -31,6 +31,9 @@ Result<int> DuplicateDescriptor(int fd);
 /** Makes every system call on the open file return at once, whoever else has it open. */
 Failure SetNonBlocking(int fd);
 
+/** Keeps the descriptor out of programs that are started from now on. */
+Failure SetCloseOnExec(int fd);
+
 /** Closes once and never retries: after EINTR Linux has already released the number. */
 Failure CloseDescriptor(int fd);
 

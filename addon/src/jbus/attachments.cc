@@ -1,10 +1,13 @@
 #include "jbus/attachments.h"
 
+#include <sys/mman.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 
 #include <mutex>
 #include <unordered_map>
 
+#include "jbus/memory_file.h"
 #include "jbus/segment.h"
 
 namespace reactor_net::jbus {
@@ -22,10 +25,41 @@ Table& TheTable() {
   return *table;
 }
 
-Result<uint8_t*> Map(int id, int flags) {
-  void* const address = shmat(id, nullptr, flags);
+struct Mapping {
+  uint8_t* base = nullptr;
+  uint64_t bytes = 0;
+};
+
+enum class Access { kRead, kReadWrite };
+
+Result<Mapping> MapSegment(int id, Access access) {
+  void* const address = shmat(id, nullptr, access == Access::kRead ? SHM_RDONLY : 0);
   if (address == reinterpret_cast<void*>(-1)) return Failure::Last("shmat");
-  return static_cast<uint8_t*>(address);
+  // Asked after mapping: while it is mapped the id cannot come to mean another segment.
+  Result<SegmentStatus> status = StatSegment(id);
+  if (status.ok()) return Mapping{static_cast<uint8_t*>(address), status.value().bytes};
+  shmdt(address);
+  return status.failure();
+}
+
+Result<Mapping> MapFile(int id, Access access) {
+  Result<int> fd = DescriptorOfMemoryFile(id);
+  if (!fd.ok()) return fd.failure();
+  struct stat status;
+  if (fstat(fd.value(), &status) != 0) return Failure::Last("fstat");
+  const uint64_t bytes = static_cast<uint64_t>(status.st_size);
+  const int protection = access == Access::kRead ? PROT_READ : PROT_READ | PROT_WRITE;
+  void* const address = mmap(nullptr, bytes, protection, MAP_SHARED, fd.value(), 0);
+  if (address == MAP_FAILED) return Failure::Last("mmap");
+  return Mapping{static_cast<uint8_t*>(address), bytes};
+}
+
+Result<Mapping> Map(int id, Access access) {
+  return IsMemoryFile(id) ? MapFile(id, access) : MapSegment(id, access);
+}
+
+bool Unmap(int id, const Mapping& mapping) {
+  return (IsMemoryFile(id) ? munmap(mapping.base, mapping.bytes) : shmdt(mapping.base)) == 0;
 }
 
 }  // namespace
@@ -35,19 +69,12 @@ Result<std::shared_ptr<Attachment>> Attachment::Of(int id) {
   const std::lock_guard<std::mutex> lock(table.mutex);
   std::weak_ptr<Attachment>& entry = table.by_id[id];
   if (std::shared_ptr<Attachment> found = entry.lock()) return found;
-  Result<uint8_t*> base = Map(id, 0);
-  if (!base.ok()) {
+  Result<Mapping> mapping = Map(id, Access::kReadWrite);
+  if (!mapping.ok()) {
     table.by_id.erase(id);
-    return base.failure();
+    return mapping.failure();
   }
-  // Asked after mapping: while it is mapped the id cannot come to mean another segment.
-  Result<SegmentStatus> status = StatSegment(id);
-  if (!status.ok()) {
-    shmdt(base.value());
-    table.by_id.erase(id);
-    return status.failure();
-  }
-  std::shared_ptr<Attachment> made(new Attachment(id, base.value(), status.value().bytes));
+  std::shared_ptr<Attachment> made(new Attachment(id, mapping.value().base, mapping.value().bytes));
   entry = made;
   table.totals.attached++;
   table.totals.segments++;
@@ -61,7 +88,7 @@ Attachment::~Attachment() {
   // Between the last reference and this lock another thread may have mapped it anew: its entry stays.
   const auto entry = table.by_id.find(id_);
   if (entry != table.by_id.end() && entry->second.expired()) table.by_id.erase(entry);
-  if (shmdt(base_) == 0) table.totals.detached++;
+  if (Unmap(id_, {base_, bytes_})) table.totals.detached++;
   table.totals.segments--;
   table.totals.bytes -= bytes_;
 }
@@ -73,16 +100,11 @@ AttachmentTotals CountAttachments() {
 }
 
 Result<HeaderFacts> PeekHeader(int id) {
-  Result<uint8_t*> base = Map(id, SHM_RDONLY);
-  if (!base.ok()) return base.failure();
-  Result<SegmentStatus> status = StatSegment(id);
+  Result<Mapping> mapping = Map(id, Access::kRead);
+  if (!mapping.ok()) return mapping.failure();
   Result<HeaderFacts> facts = Failure{EINVAL, "shmat"};
-  if (!status.ok()) {
-    facts = status.failure();
-  } else if (status.value().bytes >= kDataOffset) {
-    facts = ReadHeader(SharedMemory(base.value()));
-  }
-  shmdt(base.value());
+  if (mapping.value().bytes >= kDataOffset) facts = ReadHeader(SharedMemory(mapping.value().base));
+  Unmap(id, mapping.value());
   return facts;
 }
 

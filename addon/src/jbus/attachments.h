@@ -1,6 +1,6 @@
-// The segments this process has mapped: each one once, however many threads, views and rings use it.
-// An Attachment is shared by all of them and unmapped with the last reference. The one table of the process is here,
-// behind a mutex; so are the marks that keep two threads of it from being producer, or consumer, of the same ring.
+// The segments, and memory files (ids below 0), that this process has mapped: each one once, however many threads,
+// views and rings use it. An Attachment is shared by all of them and unmapped with the last reference. The one table of
+// the process is here, behind a mutex; so are the marks that keep two threads of it from being producer, or consumer, of the same ring.
 #pragma once
 
 #include <atomic>
@@ -43,7 +43,7 @@ class Attachment {
 struct AttachmentTotals {
   uint32_t segments = 0;
   uint64_t bytes = 0;
-  /** shmat and shmdt that succeeded, ever. */
+  /** Mappings made and undone, ever. */
   uint64_t attached = 0;
   uint64_t detached = 0;
 };

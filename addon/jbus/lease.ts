@@ -1,0 +1,58 @@
+// A message that is lent: its bytes lie in the ring until the lease is released.
+// channel-input.ts makes it; the channel's readers hand it on or copy it. Until all older leases are released too,
+// the producer cannot use the bytes again: who keeps a lease for long makes the peer wait.
+
+import { JbusError } from './errors.js';
+
+export interface Message {
+  /** The application's, 16 bits. */
+  readonly type: number;
+  readonly msgId: number;
+  readonly data: Uint8Array;
+}
+
+export class Lease implements Message {
+  readonly type: number;
+  readonly msgId: number;
+  readonly #onRelease: (() => void) | undefined;
+  #data: Uint8Array | undefined;
+
+  /** @param onRelease called once; undefined: the bytes are not in the ring. */
+  constructor(type: number, msgId: number, data: Uint8Array, onRelease: (() => void) | undefined) {
+    this.type = type;
+    this.msgId = msgId;
+    this.#data = data;
+    this.#onRelease = onRelease;
+  }
+
+  /**
+   * A view, or the assembled message. Views made of it earlier must not be read after the release: they then show
+   * whatever the peer writes next.
+   * @throws JbusError JBUS_RELEASED
+   */
+  get data(): Uint8Array {
+    if (this.#data !== undefined) return this.#data;
+    throw new JbusError('JBUS_RELEASED', 'the message was released: copy what is to be kept');
+  }
+
+  get isReleased(): boolean {
+    return this.#data === undefined;
+  }
+
+  /** The message with bytes of its own, to be kept; the lease is released. */
+  keep(): { type: number; msgId: number; data: Buffer } {
+    const { type, msgId, data } = this;
+    // What does not lie in the ring is the receiver's already.
+    const isOwn = this.#onRelease === undefined;
+    const kept = isOwn ? Buffer.from(data.buffer, data.byteOffset, data.length) : Buffer.from(data);
+    this.release();
+    return { type, msgId, data: kept };
+  }
+
+  /** May be repeated. */
+  release(): void {
+    if (this.#data === undefined) return;
+    this.#data = undefined;
+    this.#onRelease?.();
+  }
+}
