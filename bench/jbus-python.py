@@ -51,8 +51,8 @@ def small(owner: jbus.Channel, peer: jbus.Channel, length: int, count: int, roun
 
 def large(owner: jbus.Channel, peer: jbus.Channel, count: int, rounds: int) -> None:
     buffers = [bytearray(os.urandom(1 << 16) * (LARGE_BYTES >> 16)) for _ in range(count)]
-    target = bytearray(LARGE_BYTES)
-    limit = 'copy between two bytearrays, the limit,'
+    target = bytearray(RING_BYTES)
+    limit = 'copy from one bytearray to another, the limit,'
     times = {'write': [], 'read': [], limit: []}
     peeks = []
     for index in range(rounds * 4):
@@ -61,7 +61,9 @@ def large(owner: jbus.Channel, peer: jbus.Channel, count: int, rounds: int) -> N
         times['read'].append(timed(peer.read))
         owner.write(1, index, data)
         peeks.append(timed(lambda: peek(peer)))
-        times[limit].append(timed(lambda: target.__setitem__(slice(None), data)))
+        other = buffers[(index + count // 2) % count]
+        begin = index * LARGE_BYTES % RING_BYTES
+        times[limit].append(timed(lambda: target.__setitem__(slice(begin, begin + LARGE_BYTES), other)))
     for name, seconds in times.items():
         report(f'{name} {LARGE_BYTES >> 20} MiB', [LARGE_BYTES / 1e9 / each for each in seconds], 'GB per second')
     report(f'peek {LARGE_BYTES >> 20} MiB and look at its first byte', [each * 1e6 for each in peeks], 'microseconds')

@@ -679,6 +679,8 @@ class Doorbell:
     """
 
     def __init__(self, connection: socket.socket) -> None:
+        connection.settimeout(None)  # whatever the program's default is: a ring never waits
+        connection.set_inheritable(False)  # a child of ours would keep the peer from hearing of our death
         self._connection = connection
         self._poll = select.poll()
         self._poll.register(connection.fileno(), select.POLLIN)
@@ -718,7 +720,6 @@ class Doorbell:
             uid = struct.unpack('iII', credentials)[1]
             if uid != os.geteuid():
                 raise JbusError('JBUS_FORBIDDEN', f'the doorbell of key {key:#x} belongs to uid {uid}')
-            connection.setblocking(True)
         except BaseException as error:
             connection.close()
             if isinstance(error, OSError):
@@ -892,7 +893,11 @@ class Channel:
         self._heartbeat_ms = heartbeat_ms or HEARTBEAT_MS
         self._spin_ns = spin_us * 1000
         self._writer = RingWriter(send)
-        self._reader = RingReader(receive, message_bytes_max)
+        try:
+            self._reader = RingReader(receive, message_bytes_max)
+        except JbusError:
+            self._writer.side.leave()
+            raise
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._write_fence = _new_fence()

@@ -311,6 +311,16 @@ class EndTest(JbusTestCase):
                 jbus.Channel.attach(send_id, receive_id, epoch)
         self.assertEqual(owner._send._stat().attach_count, 2)
 
+    def test_sides_taken(self):
+        """a second peer is refused, and a channel that gets one side only gives it up again"""
+        owner, peer = self.channels()
+        with self.refused('JBUS_SIDE_TAKEN'):
+            jbus.Channel.attach(owner.receive_id, owner.send_id, owner.epoch)
+        peer._writer.side.leave()
+        with self.refused('JBUS_SIDE_TAKEN'):
+            jbus.Channel.attach(owner.receive_id, owner.send_id, owner.epoch)
+        self.assertEqual(owner._receive.states[jbus._PRODUCER_PID], 0)
+
     def test_keys(self):
         """a pair of keys is joined by its even one, and free again when both ends have closed"""
         key = 0x4A800000 | (os.getpid() & 0x3FFFFF) << 1
@@ -359,11 +369,28 @@ class EndTest(JbusTestCase):
     def test_full_doorbell(self):
         """a peer that never listens does not hold up who rings"""
         owner, peer = self.channels()
-        for index in range(50_000):
+        for _ in range(50_000):
             owner._doorbell.ring()
         self.assertFalse(owner._doorbell.peer_gone)
         owner.write(1, 1, b'there')
         self.assertEqual(peer.read().data, b'there')
+
+    def test_doorbell_of_its_own(self):
+        """a doorbell is not inherited by children, and never waits, whatever the program's default timeout"""
+        socket.setdefaulttimeout(5)
+        self.addCleanup(socket.setdefaulttimeout, None)
+        here, there = socket.socketpair()
+        here.set_inheritable(True)
+        bell = jbus.Doorbell.from_fd(here.detach())
+        self.assertFalse(bell._connection.get_inheritable())
+        begin = time.monotonic()
+        for _ in range(50_000):
+            bell.ring()
+        self.assertFalse(bell.wait(bell.rung, 0))
+        self.assertLess(time.monotonic() - begin, 5)
+        self.assertFalse(bell.peer_gone)
+        bell.close()
+        there.close()
 
     def test_unsupported_hosts(self):
         """without System V memory of our kind, or libatomic where the CPU needs it, opening says so"""
