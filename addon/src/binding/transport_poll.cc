@@ -15,32 +15,23 @@ constexpr int kRoundsPerTurnMax = 4;
 
 Result<TransportPoll*> TransportPoll::Start(AddonState* state, std::unique_ptr<Engine> engine, uint32_t* control,
                                             uint32_t spin_us, Transport* owner) {
-  auto* poll = new TransportPoll(state, std::move(engine), control, spin_us, owner);
-  const int opened = uv_poll_init(state->loop(), &poll->handle_, poll->engine_->fd());
-  if (opened != 0) {
-    delete poll;  // uv has not taken it
-    return Failure{-opened, "uv_poll_init"};
-  }
-  poll->handle_.data = poll;
-  state->Enter(poll);
-  const int started = uv_poll_start(&poll->handle_, UV_READABLE, OnReadable);
-  if (started == 0) return poll;
-  poll->BeginClose();
-  return Failure{-started, "uv_poll_start"};
+  const int fd = engine->fd();
+  std::unique_ptr<TransportPoll> poll(new TransportPoll(state, std::move(engine), control, spin_us, owner));
+  return PollResource::Start(std::move(poll), fd, UV_READABLE);
 }
 
 void TransportPoll::BeginClose() {
   if (owner_ == nullptr) return;
   std::exchange(owner_, nullptr)->Detach();
   while (!listeners_.empty()) listeners_.back()->BeginClose();
-  uv_close(AsHandle(), OnClosed);
+  CloseHandle();
   // After uv_close, which still takes the epoll descriptor out of the loop's own.
   engine_->CloseAll();
 }
 
 void TransportPoll::SetRef(bool ref) {
   ref_ = ref;
-  ref ? uv_ref(AsHandle()) : uv_unref(AsHandle());
+  PollResource::SetRef(ref);
   for (ExclusiveListener* listener : listeners_) listener->SetRef(ref);
 }
 
@@ -106,15 +97,8 @@ bool TransportPoll::Flush() {
   return sound;
 }
 
-void TransportPoll::OnReadable(uv_poll_t* handle, int status, int) {
-  auto* poll = static_cast<TransportPoll*>(handle->data);
-  if (poll->owner_ != nullptr && status == 0) poll->RunTurn();
-}
-
-void TransportPoll::OnClosed(uv_handle_t* handle) {
-  auto* poll = static_cast<TransportPoll*>(handle->data);
-  poll->state_->Leave(poll);
-  delete poll;
+void TransportPoll::OnReady(int status, int) {
+  if (owner_ != nullptr && status == 0) RunTurn();
 }
 
 // JavaScript may close this transport in any batch: after each one the owner says whether we go on.

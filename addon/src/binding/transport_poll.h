@@ -1,12 +1,12 @@
 // One engine on one thread's loop: a single uv_poll_t on the engine's epoll descriptor, and the rounds of a turn.
-// It outlives its Transport by the uv close callback, and closes every descriptor as soon as closing begins.
+// It closes every descriptor as soon as closing begins.
 #pragma once
 
 #include <memory>
 #include <vector>
 
-#include "binding/addon_state.h"
 #include "binding/exclusive_listener.h"
+#include "binding/poll_resource.h"
 #include "core/result.h"
 #include "transport/engine.h"
 
@@ -17,7 +17,7 @@ class Transport;
 /** Words of the control table that JavaScript and we share. */
 enum ControlWord : uint32_t { kControlSendRecords = 0, kControlSendBytes = 1, kControlWords = 2 };
 
-class TransportPoll final : public LoopResource {
+class TransportPoll final : public PollResource {
  public:
   /** Starts polling; on failure the handle closes itself and the result says why. */
   static Result<TransportPoll*> Start(AddonState* state, std::unique_ptr<Engine> engine, uint32_t* control,
@@ -47,17 +47,14 @@ class TransportPoll final : public LoopResource {
  private:
   TransportPoll(AddonState* state, std::unique_ptr<Engine> engine, uint32_t* control, uint32_t spin_us,
                 Transport* owner)
-      : state_(state), engine_(std::move(engine)), control_(control), spin_us_(spin_us), owner_(owner) {}
+      : PollResource(state), engine_(std::move(engine)), control_(control), spin_us_(spin_us), owner_(owner) {}
 
-  static void OnReadable(uv_poll_t* handle, int status, int events);
-  static void OnClosed(uv_handle_t* handle);
-  uv_handle_t* AsHandle() { return reinterpret_cast<uv_handle_t*>(&handle_); }
+  void OnReady(int status, int events) override;
   ExclusiveListener* ListenerOf(uint32_t slot);
   void RunTurn();
   /** Records of the next batch; looks for up to `spin_us_` when `spin` is set. */
   size_t NextBatch(bool spin);
 
-  AddonState* const state_;
   const std::unique_ptr<Engine> engine_;
   uint32_t* const control_;
   const uint32_t spin_us_;
@@ -65,7 +62,6 @@ class TransportPoll final : public LoopResource {
   bool ref_ = true;
   uint64_t wakeups_ = 0;
   std::vector<ExclusiveListener*> listeners_;  // few
-  uv_poll_t handle_;
 };
 
 }  // namespace reactor_net

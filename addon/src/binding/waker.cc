@@ -2,57 +2,36 @@
 
 #include "binding/arguments.h"
 #include "binding/errors.h"
+#include "binding/poll_resource.h"
 #include "core/event_fd.h"
 
 namespace reactor_net {
 
-/** The uv_poll_t of one Waker. It outlives the Waker by the close callback, so it is an object of its own. */
-class WakerPoll final : public LoopResource {
+/** The watch of one Waker. */
+class WakerPoll final : public PollResource {
  public:
-  /** Starts polling; on failure the handle closes itself and the result says why. */
+  /** As PollResource::Start; `fd` stays the caller's. */
   static Result<WakerPoll*> Start(AddonState* state, int fd, Waker* owner) {
-    auto* poll = new WakerPoll(state, fd, owner);
-    const int opened = uv_poll_init(state->loop(), &poll->handle_, fd);
-    if (opened != 0) {
-      delete poll;  // uv has not taken it
-      return Failure{-opened, "uv_poll_init"};
-    }
-    poll->handle_.data = poll;
-    state->Enter(poll);
-    const int started = uv_poll_start(&poll->handle_, UV_READABLE, OnReadable);
-    if (started == 0) return poll;
-    poll->BeginClose();
-    return Failure{-started, "uv_poll_start"};
+    return PollResource::Start(std::unique_ptr<WakerPoll>(new WakerPoll(state, fd, owner)), fd, UV_READABLE);
   }
 
   void BeginClose() override {
     if (owner_ == nullptr) return;
     std::exchange(owner_, nullptr)->Detach();
-    uv_close(AsHandle(), OnClosed);
+    CloseHandle();
   }
-
-  uv_handle_t* AsHandle() { return reinterpret_cast<uv_handle_t*>(&handle_); }
 
  private:
-  WakerPoll(AddonState* state, int fd, Waker* owner) : state_(state), owner_(owner), fd_(fd) {}
+  WakerPoll(AddonState* state, int fd, Waker* owner) : PollResource(state), owner_(owner), fd_(fd) {}
 
-  static void OnReadable(uv_poll_t* handle, int status, int) {
-    auto* poll = static_cast<WakerPoll*>(handle->data);
-    if (poll->owner_ == nullptr || status != 0) return;
-    Result<bool> drained = DrainEventFd(poll->fd_);
-    if (drained.ok() && drained.value()) poll->owner_->CallBack();
+  void OnReady(int status, int) override {
+    if (owner_ == nullptr || status != 0) return;
+    Result<bool> drained = DrainEventFd(fd_);
+    if (drained.ok() && drained.value()) owner_->CallBack();
   }
 
-  static void OnClosed(uv_handle_t* handle) {
-    auto* poll = static_cast<WakerPoll*>(handle->data);
-    poll->state_->Leave(poll);
-    delete poll;
-  }
-
-  AddonState* state_;
   Waker* owner_;
-  int fd_;
-  uv_poll_t handle_;
+  const int fd_;
 };
 
 void Waker::Export(Napi::Env env, Napi::Object exports) {
@@ -94,12 +73,12 @@ Waker::~Waker() {
 }
 
 Napi::Value Waker::RefLoop(const Napi::CallbackInfo& info) {
-  if (poll_ != nullptr) uv_ref(poll_->AsHandle());
+  if (poll_ != nullptr) poll_->SetRef(true);
   return info.This();
 }
 
 Napi::Value Waker::UnrefLoop(const Napi::CallbackInfo& info) {
-  if (poll_ != nullptr) uv_unref(poll_->AsHandle());
+  if (poll_ != nullptr) poll_->SetRef(false);
   return info.This();
 }
 
