@@ -133,8 +133,6 @@ export interface TransportMemory {
 export interface TransportOptions extends TransportMemory {
   /** Output that may wait on one connection; beyond it the connection is closed with ENOBUFS. The policy is the caller's. */
   outputBytesMax: number;
-  /** After a batch, look for more for up to this long before the loop may sleep. Default 0. */
-  spinMicros?: number;
 }
 
 /** TLV (u32 msgId, u32 length, little-endian) unless `lengthBytes` is given; then as in reactor/codecs/length-field-codec.ts. */

@@ -12,6 +12,7 @@ import {
   AddonError,
   CONTROL_SEND_BYTES,
   CONTROL_SEND_RECORDS,
+  CONTROL_SPIN_MICROS,
   CONTROL_WORDS,
   EVENT_A,
   EVENT_ACCEPT_FAILED,
@@ -128,6 +129,15 @@ export class EpollTransport {
       (eventCount) => this.#runBatch(eventCount),
     );
     this.#native.unref();
+  }
+
+  /** How long to look for more after a batch, before the thread may sleep; 0 at first. */
+  get spinMicros(): number {
+    return this.#control[CONTROL_SPIN_MICROS]!;
+  }
+
+  set spinMicros(micros: number) {
+    this.#control[CONTROL_SPIN_MICROS] = micros;
   }
 
   /** Whether events are being handed out: what is staged meanwhile leaves when the batch ends. */

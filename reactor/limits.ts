@@ -46,6 +46,9 @@ export const THREAD_STABLE_MS: number = 10_000;
 /** From starting a sub-reactor to its services being ready; importing a large application takes a while. */
 export const THREAD_START_TIMEOUT_MS: number = 60_000;
 
+/** How long a thread may look for more input instead of sleeping; meanwhile its tasks and timers wait. */
+export const SPIN_MICROS_MAX: number = 1000;
+
 /** Window over which the buffer pool's peak is looked at before idle slabs are dropped. */
 export const POOL_TRIM_PERIOD_MS: number = 10_000;
 

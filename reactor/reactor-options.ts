@@ -8,7 +8,7 @@ import { Backoff, type BackoffOptions, RESTART_BACKOFF } from './backoff.js';
 import type { BufferPoolOptions } from './buffer-pool.js';
 import { createDispatch, type DispatchFunction, type DispatchPolicy } from './dispatch.js';
 import { ReactorError } from './errors.js';
-import { poolBytesMaxDefault, THREADS_MAX } from './limits.js';
+import { poolBytesMaxDefault, SPIN_MICROS_MAX, THREADS_MAX } from './limits.js';
 import { NODE_HAS_REUSE_PORT } from './listening-socket.js';
 import type { Logger } from './logger.js';
 import { checkOptionTypes } from './option-types.js';
@@ -34,6 +34,13 @@ export interface ReactorOptions {
   dispatch?: DispatchPolicy;
   /** Default 'net'. */
   transport?: TransportName;
+  /**
+   * Microseconds for which a sub-reactor on transport 'epoll' looks for more input after each batch, at most three
+   * times in a row, before it sleeps. A request that comes within that time is answered without a wake-up, and a
+   * thread whose peers answer at once keeps a processor busy; tasks and timers wait meanwhile. Up to 1000.
+   * Default 0: it sleeps.
+   */
+  spinMicros?: number;
   /** Ties sub-reactor i to processor i modulo their number. Default false. */
   pin?: boolean;
   /** Bytes the buffer pools of all threads may own. Default 5 GiB or a quarter of memory, the smaller. */
@@ -51,6 +58,7 @@ export interface ReactorSettings {
   readonly accept: AcceptMode;
   readonly dispatch: DispatchFunction;
   readonly transport: TransportName;
+  readonly spinMicros: number;
   readonly pin: boolean;
   readonly poolBytesMax: number;
   readonly pool: BufferPoolOptions;
@@ -75,6 +83,7 @@ export function resolveReactorOptions(options: ReactorOptions, addon: Addon | nu
     accept: choice('accept', options.accept ?? 'master', ACCEPT_MODES),
     dispatch: createDispatch(options.dispatch ?? 'round-robin'),
     transport,
+    spinMicros: spinMicros(options.spinMicros ?? 0, transport),
     pin: options.pin ?? false,
     poolBytesMax: options.poolBytesMax ?? poolBytesMaxDefault(),
     pool: options.pool ?? {},
@@ -105,6 +114,19 @@ function threadCount({ threads = availableParallelism() }: ReactorOptions, addon
   if (threads === 0 || addon !== null) return threads;
   if (NODE_HAS_REUSE_PORT) return threads; // every thread accepts for itself, through Node
   return 0; // no descriptor can be handed over: one thread serves, fewer but whole; loadAddon() has said why
+}
+
+function spinMicros(asked: number, transport: TransportName): number {
+  if (!Number.isInteger(asked) || asked < 0 || asked > SPIN_MICROS_MAX) {
+    throw new ReactorError(
+      'REACTOR_OPTION_INVALID',
+      `spinMicros must be an integer from 0 to ${SPIN_MICROS_MAX}, not ${asked}`,
+    );
+  }
+  if (asked > 0 && transport !== 'epoll') {
+    throw new ReactorError('REACTOR_OPTION_INVALID', "spinMicros needs transport 'epoll'");
+  }
+  return asked;
 }
 
 function choice<T extends string>(name: string, value: T, allowed: readonly T[]): T {

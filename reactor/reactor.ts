@@ -98,6 +98,7 @@ export class Reactor {
         : new SubReactor(this.#loop, {
             thread: 0,
             transport: settings.transport,
+            spinMicros: settings.spinMicros,
             counters: this.counters.row(0),
             occupancy: this.occupancy,
             adopted: new Int32Array(adopted),

@@ -50,6 +50,7 @@ export interface ThreadHost {
 
 export interface SubReactorThreadOptions {
   readonly transport: TransportName;
+  readonly spinMicros: number;
   readonly pin: boolean;
   readonly pool: BufferPoolOptions;
   readonly restartBackoff: BackoffOptions;
@@ -118,10 +119,11 @@ export class SubReactorThread {
   #workerStart(mesh: WorkerStart['mesh']): WorkerStart {
     const { thread } = this;
     const { budget, counters, occupancy, adopted, handOff } = this.#host;
-    const { pool, pin, transport } = this.#options;
+    const { pool, pin, transport, spinMicros } = this.#options;
     return {
       thread,
       transport,
+      spinMicros,
       incarnation: handOff?.threadStarting(thread) ?? 0,
       mesh,
       budget: budget.buffer,

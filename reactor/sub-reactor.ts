@@ -37,6 +37,8 @@ import { returnThreadTransport, takeThreadTransport } from './thread-transport.j
 export interface SubReactorContext {
   readonly thread: number;
   readonly transport: TransportName;
+  /** See ReactorOptions. */
+  readonly spinMicros: number;
   readonly counters: CounterRow;
   readonly occupancy: SharedOccupancy;
   /** See HandOff. */
@@ -96,7 +98,7 @@ export class SubReactor {
     this.#context = context;
     this.#gauges = new ThreadGauges(loop, context.counters);
     this.#trimmer = new PoolTrimmer(loop);
-    this.#transport = context.transport === 'epoll' ? takeThreadTransport() : null;
+    this.#transport = context.transport === 'epoll' ? takeThreadTransport(context.spinMicros) : null;
     this.#serviceHost = { logError: this.trouble, gone: (address) => this.#leave(address) };
     loop.register(ADOPT_TASK, (payload) => this.#adoptHandedOff(payload as Uint8Array));
     loop.register(TASKS.addService, (spec) => this.addService(spec as ServiceSpec));

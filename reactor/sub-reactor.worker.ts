@@ -17,6 +17,7 @@ import { SubReactor } from './sub-reactor.js';
 export interface WorkerStart {
   readonly thread: number;
   readonly transport: TransportName;
+  readonly spinMicros: number;
   readonly incarnation: number;
   readonly mesh: MeshSeatData;
   readonly budget: SharedArrayBuffer;
@@ -43,6 +44,7 @@ loop.ref(); // a thread without connections waits for work
 const subReactor = new SubReactor(loop, {
   thread: start.thread,
   transport: start.transport,
+  spinMicros: start.spinMicros,
   incarnation: start.incarnation,
   counters: SharedCounters.attach(start.counters).row(start.thread),
   occupancy: new SharedOccupancy(start.occupancy),

@@ -10,10 +10,11 @@ import { EpollTransport } from './epoll-transport.js';
 /** Each thread has its own copy of this module and so its own. */
 let lent: { readonly transport: EpollTransport; users: number } | null = null;
 
-/** @throws AddonError ADDON_MISSING */
-export function takeThreadTransport(): EpollTransport {
+/** It spins as long as any of its users wanted. @throws AddonError ADDON_MISSING */
+export function takeThreadTransport(spinMicros: number = 0): EpollTransport {
   lent ??= { transport: new EpollTransport(requireAddon()), users: 0 };
   lent.users += 1;
+  lent.transport.spinMicros = Math.max(lent.transport.spinMicros, spinMicros);
   return lent.transport;
 }
 

@@ -20,6 +20,7 @@ const SERVER = {
   accept: ['everybody'],
   dispatch: ['best'],
   pin: ['yes'],
+  spinMicros: ['5', -1, 1.5, 1001, Number.NaN, 5], // the last one: transport 'net' does not spin
   pool: [5],
   poolBytesMax: ['1 GiB'],
   restartBackoff: [5],

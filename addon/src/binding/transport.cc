@@ -63,8 +63,7 @@ void Transport::Open(const Napi::CallbackInfo& info) {
   if (!batch_.Open(info.This().As<Napi::Object>(), "ReactorNetTransport", info[1].As<Napi::Function>())) {
     return ThrowCode(env, "ADDON_CLOSED", "this thread is ending");
   }
-  Result<TransportPoll*> poll =
-      TransportPoll::Start(state, std::move(engine.value()), options.control, options.spin_us, this);
+  Result<TransportPoll*> poll = TransportPoll::Start(state, std::move(engine.value()), options.control, this);
   if (!poll.ok()) return ThrowFailure(env, poll.failure(), "new transport");
   poll_ = poll.value();
   for (Napi::Object array : options.arrays) arrays_.push_back(Napi::Persistent(array));

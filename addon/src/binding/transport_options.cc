@@ -26,7 +26,6 @@ HeaderField ReadMsgIdField(Arguments& arguments, Napi::Object options, bool big_
 TransportOptions ReadTransportOptions(Napi::Env env, Arguments& arguments, Napi::Object options) {
   TransportOptions result;
   result.output_bytes_max = static_cast<size_t>(arguments.RequiredInteger(options, "outputBytesMax", 1, kIntMax));
-  result.spin_us = static_cast<uint32_t>(arguments.OptionalInteger(options, "spinMicros", 0, 1'000'000, 0));
   if (arguments.failed()) return result;
   ArrayReader reader(env, options, result.arrays);
   EngineMemory& memory = result.memory;

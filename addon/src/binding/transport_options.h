@@ -14,7 +14,6 @@ struct TransportOptions {
   EngineMemory memory = {};
   uint32_t* control = nullptr;
   size_t output_bytes_max = 0;
-  uint32_t spin_us = 0;
   std::vector<Napi::Object> arrays;  // what the pointers point into
 };
 

@@ -10,13 +10,15 @@ namespace {
 
 /** Batches before the loop's other handles get their turn. */
 constexpr int kRoundsPerTurnMax = 4;
+/** Whoever fills the table means less; a slip there is not to stop the thread. */
+constexpr uint32_t kSpinMicrosMax = 1'000'000;
 
 }  // namespace
 
 Result<TransportPoll*> TransportPoll::Start(AddonState* state, std::unique_ptr<Engine> engine, uint32_t* control,
-                                            uint32_t spin_us, Transport* owner) {
+                                            Transport* owner) {
   const int fd = engine->fd();
-  std::unique_ptr<TransportPoll> poll(new TransportPoll(state, std::move(engine), control, spin_us, owner));
+  std::unique_ptr<TransportPoll> poll(new TransportPoll(state, std::move(engine), control, owner));
   return PollResource::Start(std::move(poll), fd, UV_READABLE);
 }
 
@@ -117,8 +119,9 @@ void TransportPoll::RunTurn() {
 
 size_t TransportPoll::NextBatch(bool spin) {
   size_t count = engine_->Poll();
-  if (count > 0 || !spin || spin_us_ == 0) return count;
-  const uint64_t deadline = uv_hrtime() + uint64_t{spin_us_} * 1000;
+  const uint32_t spin_us = std::min(control_[kControlSpinMicros], kSpinMicrosMax);
+  if (count > 0 || !spin || spin_us == 0) return count;
+  const uint64_t deadline = uv_hrtime() + uint64_t{spin_us} * 1000;
   while (count == 0 && uv_hrtime() < deadline) count = engine_->Poll();
   return count;
 }

@@ -15,13 +15,18 @@ namespace reactor_net {
 class Transport;
 
 /** Words of the control table that JavaScript and we share. */
-enum ControlWord : uint32_t { kControlSendRecords = 0, kControlSendBytes = 1, kControlWords = 2 };
+enum ControlWord : uint32_t {
+  kControlSendRecords = 0,
+  kControlSendBytes = 1,
+  kControlSpinMicros = 2,
+  kControlWords = 3
+};
 
 class TransportPoll final : public PollResource {
  public:
   /** Starts polling; on failure the handle closes itself and the result says why. */
   static Result<TransportPoll*> Start(AddonState* state, std::unique_ptr<Engine> engine, uint32_t* control,
-                                      uint32_t spin_us, Transport* owner);
+                                      Transport* owner);
 
   void BeginClose() override;
 
@@ -45,19 +50,17 @@ class TransportPoll final : public PollResource {
   bool Flush();
 
  private:
-  TransportPoll(AddonState* state, std::unique_ptr<Engine> engine, uint32_t* control, uint32_t spin_us,
-                Transport* owner)
-      : PollResource(state), engine_(std::move(engine)), control_(control), spin_us_(spin_us), owner_(owner) {}
+  TransportPoll(AddonState* state, std::unique_ptr<Engine> engine, uint32_t* control, Transport* owner)
+      : PollResource(state), engine_(std::move(engine)), control_(control), owner_(owner) {}
 
   void OnReady(int status, int events) override;
   ExclusiveListener* ListenerOf(uint32_t slot);
   void RunTurn();
-  /** Records of the next batch; looks for up to `spin_us_` when `spin` is set. */
+  /** Records of the next batch; with `spin` it looks as long as the control table says. */
   size_t NextBatch(bool spin);
 
   const std::unique_ptr<Engine> engine_;
   uint32_t* const control_;
-  const uint32_t spin_us_;
   Transport* owner_;
   bool ref_ = true;
   uint64_t wakeups_ = 0;

@@ -74,7 +74,6 @@ export class TinyTransport {
       {
         ...this.memory,
         outputBytesMax: options.outputBytesMax ?? 64 * KIB * KIB,
-        spinMicros: options.spinMicros ?? 0,
       },
       (eventCount) => this.#onBatch(eventCount),
     );
