@@ -52,8 +52,8 @@ export function isHttp1Handlers(application: unknown): application is Http1Handl
 export function checkHttp1Handlers(application: unknown): Http1Handlers {
   if (!isHttp1Handlers(application)) {
     throw invalid(
-      `must return { request(request, respond) {…} } on transport 'epoll', not ${describe(application)}; ` +
-        "node:http handlers, Express, Fastify and http.Server need transport 'net'",
+      `must return { request(request, respond) {…} } here, not ${describe(application)}: ` +
+        "node:http handlers, Express, Fastify and http.Server need transport 'net', from the server's start",
     );
   }
   for (const hook of ['onError', 'onClose'] as const) {

@@ -32,14 +32,15 @@ export class Http1Service implements Service, StreamProtocol {
     readInto: ReadInto,
     transport: EpollTransport | null,
     host: ServiceHost,
-    { handshakeTimeoutMs, http1, ...common }: HttpServiceSpec,
+    { handshakeTimeoutMs, http1, tls, ...common }: HttpServiceSpec,
     application: unknown,
   ) {
     this.#loop = loop;
     const logError = (error: unknown): void => host.logError(error);
     this.#sessions = new SessionHost(loop, counters, sampler, logError, http1, application);
     const limits = http1ConnectionLimits(handshakeTimeoutMs);
-    const spec = { ...common, kind: 'tcp', codec: { kind: 'raw' }, limits } as const;
+    const httpsOptions = tls === null ? null : { alpnProtocols: ['http/1.1'], ...tls };
+    const spec = { ...common, tls: httpsOptions, kind: 'tcp', codec: { kind: 'raw' }, limits } as const;
     this.#tcp = new TcpService(loop, counters, sampler, readInto, transport, host, spec, SESSION_HOOKS, this);
   }
 

@@ -287,8 +287,8 @@ export class Session implements Framing, ExchangeOwner, BodyOwner, TimedSession 
       parser.readBody();
     }
     this.#call(exchange);
-    if (this.#receiving?.body?.isWanted === false) this.#pauses |= PAUSED_BY_BODY;
-    if (this.#exchanges.length >= limits.pipelinedMax) this.#pauses |= PAUSED_BY_EXCHANGES;
+    if (this.#receiving === null) this.#pauseIfMany();
+    else if (!body!.isWanted) this.#pauses |= PAUSED_BY_BODY;
   }
 
   /** @throws Refusal */
@@ -312,6 +312,12 @@ export class Session implements Framing, ExchangeOwner, BodyOwner, TimedSession 
     this.#nextRequest(parser);
     exchange.body!.end();
     this.ready(exchange);
+    this.#pauseIfMany();
+  }
+
+  /** Between two requests: a body of one that is at work has to come whatever waits. */
+  #pauseIfMany(): void {
+    if (this.#exchanges.length >= this.#host.limits.pipelinedMax) this.#pauses |= PAUSED_BY_EXCHANGES;
   }
 
   #nextRequest(parser: RequestParser): void {
