@@ -1,6 +1,7 @@
 // What the choice in docs/adr/0006 rests on: CPU per request of the two parsers on the same bytes, inside a worker,
 // and how many requests of the smuggling corpus each refuses by itself. Run it as `node dist/bench/http-parsers.js`.
 
+import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { runInNewContext } from 'node:vm';
 import { isMainThread, Worker } from 'node:worker_threads';
@@ -166,5 +167,5 @@ function main(): void {
   process.stdout.write(`${formatTable(rows, 1)}\n`);
 }
 
-if (isMainThread) new Worker(new URL(import.meta.url));
+if (isMainThread) await once(new Worker(new URL(import.meta.url)), 'exit');
 else main();

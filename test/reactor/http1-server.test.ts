@@ -101,7 +101,7 @@ forEachTransport((transport) => {
     assert.equal(counters.total('frames_received'), 0);
     const { seen, requests } = await server.reactor.sampleRequests();
     assert.equal(seen, 3);
-    const [first] = requests.filter(({ name }) => name === 'POST /else');
+    const first = requests.find(({ name }) => name === 'POST /else');
     const { bytesIn, bytesOut, outcome, durationUs } = first!;
     assert.deepEqual({ bytesIn, bytesOut, outcome }, { bytesIn: 4, bytesOut: 5, outcome: '404' });
     assert(durationUs >= 0);
