@@ -1,6 +1,7 @@
 // Builds the addon and its C++ tests with cmake-js from the same sources as `npm ci`, then runs the C++ tests.
-//   node tools/build-addon.js [--sanitize=address|thread] [--test [FILE…]]
+//   node tools/build-addon.js [--sanitize=address|thread | --stop-at-step] [--test [FILE…]]
 // --sanitize adds AddressSanitizer with UBSan (build-asan/) or ThreadSanitizer (build-tsan/); without it: build-cmake/.
+// --stop-at-step builds the addon whose ring writers stop in mid-write, for crash tests (build-stop/).
 // --test then runs compiled test files (default: all of dist/test/addon) against that very binary.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
@@ -14,6 +15,7 @@ const TEST_FOLDER = 'dist/test/addon';
 /** How each build is made and run: its folder, -fsanitize value, run-time library and that library's options. */
 const KINDS = {
   none: { folder: 'build-cmake', flags: '', library: '', environment: {} },
+  stop: { folder: 'build-stop', flags: '', library: '', environment: {} },
   address: {
     folder: 'build-asan',
     flags: 'address,undefined',
@@ -58,6 +60,7 @@ function build(kind) {
     '--debug',
     `--out=${kind.folder}`,
     `--CDSANITIZE=${kind.flags}`,
+    `--CDSTOP_AT_STEP=${kind === KINDS.stop ? 'ON' : 'OFF'}`,
     `--CDNODE_INC=${findNodeHeaders()}`,
   ]);
   run('ctest', ['--test-dir', kind.folder, '--output-on-failure'], kind.environment);
@@ -83,13 +86,25 @@ function test(kind, files) {
   });
 }
 
+function kindOf(sanitize, isStopping) {
+  if (sanitize === undefined) return isStopping ? KINDS.stop : KINDS.none;
+  if (isStopping) throw new Error('--sanitize and --stop-at-step are two builds');
+  if (sanitize !== 'address' && sanitize !== 'thread') {
+    throw new Error(`--sanitize must be address or thread, not ${sanitize}`);
+  }
+  return KINDS[sanitize];
+}
+
 function main() {
   const { values, positionals } = parseArgs({
-    options: { sanitize: { type: 'string', default: 'none' }, test: { type: 'boolean', default: false } },
+    options: {
+      sanitize: { type: 'string' },
+      'stop-at-step': { type: 'boolean', default: false },
+      test: { type: 'boolean', default: false },
+    },
     allowPositionals: true,
   });
-  const kind = Object.hasOwn(KINDS, values.sanitize) ? KINDS[values.sanitize] : undefined;
-  if (!kind) throw new Error(`--sanitize must be address or thread, not ${values.sanitize}`);
+  const kind = kindOf(values.sanitize, values['stop-at-step']);
   if (positionals.length > 0 && !values.test) throw new Error('test files need --test');
   build(kind);
   if (values.test) test(kind, positionals);
