@@ -256,8 +256,13 @@ export class EpollTransport {
    */
   sendFile(slot: number, fd: number, start: number, bytes: number): void {
     const copy = this.#addon.dupFd(fd);
-    this.flush();
-    this.#native.sendFile(slot, copy, start, bytes);
+    try {
+      this.#native.sendFile(slot, copy, start, bytes);
+    } catch (error) {
+      this.#addon.closeFd(copy);
+      throw error;
+    }
+    this.flush(); // C++ did it; this tells the connections
   }
 
   /** The peer as the socket knows it: nothing for Unix sockets, and once the peer has reset the connection. */

@@ -6,6 +6,7 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync } from 'node:fs';
 
 import { ReactorError } from './errors.js';
+import { kindOf } from './option-types.js';
 
 /** A part of a file, in bytes. */
 export interface FileRange {
@@ -41,6 +42,9 @@ export class SendableFile {
     const isOurs = typeof source !== 'number';
     const fd = isOurs ? openFile(source) : source;
     try {
+      if (typeof range !== 'object' || range === null) {
+        throw new ReactorError('REACTOR_FILE_RANGE_INVALID', `a range is an object, not ${kindOf(range)}`);
+      }
       const { size } = regularFileStatus(fd, source);
       const { start = 0, end = Number(size) } = range;
       if (!isWithin(start, end, Number(size))) {

@@ -92,8 +92,9 @@ class Bench {
     record[1] = offset;
     record[2] = bytes;
   }
-  bool Flush() {
-    const bool sound = engine_->Flush(records_);
+  bool Flush() { return FlushBefore(kNone); }
+  bool FlushBefore(uint32_t slot) {
+    const bool sound = engine_->FlushBefore(slot, records_);
     records_ = 0;
     send_used_ = 0;
     return sound;

@@ -1,5 +1,6 @@
 // transport/engine_file over real sockets: files keep their place in the output, their bounds and their descriptors.
 #include <fcntl.h>
+#include <linux/tcp.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -89,6 +90,29 @@ void ASmallFileLeavesAtOnce() {
   CHECK(bench.Files(slot) == 0 && bench.FileBytes(slot) == 5 && !IsOpen(file));
   CHECK(ReceiveExactly(peer.get(), 5) == "small");
   CHECK(bench.IsQuiet());
+}
+
+/** Segments with data that the connection has sent. */
+uint32_t SegmentsSent(Bench& bench, uint32_t slot) {
+  tcp_info info = {};
+  socklen_t bytes = sizeof info;
+  CHECK(getsockopt(bench.engine().DescriptorOf(slot), IPPROTO_TCP, TCP_INFO, &info, &bytes) == 0);
+  return info.tcpi_data_segs_out;
+}
+
+void BytesAndAFileShareASegment() {
+  Bench bench;
+  uint32_t slot = 0;
+  const Descriptor peer(bench.Connect(0, &slot));
+  bench.Write(slot, "head ");
+  CHECK(bench.FlushBefore(slot));
+  CHECK(SegmentsSent(bench, slot) == 0);
+  bench.engine().SendFile(slot, {FileOf("file"), 0, 4});
+  CHECK(SegmentsSent(bench, slot) == 1);
+  CHECK(ReceiveExactly(peer.get(), 9) == "head file");
+  bench.Write(slot, "tail");
+  CHECK(bench.Flush());  // nothing follows: it must not wait
+  CHECK(SegmentsSent(bench, slot) == 2);
 }
 
 void AFileWaitsForTheConnection() {
@@ -211,6 +235,7 @@ int main() {
   std::signal(SIGPIPE, SIG_IGN);
   Run("files leave in order with the bytes around them, and the FIN follows", FilesKeepTheirPlace);
   Run("a file that the kernel takes leaves at once and is closed", ASmallFileLeavesAtOnce);
+  Run("bytes and the file behind them share a segment", BytesAndAFileShareASegment);
   Run("a file waits for the connection to be made", AFileWaitsForTheConnection);
   Run("one connection sends a bounded part of a file per turn", OneTurnSendsABoundedPart);
   Run("a file that becomes shorter resets the connection", AShorterFileResetsTheConnection);

@@ -1,7 +1,15 @@
 // sendFile over real sockets: in order with all other output, whole or not at all, and nothing left behind.
 
 import assert from 'node:assert/strict';
-import { closeSync, mkdirSync, openSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -106,6 +114,8 @@ forEachTransport((transport) => {
     for (const range of ranges) {
       await assert.rejects(connection.sendFile(path, range), { code: 'REACTOR_FILE_RANGE_INVALID' });
     }
+    const nothing = connection.sendFile(path, null as unknown as undefined);
+    await assert.rejects(nothing, { code: 'REACTOR_FILE_RANGE_INVALID' });
     assert.equal(await connection.sendFile(path, { start: 10 }), 0);
     assert.equal(await connection.sendFile(path, { start: 2, end: 5 }), 3);
     assert.equal((await client.receive(3)).toString(), '234');
@@ -122,6 +132,31 @@ forEachTransport((transport) => {
     const watched = await serve(t, transport, { onConnect: (connection) => connection.sendFile(fd) });
     const clients = await Promise.all(Array.from({ length: 5 }, () => RawClient.connect(t, watched.port)));
     for (const client of clients) assert((await client.receive(content.length)).equals(content));
+  });
+
+  test(`${transport}: a part of a file behind 4 GiB arrives`, async (t) => {
+    const path = fileOf(t, Buffer.alloc(0));
+    truncateSync(path, 5 * 1024 * MIB); // sparse: it takes no room
+    appendFileSync(path, 'the end');
+    const { connection, client } = await connected(t, transport);
+    assert.equal(await connection.sendFile(path, { start: 5 * 1024 * MIB - 3 }), 10);
+    assert.equal((await client.receive(10)).toString(), '\0\0\0the end');
+  });
+
+  test(`${transport}: a closing server delivers files until its deadline, and resets what is left`, async (t) => {
+    const path = fileOf(t, patterned(20 * MIB, 11));
+    const { connection, client, watched } = await connected(t, transport);
+    const stuck = await RawClient.connect(t, watched.port);
+    stuck.socket.pause();
+    const sent = connection.sendFile(path);
+    const lost = (await watched.connection(1)).sendFile(path);
+    const closing = watched.server.close({ drainTimeoutMs: 500 });
+    await assert.rejects(lost, { code: 'REACTOR_CONNECTION_CLOSED' });
+    assert.equal(await sent, 20 * MIB);
+    assert.equal((await client.receiveUntilEnd()).length, 20 * MIB);
+    client.end();
+    assert.equal((await closing).drained, false);
+    assert.deepEqual(watched.reasons, ['shutdown', 'shutdown']);
   });
 
   test(`${transport}: more files than may wait are refused, those that wait are sent`, async (t) => {
@@ -200,6 +235,14 @@ forEachTransport((transport) => {
     client.reset();
     await watched.closed();
   });
+});
+
+test('net: a connection ends when there is no memory for the next piece, and says so', async (t) => {
+  const path = fileOf(t, patterned(MIB, 12));
+  const { connection, watched } = await connected(t, 'net', { poolBytesMax: 16 * KIB });
+  connection.write('fits');
+  await assert.rejects(connection.sendFile(path), { code: 'REACTOR_POOL_EXHAUSTED' });
+  assert.deepEqual(await watched.closed(), ['pool-exhausted']);
 });
 
 interface Connected {

@@ -2,12 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import tls from 'node:tls';
 import { type Connection, type Handlers, TcpServer } from '../../reactor/index.js';
 import { AUTHORITY, CLIENT_CERT, CLIENT_KEY, SERVER_CERT, SERVER_KEY } from '../support/certificates.js';
 import { RawClient } from '../support/raw-client.js';
 import { serve, type ServeOptions, type WatchedServer } from '../support/tcp-pair.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { tlvFrame } from '../support/tlv.js';
 import { forEachTlsTransport, TLS_TRANSPORTS, TRANSPORTS } from '../support/transports.js';
 import { until } from '../support/until.js';
@@ -41,6 +44,27 @@ forEachTlsTransport((transport) => {
     client.end();
     assert.deepEqual(await watched.closed(), ['peer-ended']);
     assert.deepEqual(watched.codes, []);
+  });
+
+  test(`${transport}: a file arrives over TLS in order with the frames around it`, async (t) => {
+    const path = join(temporaryFolder(t), 'file');
+    writeFileSync(path, Buffer.alloc(MIB, 'f'));
+    const watched = await serve(
+      t,
+      transport,
+      {
+        onConnect: async (connection) => {
+          connection.write('head');
+          const sent = connection.sendFile(path, { start: 10 });
+          connection.write('tail');
+          assert.equal(await sent, MIB - 10);
+        },
+      },
+      TLS,
+    );
+    const client = await connectTls(t, watched);
+    const expected = Buffer.concat([Buffer.from('head'), Buffer.alloc(MIB - 10, 'f'), Buffer.from('tail')]);
+    assert.deepEqual(await client.receive(expected.length), expected);
   });
 
   test(`${transport}: end delivers pending output over TLS to a reader that starts late`, async (t) => {

@@ -11,6 +11,7 @@ namespace reactor_net {
 namespace {
 
 constexpr int64_t kSlotMax = std::numeric_limits<uint32_t>::max();
+constexpr char kImpossibleRecords[] = "records must be within the slabs";
 /** The largest whole number that JavaScript can count to. */
 constexpr int64_t kFileBytesMax = (int64_t{1} << 53) - 1;
 
@@ -207,7 +208,7 @@ Napi::Value Transport::DescriptorOf(const Napi::CallbackInfo& info) {
 
 Napi::Value Transport::Flush(const Napi::CallbackInfo& info) {
   if (poll_ != nullptr && !poll_->Flush()) {
-    ThrowInvalidArgument(info.Env(), "records must be within the slabs");
+    ThrowInvalidArgument(info.Env(), kImpossibleRecords);
   }
   return info.Env().Undefined();
 }
@@ -234,9 +235,13 @@ Napi::Value Transport::SendFile(const Napi::CallbackInfo& info) {
   const uint64_t bytes = static_cast<uint64_t>(arguments.Integer(3, "bytes", 0, kFileBytesMax));
   uint32_t slot = 0;
   if (arguments.failed() || !ReadSlot(info, &slot)) return env.Undefined();
-  if (Flush(info); env.IsExceptionPending()) return env.Undefined();
-  if (poll_ != nullptr) poll_->engine().SendFile(slot, {fd, offset, bytes});
-  else (void)static_cast<bool>(CloseDescriptor(fd));
+  if (poll_ == nullptr) {
+    (void)static_cast<bool>(CloseDescriptor(fd));
+  } else if (poll_->FlushBefore(bytes > 0 ? slot : kNone)) {
+    poll_->engine().SendFile(slot, {fd, offset, bytes});
+  } else {
+    ThrowInvalidArgument(env, kImpossibleRecords);
+  }
   return env.Undefined();
 }
 

@@ -91,8 +91,8 @@ void TransportPoll::ForgetListener(ExclusiveListener* listener) {
   listeners_.erase(std::find(listeners_.begin(), listeners_.end(), listener));
 }
 
-bool TransportPoll::Flush() {
-  const bool sound = engine_->Flush(control_[kControlSendRecords]);
+bool TransportPoll::FlushBefore(uint32_t slot) {
+  const bool sound = engine_->FlushBefore(slot, control_[kControlSendRecords]);
   control_[kControlSendRecords] = 0;
   control_[kControlSendBytes] = 0;
   if (!sound) (void)engine_->Flush(0);

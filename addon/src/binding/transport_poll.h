@@ -47,7 +47,9 @@ class TransportPoll final : public PollResource {
   void ForgetListener(ExclusiveListener* listener);
 
   /** Sends what the control table counts and sets it to nothing. False when a record is impossible. */
-  bool Flush();
+  bool Flush() { return FlushBefore(kNone); }
+  /** The same, while more output of connection `slot` follows at once. */
+  bool FlushBefore(uint32_t slot);
 
  private:
   TransportPoll(AddonState* state, std::unique_ptr<Engine> engine, uint32_t* control, Transport* owner)

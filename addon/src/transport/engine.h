@@ -104,7 +104,9 @@ class Engine {
   /** Starts a batch over the former one and returns its records; call again while that is not 0. */
   size_t Poll();
   /** Sends `count` records in order; the send slab is free again. False, with nothing sent, if one is impossible. */
-  bool Flush(size_t count);
+  bool Flush(size_t count) { return FlushBefore(kNone, count); }
+  /** The same, while more output of connection `number` follows at once: one segment for both, where it fits. */
+  bool FlushBefore(uint32_t number, size_t count);
 
   /** Sends bytes that lie elsewhere at once, behind everything flushed before; what has to wait is copied. */
   void Send(uint32_t number, const uint8_t* bytes, size_t count);
@@ -176,7 +178,7 @@ class Engine {
   bool PushQueue(uint32_t number, Slot& slot);
   void FinishShutdown(uint32_t number, Slot& slot);
   /** Bytes the kernel took of `vectors_`; -1 with errno. */
-  ssize_t SendVectors(int fd, int vector_count);
+  ssize_t SendVectors(int fd, int vector_count, int flags);
 
   // engine_file.cc
   /** Whether what comes next in the queue may be tried: kMore. */
@@ -207,6 +209,7 @@ class Engine {
   std::vector<uint32_t> shutdowns_;       // asked for since the last flush
   std::vector<uint32_t> touched_;         // slots of the running flush
   std::vector<uint32_t> next_record_;     // per record: the next one of the same slot
+  uint32_t more_follows_ = kNone;  // the connection whose records of the running flush are not its last output
   std::unique_ptr<iovec[]> vectors_;
   EngineStats stats_;
 };

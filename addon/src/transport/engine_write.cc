@@ -38,9 +38,10 @@ uint8_t* AddressOf(const EngineMemory& memory, const SendRecord& record) {
 
 }  // namespace
 
-bool Engine::Flush(size_t count) {
+bool Engine::FlushBefore(uint32_t number, size_t count) {
   if (closed_) return true;
   if (!AreSound(count)) return false;
+  more_follows_ = number;
   LinkRecords(count);
   for (const uint32_t number : touched_) {
     Slot& slot = slots_[number];
@@ -49,6 +50,7 @@ bool Engine::Flush(size_t count) {
   }
   for (const uint32_t number : shutdowns_) FinishShutdown(number, slots_[number]);
   shutdowns_.clear();
+  more_follows_ = kNone;
   Settle();
   slots_.AfterFlush();
   in_batch_ = false;
@@ -95,7 +97,7 @@ void Engine::SendRecords(uint32_t number, Slot& slot) {
 bool Engine::Offer(uint32_t number, Slot& slot, int vector_count, uint32_t record) {
   size_t offered = 0;
   for (int i = 0; i < vector_count; i++) offered += vectors_[i].iov_len;
-  const ssize_t sent = SendVectors(slot.fd, vector_count);
+  const ssize_t sent = SendVectors(slot.fd, vector_count, number == more_follows_ ? MSG_MORE : 0);
   if (sent < 0 && errno != EAGAIN) {
     Fail(number, slot, errno);
     return false;
@@ -178,7 +180,8 @@ bool Engine::PushQueue(uint32_t number, Slot& slot) {
       if (step != FileStep::kMore) return step == FileStep::kEnough;
       continue;
     }
-    const ssize_t sent = SendVectors(slot.fd, slot.output.Gather(vectors_.get(), kVectorsMax));
+    const int vector_count = slot.output.Gather(vectors_.get(), kVectorsMax);
+    const ssize_t sent = SendVectors(slot.fd, vector_count, slot.output.file_bytes() > 0 ? MSG_MORE : 0);
     if (sent < 0) {
       if (errno == EAGAIN) return true;
       Fail(number, slot, errno);
@@ -198,17 +201,18 @@ void Engine::FinishShutdown(uint32_t number, Slot& slot) {
   ShowStatus(number, slot);
 }
 
-ssize_t Engine::SendVectors(int fd, int vector_count) {
+ssize_t Engine::SendVectors(int fd, int vector_count, int flags) {
+  flags |= kSendFlags;
   for (;;) {
     stats_.sends++;
     ssize_t sent;
     if (vector_count == 1) {
-      sent = send(fd, vectors_[0].iov_base, vectors_[0].iov_len, kSendFlags);
+      sent = send(fd, vectors_[0].iov_base, vectors_[0].iov_len, flags);
     } else {
       msghdr message = {};
       message.msg_iov = vectors_.get();
       message.msg_iovlen = static_cast<size_t>(vector_count);
-      sent = sendmsg(fd, &message, kSendFlags);
+      sent = sendmsg(fd, &message, flags);
     }
     if (sent < 0 && errno == EINTR) continue;
     if (sent > 0) stats_.bytes_sent += static_cast<uint64_t>(sent);

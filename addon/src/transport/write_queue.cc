@@ -68,6 +68,7 @@ bool WriteQueue::AppendFile(const FileRange& file) {
   new (chunk->file()) FileRange(file);
   Link(chunk);
   files_++;
+  file_bytes_ += file.bytes;
   return true;
 }
 
@@ -79,6 +80,7 @@ void WriteQueue::ConsumeFile(size_t count) {
   FileRange* file = first_->file();
   file->offset += count;
   file->bytes -= count;
+  file_bytes_ -= count;
   if (file->bytes == 0) DropFirst();
 }
 
@@ -107,6 +109,7 @@ void WriteQueue::DropFirst() {
   if (first_ == nullptr) last_ = nullptr;
   if (chunk->is_file) {
     files_--;
+    file_bytes_ -= chunk->file()->bytes;
     (void)static_cast<bool>(CloseDescriptor(chunk->file()->fd));
   }
   std::free(chunk);

@@ -28,6 +28,7 @@ class WriteQueue {
   /** Held in memory: those of files do not count. */
   size_t bytes() const { return bytes_; }
   size_t files() const { return files_; }
+  uint64_t file_bytes() const { return file_bytes_; }
 
   /** Copies to the end. False when there is no memory; then a prefix may have been taken. */
   bool Append(const uint8_t* bytes, size_t count);
@@ -54,6 +55,7 @@ class WriteQueue {
   Chunk* last_ = nullptr;
   size_t bytes_ = 0;
   size_t files_ = 0;
+  uint64_t file_bytes_ = 0;
 };
 
 }  // namespace reactor_net
