@@ -135,7 +135,12 @@ export class EpollConnection extends StreamConnection implements EpollSink {
   }
 
   protected transmitFile(file: SendableFile): void {
-    this.#transport.sendFile(this.#slot, file.fd, file.start, file.bytes);
+    try {
+      this.#transport.sendFile(this.#slot, file.fd, file.start, file.bytes);
+    } catch (cause) {
+      const { message } = cause as Error; // the addon throws nothing else
+      throw new ReactorError('REACTOR_FILE_UNAVAILABLE', message, { cause });
+    }
     file.close();
     this.#lookAtFiles();
   }

@@ -112,7 +112,7 @@ export abstract class SendingHalf extends TimerNode {
   protected abstract transmit(): void;
   /**
    * Takes `file` over and sends it behind all output so far; what the kernel takes is reported by `filesWritten`.
-   * @throws Error when there is no descriptor left; `file` is still the caller's then.
+   * @throws ReactorError REACTOR_FILE_UNAVAILABLE when there is no descriptor left; `file` is still the caller's then.
    */
   protected abstract transmitFile(file: SendableFile): void;
   /** Sends FIN after everything transmitted. */
