@@ -115,7 +115,7 @@ export interface ShmAddon {
   shmMap(id: number): ArrayBuffer;
   /** Detaches such an ArrayBuffer: its views get length 0. */
   shmUnmap(buffer: ArrayBuffer): void;
-  /** Reads the page through a short-lived, read-only mapping. EINVAL when the segment is smaller than a page. */
+  /** Reads the page through a short-lived, read-only mapping. */
   shmHeader(id: number): ShmHeader;
   /** Makes a ring of a new segment. */
   shmFormat(

@@ -98,7 +98,6 @@ Napi::Value UnmapFunction(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-/** The words of the page, read through the mapping this process has, else through a short-lived one. */
 Napi::Value HeaderFunction(const Napi::CallbackInfo& info) {
   int id = 0;
   if (!ReadId(info, &id)) return info.Env().Undefined();

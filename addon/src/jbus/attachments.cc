@@ -25,6 +25,9 @@ Table& TheTable() {
   return *table;
 }
 
+/** What a segment too small for a page shows: neither our magic nor the zeros of one that is being made. */
+constexpr uint64_t kNoMagic = UINT64_MAX;
+
 struct Mapping {
   uint8_t* base = nullptr;
   uint64_t bytes = 0;
@@ -102,7 +105,8 @@ AttachmentTotals CountAttachments() {
 Result<HeaderFacts> PeekHeader(int id) {
   Result<Mapping> mapping = Map(id, Access::kRead);
   if (!mapping.ok()) return mapping.failure();
-  Result<HeaderFacts> facts = Failure{EINVAL, "shmat"};
+  HeaderFacts facts;
+  facts.magic = kNoMagic;
   if (mapping.value().bytes >= kDataOffset) facts = ReadHeader(SharedMemory(mapping.value().base));
   Unmap(id, mapping.value());
   return facts;

@@ -50,7 +50,7 @@ struct AttachmentTotals {
 
 AttachmentTotals CountAttachments();
 
-/** Maps a segment read-only for as long as it takes to copy its first page's words; EINVAL when it has no page. */
+/** Maps a segment read-only for as long as it takes to copy its first page's words; without a page, no magic. */
 Result<HeaderFacts> PeekHeader(int id);
 
 /** One side of a ring for as long as this lives: reserved in this process, claimed in the page. */
