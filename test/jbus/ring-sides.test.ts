@@ -56,9 +56,10 @@ test('a worker cannot have the side that the main thread has, and gets it afterw
     const worker = new Worker(new URL('support/ring-reader.worker.js', import.meta.url), {
       workerData: { id: ring.id, count: 0 },
     });
+    const exited = once(worker, 'exit'); // it may come in the same turn as the message
     const [answer] = (await once(worker, 'message')) as [{ code?: string }];
     answers.push(answer.code);
-    await once(worker, 'exit');
+    await exited;
   }
   assert.deepEqual(answers, ['JBUS_SIDE_TAKEN', undefined]);
   ring.close();
@@ -70,6 +71,7 @@ test('a worker blocks until records come, and reads them all', async () => {
   const worker = new Worker(new URL('support/ring-reader.worker.js', import.meta.url), {
     workerData: { id: ring.id, count: 2000 },
   });
+  const exited = once(worker, 'exit');
   const answered = once(worker, 'message') as Promise<[{ sum: number }]>;
   let sum = 0;
   for (let number = 0; number < 2000; ) {
@@ -82,7 +84,7 @@ test('a worker blocks until records come, and reads them all', async () => {
     }
   }
   assert.equal((await answered)[0].sum, sum);
-  await once(worker, 'exit');
+  await exited;
   writer.close();
   ring.close();
 });

@@ -110,9 +110,10 @@ test('a worker attaches for itself, and its end leaves the views of the main thr
   const worker = new Worker(new URL('support/segment.worker.js', import.meta.url), {
     workerData: { id: segment.id },
   });
+  const exited = once(worker, 'exit'); // it may come in the same turn as the message
   const [answer] = (await once(worker, 'message')) as [{ read: number; attachCount: number }];
   assert.deepEqual(answer, { read: 41, attachCount: 1 });
-  await once(worker, 'exit');
+  await exited;
   assert.equal(bytes[1], 42);
   assert.equal(segment.stat().attachCount, 1);
   segment.close();
