@@ -9,7 +9,7 @@ import { RequestHead } from '../reactor/http1/request-head.js';
 import { RequestParser } from '../reactor/http1/request-parser.js';
 import { SMUGGLED_TARGET, SMUGGLING_CASES } from '../test/support/smuggling-cases.js';
 import { summarize } from './statistics.js';
-import { formatTable } from './table.js';
+import { formatTable } from '../cli/text-table.js';
 
 /** Parses whole requests and forgets them. */
 interface Subject {

@@ -1,23 +1,8 @@
 // A suite's report as text: aligned tables for people at a terminal.
 // main.ts prints it after each suite. Pure.
 
+import { formatTable } from '../cli/text-table.js';
 import type { BenchResult, Check, SuiteReport } from './report.js';
-
-/** Columns as wide as their widest cell; the first `leftColumns` aligned left, the others right. */
-export function formatTable(rows: readonly (readonly string[])[], leftColumns: number): string {
-  const widths: number[] = [];
-  for (const row of rows) {
-    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
-  }
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, column) =>
-        column < leftColumns ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join('  ')
-      .trimEnd();
-  return rows.map(line).join('\n');
-}
 
 export function formatReport(report: SuiteReport): string {
   const { host } = report;

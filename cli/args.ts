@@ -2,26 +2,20 @@
 // yargs knows the grammar, the help and the completion; flags.ts decides where values come from.
 // Pure but for the configuration file, which the caller's `readFile` provides.
 
-import { parse as parseYaml } from 'yaml';
 import yargs, { type Argv } from 'yargs';
-import { takeActivatedSockets } from '../reactor/index.js';
-import { type Flag, type FlagTable, type FlagTexts, resolveFlags, UsageError } from './flags.js';
+import type { ArgsContext, Command, CommandSpec } from './command-spec.js';
+import { configTexts } from './config-file.js';
+import { type FlagTexts, UsageError } from './flags.js';
 import { nearest } from './nearest.js';
-import { SERVE_FLAGS, type ServeFlags } from './serve-flags.js';
-import { completeServeOptions, type ServeOptions } from './serve-options.js';
+import { SERVE_COMMAND } from './serve-command.js';
+import { SHM_COMMANDS } from './shm-command.js';
 
-export type Command =
-  | { readonly kind: 'serve'; readonly options: ServeOptions }
-  | { readonly kind: 'bench'; readonly args: readonly string[] }
-  | { readonly kind: 'print'; readonly text: string };
+export type { ArgsContext, Command } from './command-spec.js';
 
-export interface ArgsContext {
-  readonly environment: NodeJS.ProcessEnv;
-  readonly version: string;
-  /** Columns of the terminal, for help. */
-  readonly columns: number;
-  readFile(path: string): string;
-}
+const COMMANDS: readonly CommandSpec[] = [SERVE_COMMAND, ...SHM_COMMANDS];
+/** Areas whose commands have a verb. */
+const AREAS: readonly (readonly [area: string, summary: string])[] = [['shm', 'shared-memory segments']];
+const AREA_NAMES = ['serve', 'shm', 'bench', 'completion'];
 
 /** @throws UsageError with one line that names the flag and what would be right */
 export async function parseArgs(args: readonly string[], context: ArgsContext): Promise<Command> {
@@ -29,19 +23,24 @@ export async function parseArgs(args: readonly string[], context: ArgsContext): 
   if (args[0] === 'bench') return { kind: 'bench', args: args.slice(1) };
   const { parsed, text } = await runYargs(args, context);
   if (text !== '') return { kind: 'print', text };
-  refuseOddSwitches(args, SERVE_FLAGS);
+  const spec = specOf(args);
+  if (spec === undefined) throw new UsageError(`name an area: ${listed(AREA_NAMES, 'or')}`);
+  refuseOddSwitches(args, spec);
   if (args.includes('--')) throw new UsageError('"--" is not expected here: every value follows its flag');
-  const options = resolveFlags(SERVE_FLAGS, {
-    commandLine: commandLineTexts(parsed, SERVE_FLAGS),
+  const sources = {
+    commandLine: commandLineTexts(parsed, spec),
     environment: context.environment,
-    file: fileTexts(parsed, SERVE_FLAGS, context),
-  });
-  refuseUnreadable(options, context);
-  const activated = takeActivatedSockets(context.environment).map(({ name, fd }) => [name, fd] as const);
-  return { kind: 'serve', options: completeServeOptions(options, new Map(activated)) };
+    file: configTexts(parsed['config'], spec, context),
+  };
+  return spec.read(sources, operandTexts(parsed, spec), context);
 }
 
 type Parsed = Readonly<Record<string, unknown>>;
+
+/** The command whose words these are, or begin with. */
+function specOf(args: readonly string[]): CommandSpec | undefined {
+  return COMMANDS.find(({ words }) => words.every((word, index) => args[index] === word));
+}
 
 /** What yargs calls to complete a word; `usual` is its own way. */
 type CompleteWord = (
@@ -56,7 +55,8 @@ async function runYargs(
   { version, columns }: ArgsContext,
 ): Promise<{ parsed: Parsed; text: string }> {
   const completeWord: CompleteWord = (_current, _parsed, usual, done) => {
-    const choices = choicesOf(args.at(-2), SERVE_FLAGS);
+    // Before the words of the command stand yargs' own flag and our name.
+    const choices = choicesOf(args.at(-2), specOf(args.slice(2)));
     if (choices === null) usual();
     else done([...choices]);
   };
@@ -64,13 +64,24 @@ async function runYargs(
     .scriptName('reactor-net')
     .usage('$0 <area> <verb>: an event-loop server over worker threads')
     .locale('en')
-    .parserConfiguration({ 'camel-case-expansion': false, 'dot-notation': false, 'parse-numbers': false })
-    .command('serve', 'run the example server, or your handler modules, on all cores', (command) =>
-      declareFlags(command, SERVE_FLAGS),
-    )
+    .parserConfiguration({
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+    });
+  for (const spec of COMMANDS.filter(({ words }) => words.length === 1)) declareVerb(parser, spec);
+  for (const [area, summary] of AREAS) {
+    parser.command(area, summary, (inner) => {
+      const verbs = COMMANDS.filter(({ words }) => words.length === 2 && words[0] === area);
+      for (const spec of verbs) declareVerb(inner, spec);
+      return inner.demandCommand(1, `name a verb of ${area}: ${listed(verbsOf(area), 'or')}`).strict();
+    });
+  }
+  parser
     .command('bench', 'measure it; bench --help lists the suites')
     .completion('completion', 'print a completion script for bash or zsh', completeWord)
-    .demandCommand(1, 'name an area: serve, bench or completion')
+    .demandCommand(1, `name an area: ${listed(AREA_NAMES, 'or')}`)
     .strict()
     .strictCommands()
     .help()
@@ -78,7 +89,7 @@ async function runYargs(
     .wrap(Math.min(columns, 110))
     .exitProcess(false)
     .fail((message: string | null, error: Error | null) => {
-      throw new UsageError(explain(message ?? error?.message ?? 'unreadable', args));
+      throw error instanceof UsageError ? error : new UsageError(explain(message ?? error?.message, args));
     });
   let text = '';
   const parsed = await parser.parseAsync([...args], {}, (_error, _parsed, output) => {
@@ -88,25 +99,53 @@ async function runYargs(
 }
 
 /** Says in our words what yargs found wrong, and what would be right. */
-function explain(message: string, args: readonly string[]): string {
+function explain(message: string | undefined, args: readonly string[]): string {
+  if (message === undefined) return 'unreadable';
+  const spec = specOf(args);
+  if (message.startsWith('Not enough non-option arguments') && spec?.operands != null) {
+    return `name a ${spec.operands.name}: ${spec.operands.summary}`;
+  }
   const [, kind, names = ''] =
     /^(Unknown arguments?|Unknown commands?|Not enough arguments following): (.+)/.exec(message) ?? [];
   const name = names.split(', ', 1)[0] ?? '';
   if (kind === undefined) return message;
   if (kind.startsWith('Not enough')) return `--${name}: a value must follow`;
-  if (name === args[0]) return `"${name}" is no area: serve, bench and completion are`;
+  const [area = ''] = args;
+  if (name === area) return `"${name}" is no area: ${listed(AREA_NAMES, 'and')} are`;
   const isFlag = args.some(
     (arg) => arg === `--${name}` || arg.startsWith(`--${name}=`) || arg === `-${name}`,
   );
+  if (!isFlag && spec === undefined) {
+    return `"${name}" is no verb of ${area}: ${listed(verbsOf(area), 'and')} are`;
+  }
   if (!isFlag) return `"${name}" is not expected here: every value follows its flag`;
-  const known = Object.values(SERVE_FLAGS).map(({ flag }) => flag);
   const given = args.includes(`-${name}`) ? `-${name}` : `--${name}`;
+  const known = spec?.flags.map(({ flag }) => flag) ?? ['help'];
   return `${given}: no such flag; did you mean --${nearest(name, known)}? --help lists them`;
 }
 
-function declareFlags<Options>(command: Argv, table: FlagTable<Options>): Argv {
+function verbsOf(area: string): string[] {
+  return COMMANDS.filter(({ words }) => words[0] === area).flatMap(({ words }) => words.slice(1));
+}
+
+/** `a, b and c`. */
+function listed(words: readonly string[], conjunction: 'and' | 'or'): string {
+  return `${words.slice(0, -1).join(', ')} ${conjunction} ${words.at(-1)}`;
+}
+
+function declareVerb(parser: Argv, spec: CommandSpec): void {
+  const { words, summary, operands } = spec;
+  const usage = operands === null ? '' : ` <${operands.name}..>`;
+  parser.command(`${words.at(-1)}${usage}`, summary, (command) => {
+    const declared = declareFlags(command, spec);
+    if (operands === null) return declared;
+    return declared.positional(operands.name, { type: 'string', describe: operands.summary });
+  });
+}
+
+function declareFlags(command: Argv, { flags }: CommandSpec): Argv {
   let declared = command;
-  for (const flag of Object.values<Flag<unknown>>(table)) {
+  for (const flag of flags) {
     declared = declared.option(flag.flag, {
       type: flag.value === undefined ? 'boolean' : 'string',
       requiresArg: flag.value !== undefined,
@@ -120,13 +159,13 @@ function declareFlags<Options>(command: Argv, table: FlagTable<Options>): Argv {
     type: 'string',
     requiresArg: true,
     describe: 'FILE: YAML with flags as keys',
-    group: 'Running it:',
+    group: flags.at(-1)?.group ?? '',
   });
 }
 
-function commandLineTexts<Options>(parsed: Parsed, table: FlagTable<Options>): FlagTexts {
+function commandLineTexts(parsed: Parsed, spec: CommandSpec): FlagTexts {
   const texts = new Map<string, string>();
-  for (const { flag } of Object.values<Flag<unknown>>(table)) {
+  for (const { flag } of spec.flags) {
     const value = parsed[flag];
     if (Array.isArray(value)) throw new UsageError(`--${flag}: give it once, not ${value.length} times`);
     if (typeof value === 'string' || typeof value === 'boolean') texts.set(flag, String(value));
@@ -134,15 +173,20 @@ function commandLineTexts<Options>(parsed: Parsed, table: FlagTable<Options>): F
   return texts;
 }
 
+function operandTexts(parsed: Parsed, { operands }: CommandSpec): string[] {
+  const texts = operands === null ? [] : parsed[operands.name];
+  return Array.isArray(texts) ? texts.map(String) : [];
+}
+
 /** What may follow this word of the command line, where it is a flag with few values. */
-function choicesOf<Options>(word: string | undefined, table: FlagTable<Options>): readonly string[] | null {
-  const flags = Object.values<Flag<unknown>>(table);
-  return flags.find(({ flag, choices }) => choices !== undefined && word === `--${flag}`)?.choices ?? null;
+function choicesOf(word: string | undefined, spec: CommandSpec | undefined): readonly string[] | null {
+  const flag = spec?.flags.find(({ flag: name, choices }) => choices !== undefined && word === `--${name}`);
+  return flag?.choices ?? null;
 }
 
 /** yargs reads `--json=maybe` as false; here it is a mistake. */
-function refuseOddSwitches<Options>(args: readonly string[], table: FlagTable<Options>): void {
-  for (const { flag, value } of Object.values<Flag<unknown>>(table)) {
+function refuseOddSwitches(args: readonly string[], spec: CommandSpec): void {
+  for (const { flag, value } of spec.flags) {
     if (value !== undefined) continue;
     const given = args.find((arg) => arg.startsWith(`--${flag}=`));
     if (given === undefined) continue;
@@ -150,50 +194,4 @@ function refuseOddSwitches<Options>(args: readonly string[], table: FlagTable<Op
     if (text !== 'true' && text !== 'false')
       throw new UsageError(`--${flag}: "${text}" should be true or false`);
   }
-}
-
-/** Found here, the mistake is named by its flag; later it would be a listener that cannot start. */
-function refuseUnreadable(flags: ServeFlags, context: ArgsContext): void {
-  for (const key of ['tlsCert', 'tlsKey', 'tlsCa'] as const) {
-    const path = flags[key];
-    if (path === null) continue;
-    try {
-      context.readFile(path);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new UsageError(`--${SERVE_FLAGS[key].flag}: should be a file that can be read: ${reason}`);
-    }
-  }
-}
-
-function fileTexts<Options>(parsed: Parsed, table: FlagTable<Options>, context: ArgsContext): FlagTexts {
-  const path = parsed['config'] ?? context.environment['REACTOR_NET_CONFIG'];
-  if (path === undefined) return new Map();
-  if (typeof path !== 'string') throw new UsageError('--config: give one file');
-  const known = Object.values<Flag<unknown>>(table).map(({ flag }) => flag);
-  const texts = new Map<string, string>();
-  for (const [key, value] of Object.entries(readYamlObject(path, context))) {
-    if (!known.includes(key)) {
-      throw new UsageError(
-        `--config: ${path} has no such flag: "${key}"; did you mean "${nearest(key, known)}"?`,
-      );
-    }
-    if (typeof value === 'object')
-      throw new UsageError(`--config: ${path}: "${key}" should be one plain value`);
-    texts.set(key, String(value));
-  }
-  return texts;
-}
-
-function readYamlObject(path: string, context: ArgsContext): object {
-  let document: unknown;
-  try {
-    document = parseYaml(context.readFile(path), { logLevel: 'error' }); // what it only warns about is no flag anyway;
-  } catch (error) {
-    const [reason] = (error instanceof Error ? error.message : String(error)).split('\n', 1);
-    throw new UsageError(`--config: ${path} should be a readable YAML file: ${reason}`);
-  }
-  if (document === null) return {};
-  if (typeof document === 'object' && !Array.isArray(document)) return document;
-  throw new UsageError(`--config: ${path} should hold flags as keys, such as "threads: 2"`);
 }

@@ -22,6 +22,8 @@ export type { RingReaderOptions, RingRecord } from './ring-reader.js';
 export { RingReader } from './ring-reader.js';
 export type { RingWriterOptions } from './ring-writer.js';
 export { RingWriter } from './ring-writer.js';
+export type { SegmentFacts } from './segment-list.js';
+export { findSegment, inspectSegment, isAbandoned, listSegments } from './segment-list.js';
 export type { ShmManagerOptions } from './shm-manager.js';
 export { inspectKey, isStale, removeSegment, ShmManager } from './shm-manager.js';
 export type { ShmRingExpectation, ShmRingOptions } from './shm-ring.js';

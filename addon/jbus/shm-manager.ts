@@ -6,6 +6,7 @@ import type { ShmHeader, ShmStatus } from '../index.js';
 import { JbusError, native } from './errors.js';
 import { keyText } from './keys.js';
 import { STATE_POISONED } from './layout.js';
+import { monotonicMs } from './link.js';
 import { shmAddon } from './native.js';
 import { checkOwner, ShmRing, type ShmRingExpectation, type ShmRingOptions } from './shm-ring.js';
 
@@ -108,8 +109,13 @@ export function isStale(status: ShmStatus, header: ShmHeader, heartbeatMs: numbe
   if (!header.isOurs) return false;
   if (status.attachCount === 0) return true;
   if (header.creatorPid === 0 || header.creatorAlive) return false;
+  return isSilent(header, heartbeatMs);
+}
+
+/** Whether both sides have missed three heartbeats. */
+export function isSilent({ producer, consumer }: ShmHeader, heartbeatMs: number): boolean {
   const silentSinceMs = monotonicMs() - heartbeatMs * BEATS_UNTIL_SILENT;
-  return header.producer.heartbeatMs < silentSinceMs && header.consumer.heartbeatMs < silentSinceMs;
+  return producer.heartbeatMs < silentSinceMs && consumer.heartbeatMs < silentSinceMs;
 }
 
 /** Poisons the ring, so that whoever still looks at it stops, and removes the segment. */
@@ -133,11 +139,6 @@ export function inspectKey(key: number): { status: ShmStatus; header: ShmHeader 
     if (isGone(error)) return undefined;
     throw error;
   }
-}
-
-/** CLOCK_MONOTONIC, the clock of the heartbeats. */
-function monotonicMs(): number {
-  return Number(process.hrtime.bigint() / 1_000_000n);
 }
 
 /** A live process is between shmget and the end of formatting. */

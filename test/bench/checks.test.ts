@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { type CheckRule, judge, passed, type SuiteReport } from '../../bench/report.js';
 import { type Sample, toResult } from '../../bench/sample.js';
 import { checkRatio, noteUnmeasured } from '../../bench/suite.js';
-import { formatReport, formatTable } from '../../bench/table.js';
+import { formatTable } from '../../cli/text-table.js';
+import { formatReport } from '../../bench/table.js';
 
 const LOWER: CheckRule = { id: 'a.cpu', title: 'CPU', unit: 'ratio', bar: 0.95, better: 'lower' };
 const HIGHER: CheckRule = { id: 'a.ops', title: 'throughput', unit: 'ratio', bar: 0.95, better: 'higher' };

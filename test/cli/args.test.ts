@@ -114,8 +114,17 @@ test('wrong usage is one line that names the flag and what would be right', asyn
     ['serve now', /^"now" is not expected here/],
     ['serve -- --tcp 9000', /^"--" is not expected here/],
     ['serve -t 2', /^-t: no such flag/],
-    ['serv', /^"serv" is no area: serve, bench/],
-    ['', /^name an area: serve, bench/],
+    ['serv', /^"serv" is no area: serve, shm, bench and completion are$/],
+    ['', /^name an area: serve, shm, bench or completion$/],
+    ['shm', /^name a verb of shm: ls, rm or gc$/],
+    ['shm list', /^"list" is no verb of shm: ls, rm and gc are$/],
+    ['shm ls 7', /^"7" is not expected here/],
+    ['shm rm', /^name a segment: an id such as 7, or a key such as 0x4a000002$/],
+    ['shm rm seven', /^"seven" should be a segment's id such as 7, or its key/],
+    ['shm rm 0x0', /^"0x0" should be a segment's id/],
+    ['shm rm 2147483648', /^"2147483648" should be a segment's id/],
+    ['shm rm 7 --frce', /^--frce: no such flag; did you mean --force\?/],
+    ['shm gc --heartbeat often', /^--heartbeat: "often" should be milliseconds/],
     ['serve --config other.yaml', /^--config: other.yaml should be a readable YAML file: ENOENT/],
   ];
   for (const [line, said] of mistakes) {
@@ -166,11 +175,25 @@ test('a launched command inherits no flag variables, only where the addon is', (
   assert.deepEqual(withoutFlagVariables(environment), { PATH: '/bin', REACTOR_NET_ADDON: '/a.node' });
 });
 
-test('help exists at both levels, and the version is the one of the package', async () => {
+test('segments are named by id, 0 included, or by key, and the environment may say json', async () => {
+  const command = await parse('shm rm 0 7 0x4A000002 0xffffffff --heartbeat 2s', { REACTOR_NET_JSON: '1' });
+  const segments = [{ id: 0 }, { id: 7 }, { key: 0x4a000002 }, { key: -1 }];
+  assert.deepEqual(command, {
+    kind: 'shm',
+    options: { verb: 'rm', segments, force: false, json: true, heartbeatMs: 2000 },
+  });
+});
+
+test('help exists at every level, and the version is the one of the package', async () => {
   const top = await parse('--help');
   const serve = await parse('serve --help');
+  const shm = await parse('shm --help');
+  const rm = await parse('shm rm --help');
   const version = await parse('--version');
   assert(top.kind === 'print' && serve.kind === 'print' && version.kind === 'print');
+  assert(shm.kind === 'print' && rm.kind === 'print');
+  assert.match(shm.text, /shm ls .*\n.*shm rm .*\n.*shm gc /);
+  assert.match(rm.text, /--force /);
   assert.match(top.text, /serve/);
   assert.match(serve.text, /--drain-timeout/);
   assert.doesNotMatch(serve.text, /process-index/);
@@ -187,6 +210,12 @@ test('completion prints a script, and completes the flags of a command', async (
   const modes = await parse('--get-yargs-completions reactor-net serve --accept ');
   assert(modes.kind === 'print');
   assert.deepEqual(modes.text.split('\n'), ['master', 'reuseport', 'shared']);
+  const verbs = await parse('--get-yargs-completions reactor-net shm ');
+  assert(verbs.kind === 'print');
+  assert.deepEqual(verbs.text.split('\n').slice(0, 3), ['ls', 'rm', 'gc']);
+  const shmFlags = await parse('--get-yargs-completions reactor-net shm rm --');
+  assert(shmFlags.kind === 'print');
+  assert.match(shmFlags.text, /^--force$/m);
 });
 
 test('what follows bench is left to the benches', async () => {

@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import type { Flag } from '../../cli/flags.js';
-import { SERVE_FLAGS } from '../../cli/serve-flags.js';
+import { SERVE_COMMAND } from '../../cli/serve-command.js';
+import { SHM_COMMANDS } from '../../cli/shm-command.js';
 import { Metrics, SharedCounters } from '../../reactor/index.js';
 
 function page(name: string): string {
   return readFileSync(new URL(`../../../docs/${name}`, import.meta.url), 'utf8');
 }
 
-test('docs/cli.md lists every flag of serve and none that does not exist', () => {
-  const flags = Object.values<Flag<unknown>>(SERVE_FLAGS).filter(({ hidden }) => hidden !== true);
+test('docs/cli.md lists every flag of every command and none that does not exist', () => {
+  const commands = [SERVE_COMMAND, ...SHM_COMMANDS];
+  const flags = commands.flatMap((command) => command.flags).filter(({ hidden }) => hidden !== true);
   const text = page('cli.md');
   for (const { flag } of flags) assert(text.includes(`\`--${flag}`), `--${flag} is not described`);
   const known = new Set(['config', 'help', 'version', ...flags.map(({ flag }) => flag)]);
