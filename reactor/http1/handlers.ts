@@ -32,7 +32,7 @@ export type Http1RequestHandler = (request: Http1Request, respond: Http1Respond)
 /** What the default export of an HTTP handler module may return; both transports serve it. */
 export interface Http1Handlers {
   readonly request: Http1RequestHandler;
-  /** Coded errors: of handlers, and of requests that were refused. They are counted without it too. */
+  /** Coded errors of handlers, refused requests and connections. They are counted without it too. */
   onError?(error: ReactorError): unknown;
   /** Draining began, or a reload replaced this code: end streams that do not end by themselves. */
   onClose?(): unknown;

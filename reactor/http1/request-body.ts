@@ -3,6 +3,7 @@
 
 import { ReactorError } from '../errors.js';
 import { bodyTooLarge } from './head-rules.js';
+import { PieceList } from './piece-list.js';
 
 /** Bytes that wait for a slow reader of the stream before the connection is not read any more. */
 const WAITING_BYTES_MAX = 64 * 1024;
@@ -21,8 +22,7 @@ export class RequestBody {
   readonly #announcedBytes: number | null;
   readonly #bytesMax: number;
   #reading: Reading = 'unread';
-  #pieces: Buffer[] = [];
-  #waitingBytes = 0;
+  readonly #pieces: PieceList = new PieceList();
   #receivedBytes = 0;
   #isWhole: boolean;
   #error: ReactorError | null = null;
@@ -56,7 +56,7 @@ export class RequestBody {
 
   /** More of it may be read from the connection now. */
   get isWanted(): boolean {
-    if (this.#reading === 'streaming') return this.#waitingBytes < WAITING_BYTES_MAX;
+    if (this.#reading === 'streaming') return this.#pieces.bytes < WAITING_BYTES_MAX;
     return this.#reading !== 'unread';
   }
 
@@ -71,8 +71,7 @@ export class RequestBody {
       this.#fail(bodyTooLarge(this.#collectBytesMax));
       return;
     }
-    this.#pieces.push(Buffer.from(piece));
-    this.#waitingBytes += piece.length;
+    this.#pieces.append(piece);
     if (this.#reading === 'streaming') this.#wake();
   }
 
@@ -106,7 +105,7 @@ export class RequestBody {
     this.#startReading('collecting');
     while (!this.#isWhole && this.#error === null) await this.#change();
     if (this.#error !== null) throw this.#error;
-    const pieces = this.#takePieces();
+    const pieces = this.#pieces.take();
     return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
   }
 
@@ -116,10 +115,10 @@ export class RequestBody {
     this.#startReading('streaming');
     try {
       for (;;) {
-        const pieces = this.#takePieces();
+        const pieces = this.#pieces.take();
         if (pieces.length > 0) this.#owner.bodyWanted();
         yield* pieces;
-        if (this.#waitingBytes > 0) continue;
+        if (this.#pieces.bytes > 0) continue;
         if (this.#error !== null) throw this.#error;
         if (this.#isWhole) return;
         await this.#change();
@@ -137,20 +136,13 @@ export class RequestBody {
 
   #startReading(reading: Reading): void {
     this.#reading = reading;
-    if (reading === 'discarding') this.#takePieces();
+    if (reading === 'discarding') this.#pieces.take();
     this.#owner.bodyWanted();
-  }
-
-  #takePieces(): Buffer[] {
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    this.#waitingBytes = 0;
-    return pieces;
   }
 
   #fail(error: ReactorError): void {
     this.#error = error;
-    this.#takePieces();
+    this.#pieces.take();
     this.#wake();
   }
 

@@ -12,6 +12,9 @@ import {
   type LlhttpSink,
 } from './llhttp.js';
 
+/** Chunks of an unfinished head after which its text is made one again. */
+const FLATTEN_CHUNKS = 64;
+
 /**
  * Why the parser stopped. 'input': all was taken. 'head': a request line and its headers are whole; call
  * `readBody` or `nextRequest`. 'end': so is the body; call `nextRequest`. 'error': see `errorText`.
@@ -25,8 +28,9 @@ export class RequestParser implements LlhttpSink {
   /** Behind what the latest `parse` took. */
   #position = 0;
   #isInHead = true;
-  /** The head as far as it came in earlier chunks. */
+  /** The head as far as it came in earlier chunks, and in how many of them. */
   #earlier = '';
+  #chunkCount = 0;
   /** Add this to a position in the chunk to get one in the head. */
   #headOffset = 0;
   #isNameLast = false;
@@ -107,6 +111,7 @@ export class RequestParser implements LlhttpSink {
   nextRequest(): void {
     this.#llhttp.reset(this.#pointer);
     this.#isInHead = true;
+    this.#chunkCount = 0;
     this.#isNameLast = false;
     this.headers = [];
     this.isFolded = false;
@@ -170,6 +175,12 @@ export class RequestParser implements LlhttpSink {
 
   /** What was parsed of the head goes to what came of it earlier. */
   #keepHead(chunk: Buffer, start: number): void {
-    if (this.#isInHead) this.#earlier += chunk.toString('latin1', start, this.#position);
+    if (!this.#isInHead) return;
+    this.#earlier += chunk.toString('latin1', start, this.#position);
+    this.#chunkCount += 1;
+    // A string put together byte by byte is a tree of as many nodes, each larger than its byte.
+    if (this.#chunkCount % FLATTEN_CHUNKS === 0) {
+      this.#earlier = Buffer.from(this.#earlier, 'latin1').toString('latin1');
+    }
   }
 }

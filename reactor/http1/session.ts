@@ -87,11 +87,12 @@ export class Session implements Framing, ExchangeOwner, BodyOwner, TimedSession 
     if (!this.#parser.isUnderWay) this.#requestSinceMs = this.#idleSinceMs;
     let offset = start;
     this.#isDelivering = true;
-    while (offset < end && this.#pauses === 0) {
+    while (offset < end && this.#pauses === 0 && this.connection.state === 'open') {
       if (this.#takesMore || this.#receiving !== null) offset = this.#parse(this.#parser, bytes, offset, end);
       else this.#pauses |= PAUSED_FOR_GOOD;
     }
     this.#isDelivering = false;
+    if (this.connection.state !== 'open') return end; // what is left is not answered any more
     if (this.#pauses !== 0) {
       this.connection.pause();
       delivery.continues(false);

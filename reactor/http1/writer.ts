@@ -7,6 +7,8 @@ import { OUTPUT_HARD_CAP_BYTES, OUTPUT_HIGH_WATER_BYTES } from '../limits.js';
 import type { SendOutcome } from '../sending-half.js';
 import type { Framing } from './response-head.js';
 
+const LAST_CHUNK = '0\r\n\r\n';
+
 /** What a writer asks of its exchange. */
 export interface WriterOwner {
   readonly connection: Connection;
@@ -158,13 +160,15 @@ export class Http1Writer {
   #send(bytes: Uint8Array): SendOutcome {
     const { connection } = this.#owner;
     if (this.#framing !== 'chunked') return connection.write(bytes);
-    connection.write(`${bytes.length.toString(16)}\r\n`);
+    const size = `${bytes.length.toString(16)}\r\n`;
+    connection.writeText(size, size.length, 'latin1');
     connection.write(bytes);
-    return connection.write('\r\n');
+    return connection.writeText('\r\n', 2, 'latin1');
   }
 
   #finish(): void {
-    if (this.#framing === 'chunked' && this.#hasBody) this.#owner.connection.write('0\r\n\r\n');
+    if (this.#framing === 'chunked' && this.#hasBody)
+      this.#owner.connection.writeText(LAST_CHUNK, LAST_CHUNK.length, 'latin1');
     this.#owner.ended();
   }
 

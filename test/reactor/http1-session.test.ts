@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { Http1Handlers, Http1Options, Http1Respond, HttpTimeouts } from '../../reactor/index.js';
 import { bodiesOf, keptGet, LAST_GET } from '../support/http1-server.js';
 import { MemoryHttp, settle } from '../support/memory-http.js';
+import { SeededRandom } from '../support/seeded-random.js';
 import type { MemoryConnection } from '../support/memory-connection.js';
 
 const HEAD = 'HTTP/1.1\r\nHost: x\r\n';
@@ -271,4 +272,76 @@ test('a peer that takes no answers is not served more than the high-water mark',
   assert.equal(served, 100);
   connection.peerReads(10_000_000);
   assert.equal(bodiesOf(await finish(http, connection)).length, 100);
+});
+
+test('a body of single bytes is kept in few objects, and whole', async (t) => {
+  const http = new MemoryHttp(t, {
+    async request(request, respond) {
+      const pieces: Buffer[] = [];
+      for await (const piece of request) pieces.push(piece);
+      respond(200, {}, `${pieces.length} ${Buffer.concat(pieces).toString()}`);
+    },
+  });
+  const body = Array.from({ length: 5000 }, (_, index) => String(index % 10)).join('');
+  const chunks = body.replaceAll(/./g, '1\r\n$&\r\n');
+  const wire = `POST / ${HEAD}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`;
+  const [answer] = bodiesOf(await answersTo(http, [Buffer.from(wire)]));
+  const [count, received] = answer!.split(' ');
+  assert.equal(received, body);
+  assert(Number(count) <= 3, count);
+});
+
+test('a connection that was broken off serves nothing of what was pipelined', async (t) => {
+  const seen: string[] = [];
+  const http = new MemoryHttp(t, {
+    request(request, respond) {
+      seen.push(request.path);
+      respond.stream(200, { 'content-length': 2 }).end('x');
+    },
+  });
+  const connection = http.connect();
+  connection.feedBytes(Buffer.from(keptGet('/first') + keptGet('/second')));
+  await settle();
+  assert.deepEqual(seen, ['/first']);
+  assert.equal(connection.state, 'closed');
+});
+
+test('mutated requests, cut anywhere and handled at any pace, never break a session', async (t) => {
+  const seed = Date.now() % 2 ** 32;
+  t.diagnostic(`seed ${seed}`);
+  const random = new SeededRandom(seed);
+  const http = new MemoryHttp(t, {
+    async request(request, respond) {
+      const kind = random.integer(0, 5);
+      if (kind < 2) await new Promise((resolve) => setImmediate(resolve));
+      if (kind === 2) throw new Error('on purpose');
+      if (kind === 3) return respond(200, {}, 'unread');
+      if (kind === 4) {
+        const writer = respond.stream(200);
+        for await (const piece of request) writer.write(piece);
+        return writer.end();
+      }
+      return respond(200, {}, await request.bytes(random.integer(0, 19)));
+    },
+  });
+  for (let round = 0; round < 1000; round += 1) {
+    const bytes = Buffer.from(WIRE.replace('Connection: close\r\n', ''));
+    for (let count = random.integer(0, 3); count > 0; count -= 1)
+      bytes[random.integer(0, bytes.length - 1)] = random.integer(0, 255);
+    const connection = http.connect(random.integer(0, 1) === 0 ? Infinity : 100);
+    for (let at = 0; at < bytes.length && connection.state === 'open'; ) {
+      const size = 1 + random.integer(0, bytes.length - 1);
+      connection.feedBytes(bytes.subarray(at, at + size));
+      at += size;
+      if (random.integer(0, 2) === 0) await settle();
+    }
+    if (random.integer(0, 1) === 0 && connection.state === 'open') connection.feedEnd();
+    connection.peerReads(1_000_000);
+    await settle();
+    http.endTurn();
+    if (connection.state !== 'closed') connection.destroy();
+    await settle();
+    assert.equal(http.loop.pool.stats().lentBytes, 0, `round ${round}`);
+  }
+  for (const failure of http.failures) assert.match(String(failure), /on purpose/);
 });
