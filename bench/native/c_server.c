@@ -14,14 +14,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { EVENTS_MAX = 512 };
+
 static volatile sig_atomic_t stopping;
 
 static void on_signal(int number) {
   (void)number;
   stopping = 1;
 }
-
-bool is_serving(void) { return !stopping; }
 
 static int listen_loopback(const char *name, uint16_t *port) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(*port)};
@@ -39,7 +39,7 @@ static int listen_loopback(const char *name, uint16_t *port) {
   return fd;
 }
 
-int start_server(const char *name, uint16_t port) {
+static int start_server(const char *name, uint16_t port) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
     limit.rlim_cur = limit.rlim_max;
@@ -55,7 +55,12 @@ int start_server(const char *name, uint16_t port) {
   return fd;
 }
 
-void accept_all(int epoll, int listener, size_t connection_bytes) {
+void watch(int epoll, int operation, int fd, uint32_t events, void *about) {
+  struct epoll_event event = {.events = events, .data.ptr = about};
+  epoll_ctl(epoll, operation, fd, &event);
+}
+
+static void accept_all(int epoll, int listener, size_t connection_bytes) {
   for (;;) {
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) return;
@@ -68,7 +73,17 @@ void accept_all(int epoll, int listener, size_t connection_bytes) {
   }
 }
 
-void watch(int epoll, int operation, int fd, uint32_t events, void *about) {
-  struct epoll_event event = {.events = events, .data.ptr = about};
-  epoll_ctl(epoll, operation, fd, &event);
+void serve(const char *name, uint16_t port, size_t connection_bytes, on_ready *ready, on_end *end) {
+  int listener = start_server(name, port);
+  int epoll = epoll_create1(EPOLL_CLOEXEC);
+  watch(epoll, EPOLL_CTL_ADD, listener, EPOLLIN, &listener);
+  struct epoll_event events[EVENTS_MAX];
+  while (!stopping) {
+    int count = epoll_wait(epoll, events, EVENTS_MAX, -1);
+    for (int position = 0; position < count; position += 1) {
+      void *connection = events[position].data.ptr;
+      if (connection == &listener) accept_all(epoll, listener, connection_bytes);
+      else if (!ready(epoll, connection)) end(connection);
+    }
+  }
 }

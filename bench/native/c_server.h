@@ -1,4 +1,4 @@
-/* What the C servers share: a listening socket, connections taken from it, the ready line and an orderly end.
+/* What the C servers share: a listening socket, the connections taken from it, one epoll loop, an orderly end.
    epoll_echo.c and file_server.c add what a connection does. */
 
 #pragma once
@@ -7,15 +7,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** False from SIGTERM or SIGINT on; `start_server` installs the handlers. */
-bool is_serving(void);
+/** What a connection does when its socket is ready, for what it is watched for. False when it is over. */
+typedef bool on_ready(int epoll, void *connection);
+/** Gives back what a connection holds, its descriptor and itself included. */
+typedef void on_end(void *connection);
 
-/** Listens on 127.0.0.1, a free port for 0, allows itself all descriptors and prints the ready line. Ends on failure. */
-int start_server(const char *name, uint16_t port);
-
-/** Takes all connections that wait and watches them for input: each is `connection_bytes` of zeroes that begin with its
-    descriptor, an int. */
-void accept_all(int epoll, int listener, size_t connection_bytes);
+/**
+ * Listens on 127.0.0.1, a free port for 0, prints the ready line, and serves until SIGTERM or SIGINT. A connection is
+ * `connection_bytes` of zeroes that begin with its descriptor, an int; it is watched for input at first.
+ */
+void serve(const char *name, uint16_t port, size_t connection_bytes, on_ready *ready, on_end *end);
 
 /** Adds or changes a descriptor that epoll reports as `about`. */
 void watch(int epoll, int operation, int fd, uint32_t events, void *about);

@@ -13,10 +13,10 @@
 
 #include "c_server.h"
 
-enum { HEADER_BYTES = 8, BODY_BYTES_MAX = 1 << 20, READ_BYTES = 64 * 1024, EVENTS_MAX = 512 };
+enum { HEADER_BYTES = 8, BODY_BYTES_MAX = 1 << 20, READ_BYTES = 64 * 1024 };
 
 struct connection {
-  int fd; /* first: accept_all puts it there */
+  int fd; /* first: c_server.h asks for it */
   char *kept; /* start of a frame that is not complete yet */
   size_t kept_bytes;
   char *unsent; /* replies the socket would not take; reading pauses until they are gone */
@@ -24,7 +24,8 @@ struct connection {
 };
 
 static char buffer[HEADER_BYTES + BODY_BYTES_MAX + READ_BYTES];
-static void release(struct connection *connection) {
+static void release(void *about) {
+  struct connection *connection = about;
   close(connection->fd);
   free(connection->kept);
   free(connection->unsent);
@@ -93,25 +94,13 @@ static int on_writable(int epoll, struct connection *connection) {
   return 1;
 }
 
-int main(int argc, char **argv) {
-  struct connection listener = {.fd = start_server("epoll-echo", argc > 1 ? (uint16_t)atoi(argv[1]) : 0)};
-  int epoll = epoll_create1(EPOLL_CLOEXEC);
-  watch(epoll, EPOLL_CTL_ADD, listener.fd, EPOLLIN, &listener);
+/* Exactly one of the two is watched at a time; errors and hang-ups show in the call that follows. */
+static bool proceed(int epoll, void *about) {
+  struct connection *connection = about;
+  return connection->unsent_bytes > 0 ? on_writable(epoll, connection) : on_readable(epoll, connection);
+}
 
-  struct epoll_event events[EVENTS_MAX];
-  while (is_serving()) {
-    int ready = epoll_wait(epoll, events, EVENTS_MAX, -1);
-    for (int position = 0; position < ready; position += 1) {
-      struct connection *connection = events[position].data.ptr;
-      if (connection == &listener) {
-        accept_all(epoll, listener.fd, sizeof listener);
-        continue;
-      }
-      /* Exactly one of the two is watched at a time; errors and hang-ups show in the call that follows. */
-      int alive =
-          connection->unsent_bytes > 0 ? on_writable(epoll, connection) : on_readable(epoll, connection);
-      if (!alive) release(connection);
-    }
-  }
+int main(int argc, char **argv) {
+  serve("epoll-echo", argc > 1 ? (uint16_t)atoi(argv[1]) : 0, sizeof(struct connection), proceed, release);
   return 0;
 }

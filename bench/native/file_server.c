@@ -18,10 +18,10 @@
 
 #include "c_server.h"
 
-enum { HEADER_BYTES = 8, PIECE_BYTES = 64 * 1024, EVENTS_MAX = 512 };
+enum { HEADER_BYTES = 8, PIECE_BYTES = 64 * 1024 };
 
 struct connection {
-  int fd; /* first: accept_all puts it there */
+  int fd; /* first: c_server.h asks for it */
   bool is_sending;
   char header[HEADER_BYTES]; /* of the request, then of the answer */
   size_t header_bytes;       /* received, then sent */
@@ -34,6 +34,7 @@ typedef ssize_t send_part(int fd, off_t offset);
 static int file;
 static off_t file_bytes;
 static const char *mapped;
+static send_part *send_file_part;
 static char piece[PIECE_BYTES];
 
 static ssize_t send_read(int fd, off_t offset) {
@@ -50,7 +51,7 @@ static ssize_t send_in_kernel(int fd, off_t offset) {
 }
 
 /* The next two return false when the connection is over. */
-static bool send_answer(int epoll, struct connection *connection, send_part *send_file_part) {
+static bool send_answer(int epoll, struct connection *connection) {
   ssize_t sent = 1;
   while (sent > 0 && connection->header_bytes < HEADER_BYTES) {
     sent = send(connection->fd, connection->header + connection->header_bytes, HEADER_BYTES - connection->header_bytes,
@@ -68,7 +69,7 @@ static bool send_answer(int epoll, struct connection *connection, send_part *sen
   return true;
 }
 
-static bool take_request(int epoll, struct connection *connection, send_part *send_file_part) {
+static bool take_request(int epoll, struct connection *connection) {
   ssize_t got = recv(connection->fd, connection->header + connection->header_bytes,
                      HEADER_BYTES - connection->header_bytes, 0);
   if (got <= 0) return got < 0 && errno == EAGAIN;
@@ -80,7 +81,18 @@ static bool take_request(int epoll, struct connection *connection, send_part *se
   connection->header_bytes = 0;
   connection->offset = 0;
   watch(epoll, EPOLL_CTL_MOD, connection->fd, EPOLLOUT, connection);
-  return send_answer(epoll, connection, send_file_part);
+  return send_answer(epoll, connection);
+}
+
+static bool proceed(int epoll, void *about) {
+  struct connection *connection = about;
+  return connection->is_sending ? send_answer(epoll, connection) : take_request(epoll, connection);
+}
+
+static void release(void *about) {
+  struct connection *connection = about;
+  close(connection->fd);
+  free(connection);
 }
 
 static send_part *open_file(const char *way, const char *path) {
@@ -97,30 +109,11 @@ static send_part *open_file(const char *way, const char *path) {
 }
 
 int main(int argc, char **argv) {
-  send_part *send_file_part = argc == 3 ? open_file(argv[1], argv[2]) : NULL;
+  send_file_part = argc == 3 ? open_file(argv[1], argv[2]) : NULL;
   if (send_file_part == NULL) {
     fprintf(stderr, "file-server: read|mmap|sendfile PATH: %s\n", strerror(errno));
     return 2;
   }
-  struct connection listener = {.fd = start_server("file-server", 0)};
-  int epoll = epoll_create1(EPOLL_CLOEXEC);
-  watch(epoll, EPOLL_CTL_ADD, listener.fd, EPOLLIN, &listener);
-
-  struct epoll_event events[EVENTS_MAX];
-  while (is_serving()) {
-    int ready = epoll_wait(epoll, events, EVENTS_MAX, -1);
-    for (int position = 0; position < ready; position += 1) {
-      struct connection *connection = events[position].data.ptr;
-      if (connection == &listener) {
-        accept_all(epoll, listener.fd, sizeof listener);
-        continue;
-      }
-      bool alive = connection->is_sending ? send_answer(epoll, connection, send_file_part)
-                                          : take_request(epoll, connection, send_file_part);
-      if (alive) continue;
-      close(connection->fd);
-      free(connection);
-    }
-  }
+  serve("file-server", 0, sizeof(struct connection), proceed, release);
   return 0;
 }

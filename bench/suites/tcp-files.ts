@@ -39,7 +39,8 @@ export async function runFiles(bench: Bench): Promise<void> {
       warmupSeconds,
       pinTo: bench.loadCpu,
     };
-    await interleave(subjects, 1, (subject) => measureTlv(subject, load)); // compiles, and fills the page cache
+    const warmUp = { ...load, durationSeconds: warmupSeconds }; // compiles, and fills the page cache
+    await interleave(subjects, 1, (subject) => measureTlv(subject, warmUp));
     const rounds = await interleave(subjects, sidePairs, (subject) => measureTlv(subject, load));
     for (const [subject, samples] of rounds) {
       const result = toResult('file', { connections: CONNECTIONS, bytes: FILE_BYTES }, subject, samples);
