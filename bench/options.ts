@@ -21,7 +21,7 @@ export const USAGE = `bench [suite ...] [--quick | --smoke] [--json FILE] [--svg
   --smoke      under 3 s a suite; only shows that it runs
   --json FILE  write the report there (an array for several suites)
   --svg FILE   write the chart of the one suite there
-  --pairs N    interleaved pairs a check rests on (11, quick 3, smoke 1)
+  --pairs N    interleaved pairs a check rests on (11; quick 3, then 1; smoke 1)
   --pin        bind the server to the first CPU and the load generator to the last
 `;
 
@@ -42,7 +42,7 @@ export function parseOptions(argv: readonly string[], suiteNames: readonly strin
   const effort = values.smoke === true ? SMOKE : values.quick === true ? QUICK : FULL;
   return {
     suites,
-    effort: values.pairs === undefined ? effort : { ...effort, pairs: parsePairs(values.pairs) },
+    effort: values.pairs === undefined ? effort : atPairs(effort, parsePairs(values.pairs)),
     jsonFile: values.json ?? null,
     svgFile: values.svg ?? null,
     pin: values.pin ?? false,
@@ -67,6 +67,10 @@ function parse(argv: readonly string[]) {
   } catch (cause) {
     throw new RangeError((cause as Error).message.split('\n')[0], { cause });
   }
+}
+
+function atPairs(effort: Effort, pairs: number): Effort {
+  return { ...effort, pairs, pointPairs: pairs };
 }
 
 function parsePairs(text: string): number {

@@ -7,6 +7,8 @@ import { median, summarize } from './statistics.js';
 
 /** What one round of one subject gave; `*PerOp` and latencies are microseconds. */
 export interface Sample {
+  /** Done in the whole round, warm-up included. */
+  operations: number;
   opsPerSecond: number;
   bytesPerSecond: number;
   cpuPerOp: number;

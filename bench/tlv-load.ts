@@ -25,6 +25,8 @@ export interface TlvLoad {
   payloadBytes: number;
   /** Requests per second, mode rate only. */
   rate?: number;
+  /** Connections to be made within the duration, mode churn only; without it as many as there is time for. */
+  visits?: number;
   warmupSeconds: number;
   durationSeconds: number;
   pinTo: number | null;
@@ -40,6 +42,7 @@ export async function measureTlv(subject: Subject, load: TlvLoad): Promise<Sampl
     warmup: load.warmupSeconds,
     duration: load.durationSeconds,
     ...(load.rate === undefined ? {} : { rate: load.rate }),
+    ...(load.visits === undefined ? {} : { visits: load.visits }),
   });
   try {
     await generator.lines.next('connected', CONNECT_TIMEOUT_MS);
@@ -135,6 +138,7 @@ function toSample(result: JsonEvent, cpu: CpuMicros, rssBytes: number): Sample {
   const figure = (name: string): number => Number(result[name]);
   const ops = figure('replies_total');
   return {
+    operations: ops,
     opsPerSecond: figure('ops_per_s'),
     bytesPerSecond: figure('bytes_per_s'),
     cpuPerOp: cpu.total / ops,

@@ -60,6 +60,7 @@ export async function measureHttp(subject: Subject, load: WrkLoad): Promise<Samp
     const requests = Number(result['requests']);
     const seconds = Number(result['duration_us']) / 1e6;
     return {
+      operations: requests,
       opsPerSecond: requests / seconds,
       bytesPerSecond: Number(result['bytes']) / seconds,
       cpuPerOp: cpu.total / requests,

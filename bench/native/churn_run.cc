@@ -25,6 +25,7 @@ class ChurnRun {
   explicit ChurnRun(const Share& share)
       : options_(share.options), address_(share.address), pattern_(share.options.payload_bytes) {
     visits_.resize(static_cast<size_t>(share.connections));
+    if (share.visits > 0) visits_max_ = share.visits;
   }
 
   void run(Tally& tally) {
@@ -35,7 +36,7 @@ class ChurnRun {
     const int64_t stall = seconds_ns(options_.stall_timeout_s);
     int64_t last_reply = begin;
     int64_t now = begin;
-    for (size_t index = 0; index < visits_.size(); index += 1) start(index, begin);
+    for (size_t index = 0; index < visits_.size() && visits_begun_ < visits_max_; index += 1) start(index, begin);
     while (under_way_ > 0) {
       const int ready = epoll_.wait(std::max(now, std::min(last_reply + stall, now + 100'000'000)));
       now = now_ns();
@@ -50,12 +51,12 @@ class ChurnRun {
         tally.replies_total += 1;
         tally.replies_measured += measured ? 1 : 0;
         finish(index);
-        if (now < measure_until) start(index, now);
+        if (now < measure_until && visits_begun_ < visits_max_) start(index, now);
       }
       // A slot whose connection failed starts again, at most once a turn.
       const bool refill = now < measure_until && under_way_ < visits_.size() && tally.errors() < kErrorsMax;
       for (size_t index = 0; refill && index < visits_.size(); index += 1) {
-        if (!visits_[index].fd) start(index, now);
+        if (!visits_[index].fd && visits_begun_ < visits_max_) start(index, now);
       }
       if (now >= last_reply + stall) {
         tally.stalled = true;
@@ -131,6 +132,7 @@ class ChurnRun {
   std::vector<Visit> visits_;
   Tally* tally_ = nullptr;
   uint64_t visits_begun_ = 0;
+  uint64_t visits_max_ = UINT64_MAX;
   size_t under_way_ = 0;
 };
 

@@ -1,6 +1,7 @@
 // Modes closed and rate: every connection keeps up to `depth` requests in flight.
 // Closed: a reply is followed by the next request at once. Rate: requests are due at fixed times, whatever
-// the server does, and latency counts from the due time, so a stall is not omitted from the histogram.
+// the server does. Latency counts from the due time, of all that were due in the measured time, answered within
+// it or later: a stall is not omitted from the histogram.
 
 #include <errno.h>
 #include <sys/prctl.h>
@@ -58,7 +59,7 @@ class EchoRun {
     while (open_ > 0 && step()) continue;
     tally.measured_s = static_cast<double>(std::min(now_, measure_until_) - measure_from_) / 1e9;
     tally.total_s = static_cast<double>(now_ - begin) / 1e9;
-    if (options_.mode == Mode::kRate) tally.unsent = due_count(measure_until_) - issued_;
+    if (options_.mode == Mode::kRate) count_unsent();
   }
 
  private:
@@ -97,7 +98,6 @@ class EchoRun {
     if (length == 0) return drop(index, tally_->closed_early);
     now_ = now_ns();
     last_reply_ = now_;
-    const bool measured = now_ >= measure_from_ && now_ < measure_until_;
     bool expected = true;
     const size_t got = static_cast<size_t>(length);
     const bool matches = flow.replies.feed(pattern_, options_.msg_id, read_.data(), got, [&] {
@@ -105,7 +105,9 @@ class EchoRun {
         expected = false;
         return;
       }
-      if (measured) tally_->latency.record(now_ - flow.asked_at[flow.answered % flow.asked_at.size()]);
+      const int64_t asked_at = flow.asked_at[flow.answered % flow.asked_at.size()];
+      const bool measured = is_measured(options_.mode == Mode::kRate ? asked_at : now_);
+      if (measured) tally_->latency.record(now_ - asked_at);
       flow.answered += 1;
       in_flight_ -= 1;
       tally_->replies_total += 1;
@@ -130,6 +132,17 @@ class EchoRun {
 
   int64_t due_at(uint64_t request) const {
     return begin_ + static_cast<int64_t>(static_cast<double>(request + 1) * 1e9 / rate_);
+  }
+
+  bool is_measured(int64_t at) const { return at >= measure_from_ && at < measure_until_; }
+
+  // What was due and had to wait for a reply until the end took at least that long.
+  void count_unsent() {
+    const uint64_t due = due_count(measure_until_);
+    tally_->unsent = due - issued_;
+    for (uint64_t request = issued_; request < due; request += 1) {
+      if (is_measured(due_at(request))) tally_->latency.record(measure_until_ - due_at(request));
+    }
   }
 
   void list_spare(size_t index) {

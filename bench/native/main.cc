@@ -90,12 +90,14 @@ Tally run_threads(const Options& options, const Address& address) {
     });
   };
 
-  std::vector<std::thread> threads;
+  std::vector<std::thread> running;
   for (int index = 0; index < options.threads; index += 1) {
     const int extra = index < options.connections % options.threads ? 1 : 0;
+    const uint64_t threads = static_cast<uint64_t>(options.threads);
     const Share share{options, address, options.connections / options.threads + extra,
-                      options.rate / options.threads};
-    threads.emplace_back([share, &options, &gate, &hold] {
+                      options.rate / options.threads,
+                      options.visits / threads + (static_cast<uint64_t>(index) < options.visits % threads ? 1 : 0)};
+    running.emplace_back([share, &options, &gate, &hold] {
       switch (options.mode) {
         case Mode::kClosed:
         case Mode::kRate: run_echo(share, gate, hold); break;
@@ -106,7 +108,7 @@ Tally run_threads(const Options& options, const Address& address) {
       }
     });
   }
-  for (std::thread& thread : threads) thread.join();
+  for (std::thread& thread : running) thread.join();
   return sum;
 }
 

@@ -15,6 +15,7 @@ const char kUsage[] =
     "  --msg-id N       message id that the server echoes (1)\n"
     "  --threads N      client threads (1)\n"
     "  --rate R         requests per second, mode rate; latency counts from the intended send time\n"
+    "  --visits N       connections to be made within the duration, mode churn; 0 (default): no end but that\n"
     "  --warmup S --duration S          seconds before, and of, measurement (0.2, 1)\n"
     "  --connect-timeout S --stall-timeout S --hold-timeout S   deadlines (10, 5, 120)\n"
     "  --gate           print a line when connected, start at a line on standard input,\n"
@@ -43,6 +44,7 @@ const NumberFlag kNumberFlags[] = {
     {"--msg-id", 0, UINT32_MAX, [](Options& o, double v) { o.msg_id = static_cast<uint32_t>(v); }},
     {"--threads", 1, 64, [](Options& o, double v) { o.threads = static_cast<int>(v); }},
     {"--rate", 0.1, 1e8, [](Options& o, double v) { o.rate = v; }},
+    {"--visits", 0, 1e9, [](Options& o, double v) { o.visits = static_cast<uint64_t>(v); }},
     {"--warmup", 0, 600, [](Options& o, double v) { o.warmup_s = v; }},
     {"--duration", 0.01, 3600, [](Options& o, double v) { o.duration_s = v; }},
     {"--connect-timeout", 0.1, 600, [](Options& o, double v) { o.connect_timeout_s = v; }},
@@ -119,6 +121,8 @@ bool parse_options(int argc, char** argv, Options& options, std::string& problem
   else if (options.mode == Mode::kRate && options.rate == 0) problem = "--rate: needed in mode rate";
   else if (options.mode == Mode::kUdp && (options.payload_bytes < 8 || options.payload_bytes > 65000))
     problem = "--payload: 8 to 65000 in mode udp";
+  else if (options.visits > 0 && options.visits < static_cast<uint64_t>(options.threads))
+    problem = "--visits: fewer than --threads";
   else if (options.threads > options.connections) problem = "--threads: more than --connections";
   return problem.empty();
 }

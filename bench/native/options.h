@@ -17,6 +17,7 @@ struct Options {
   uint32_t msg_id = 1;
   int threads = 1;
   double rate = 0;            // requests per second over all threads, mode rate
+  uint64_t visits = 0;        // connections to be made over all threads, mode churn; 0: until the time is up
   double warmup_s = 0.2;      // replies of this time are verified but not measured
   double duration_s = 1;
   double connect_timeout_s = 10;

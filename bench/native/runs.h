@@ -9,12 +9,13 @@
 #include "report.h"
 #include "socket.h"
 
-/** What a thread is given: its share of the connections and of the rate. */
+/** What a thread is given: its share of the connections, the rate and the visits. */
 struct Share {
   const Options& options;
   Address address;
   int connections;
   double rate;
+  uint64_t visits;  // 0: as many as the time allows
 };
 
 /** Called once with the number of connections made; returns when the load may start. */

@@ -1,20 +1,18 @@
-// Thousands of connections that do nothing: what each costs in memory beyond plain node:net, whether they
-// are spread evenly over the threads, and whether everything is given back when they go.
-// The connections live in the generator's process; heaps are read after a forced collection.
+// Thousands of connections that do nothing: what each costs in memory, whether they are spread evenly over the
+// threads, and whether everything is given back when they go. tcp.ts runs it.
+// The connections live in the generator's processes; memory is read when the server has been left in peace.
 
-import { setTimeout as delay } from 'node:timers/promises';
 import { type CheckRule, judge } from '../report.js';
-import { descriptorCount, residentBytes } from '../process-usage.js';
-import { NODE_NET, reactorNet, withMemoryAgent } from '../subjects.js';
+import { descriptorCount } from '../process-usage.js';
+import { NODE_NET, reactorNet, type Transport, withMemoryAgent } from '../subjects.js';
 import { type Bench, startSubjects } from '../suite.js';
-import type { Subject } from '../subject.js';
+import type { Subject, SubjectSpec } from '../subject.js';
 import { holdIdle } from '../tlv-load.js';
+import { collectGarbage, SETTLE_TIMEOUT_MS, settledDescriptors, settledRss } from './tcp-memory.js';
 
 const THREADS = 2;
 /** Opened and closed before anything is read: compiled code and first pages belong to no connection. */
 const WARMUP_CONNECTIONS = 500;
-const SETTLE_TIMEOUT_MS = 10_000;
-const POLL_MS = 50;
 
 const SPREAD: CheckRule = {
   id: 'tcp.idle.spread',
@@ -25,9 +23,16 @@ const SPREAD: CheckRule = {
 };
 const RSS: CheckRule = {
   id: 'tcp.idle.rss_over_node_net_bytes',
-  title: 'RSS per idle connection beyond plain node:net',
+  title: 'RSS per idle connection, net transport, beyond plain node:net',
   unit: 'bytes',
   bar: 2048,
+  better: 'lower',
+};
+const EPOLL_RSS: CheckRule = {
+  id: 'tcp.idle.epoll_rss_bytes',
+  title: 'RSS per idle connection, epoll transport',
+  unit: 'bytes',
+  bar: 1024,
   better: 'lower',
 };
 const DESCRIPTORS: CheckRule = {
@@ -37,7 +42,7 @@ const DESCRIPTORS: CheckRule = {
   bar: 0,
   better: 'lower',
 };
-// 1 MiB over 10,000 connections is less than the smallest object each of them could leave behind. The first
+// 1 MiB over 15,000 connections is less than the smallest object each of them could leave behind. The first
 // wave grows tables to their size, which is kept; a second one must leave the heap where it found it.
 const HEAP: CheckRule = {
   id: 'tcp.idle.heap_retained_bytes',
@@ -53,110 +58,105 @@ const REFUSED: CheckRule = {
   bar: 0,
   better: 'lower',
 };
-export const IDLE_RULES: readonly CheckRule[] = [REFUSED, SPREAD, RSS, DESCRIPTORS, HEAP];
+export const IDLE_RULES: readonly CheckRule[] = [REFUSED, SPREAD, RSS, EPOLL_RSS, DESCRIPTORS, HEAP];
 
 interface IdleFigures {
   notServed: number;
   rssPerConnection: number;
   descriptorsLeft: number;
+  heapRetained: number;
 }
 
+/** The connections of every server at the same time: nothing here depends on the processors. */
 export async function runIdle(bench: Bench): Promise<void> {
-  const specs = [reactorNet('tcp', THREADS, 'net', ['--stats-interval', '250ms']), NODE_NET].map(
-    withMemoryAgent,
-  );
-  const figures: IdleFigures[] = [];
+  const { idleConnections, idlePairs } = bench.effort;
+  const rounds: ReadonlyMap<string, IdleFigures>[] = [];
   const spreads: number[] = [];
-  const over: number[] = [];
-  const retained: number[] = [];
-  for (let pair = 0; pair < bench.effort.idlePairs; pair += 1) {
-    bench.progress(`idle: ${bench.effort.idleConnections} connections`);
-    const subjects = await startSubjects(bench, specs);
+  for (let pair = 0; pair < idlePairs; pair += 1) {
+    bench.progress(`idle: ${idleConnections} connections`);
+    const subjects = await startSubjects(bench, [ours('net'), ours('epoll'), withMemoryAgent(NODE_NET)]);
     try {
-      const [ours, theirs] = subjects;
-      if (ours === undefined || theirs === undefined) return;
-      const count = bench.effort.idleConnections;
-      const own = await measureIdle(ours, count, async (connected) => {
-        spreads.push(await connectionSpread(ours, connected));
-      });
-      retained.push(await heapRetained(ours, count));
-      const plain = await measureIdle(theirs, count, async () => {});
-      figures.push(own);
-      over.push(own.rssPerConnection - plain.rssPerConnection);
-      bench.report.notes.push(
-        `idle, RSS per connection: reactor-net/net ${Math.round(own.rssPerConnection)} B, ` +
-          `node:net ${Math.round(plain.rssPerConnection)} B`,
+      const figures = await Promise.all(
+        subjects.map((subject) =>
+          measureIdle(bench, subject, async (connected) => {
+            if (subject.name !== NODE_NET.name) spreads.push(await connectionSpread(subject, connected));
+          }),
+        ),
       );
+      rounds.push(new Map(subjects.map(({ name }, index) => [name, figures[index]!]))); // one each
     } finally {
       await Promise.all(subjects.map((subject) => subject.stop()));
     }
   }
-  // Memory differs from run to run; of what must never happen, once is too often.
-  const worst = (pick: (figure: IdleFigures) => number): number[] => [Math.max(...figures.map(pick))];
-  bench.report.checks.push(
-    judge(
-      REFUSED,
-      worst(({ notServed }) => notServed),
-    ),
-    judge(SPREAD, [Math.max(...spreads)]),
-    judge(RSS, over),
-    judge(
-      DESCRIPTORS,
-      worst(({ descriptorsLeft }) => descriptorsLeft),
-    ),
-    judge(HEAP, retained),
-  );
+  judgeIdle(bench, rounds, spreads);
+}
+
+function ours(transport: Transport): SubjectSpec {
+  return withMemoryAgent(reactorNet('tcp', THREADS, transport, ['--stats-interval', '250ms']));
+}
+
+/** Memory differs from run to run; of what must never happen, once is too often. */
+function judgeIdle(
+  { report }: Bench,
+  rounds: readonly ReadonlyMap<string, IdleFigures>[],
+  spreads: readonly number[],
+): void {
+  const net = rounds.flatMap((round) => round.get('reactor-net/net') ?? []);
+  const epoll = rounds.flatMap((round) => round.get('reactor-net/epoll') ?? []);
+  const node = rounds.flatMap((round) => round.get(NODE_NET.name) ?? []);
+  const own = [...net, ...epoll];
+  const rss = ({ rssPerConnection }: IdleFigures): number => rssPerConnection;
+  if (own.length > 0) {
+    report.checks.push(
+      judge(REFUSED, [Math.max(...own.map(({ notServed }) => notServed))]),
+      judge(SPREAD, [Math.max(...spreads)]),
+      judge(DESCRIPTORS, [Math.max(...own.map(({ descriptorsLeft }) => descriptorsLeft))]),
+      judge(
+        HEAP,
+        own.map(({ heapRetained }) => heapRetained),
+      ),
+    );
+  }
+  if (epoll.length > 0) report.checks.push(judge(EPOLL_RSS, epoll.map(rss)));
+  if (net.length > 0 && net.length === node.length) {
+    const over = net.map((figures, index) => rss(figures) - rss(node[index]!)); // as many of both
+    report.checks.push(judge(RSS, over));
+  }
+  for (const round of rounds) {
+    const each = [...round].map(([name, figures]) => `${name} ${Math.round(rss(figures))} B`);
+    report.notes.push(`idle, RSS per connection: ${each.join(', ')}`);
+  }
 }
 
 async function measureIdle(
+  { effort }: Bench,
   subject: Subject,
-  connections: number,
   whileIdle: (connected: number) => Promise<void>,
 ): Promise<IdleFigures> {
+  const { idleConnections: connections, settleSeconds } = effort;
   const warmup = await holdIdle(subject, Math.min(WARMUP_CONNECTIONS, connections));
   await warmup.close();
   const descriptorsBefore = await settledDescriptors(subject, null);
-  await collectGarbage(subject);
-  const rssBefore = residentBytes(subject.pid);
+  const rssBefore = await settledRss(subject, settleSeconds);
 
   const idle = await holdIdle(subject, connections);
-  await collectGarbage(subject);
-  const rssPerConnection = (residentBytes(subject.pid) - rssBefore) / connections;
+  const rssPerConnection = ((await settledRss(subject, settleSeconds)) - rssBefore) / connections;
   await whileIdle(idle.connected);
   await idle.close();
 
   const descriptorsLeft = (await settledDescriptors(subject, descriptorsBefore)) - descriptorsBefore;
-  return { notServed: connections - idle.connected, rssPerConnection, descriptorsLeft };
+  const heapRetained = await heapRetainedBy(subject, connections);
+  return { notServed: connections - idle.connected, rssPerConnection, descriptorsLeft, heapRetained };
 }
 
 /** Bytes the heaps grow by when as many connections as before come and go once more. */
-async function heapRetained(subject: Subject, connections: number): Promise<number> {
+async function heapRetainedBy(subject: Subject, connections: number): Promise<number> {
   const descriptors = descriptorCount(subject.pid);
   const before = await collectGarbage(subject);
   const idle = await holdIdle(subject, connections);
   await idle.close();
   await settledDescriptors(subject, descriptors);
   return (await collectGarbage(subject)) - before;
-}
-
-/** Descriptors once they are down to `target` (null: once they stop falling), or at the deadline. */
-async function settledDescriptors(subject: Subject, target: number | null): Promise<number> {
-  const deadline = performance.now() + SETTLE_TIMEOUT_MS;
-  let before = Number.POSITIVE_INFINITY;
-  let now = descriptorCount(subject.pid);
-  while (performance.now() < deadline && (target === null ? now < before : now > target)) {
-    before = now;
-    await delay(POLL_MS);
-    now = descriptorCount(subject.pid);
-  }
-  return now;
-}
-
-/** Bytes of all heaps of the process after a full collection (bench/peers/memory-agent.ts). */
-async function collectGarbage(subject: Subject): Promise<number> {
-  const answer = subject.nextLine('memory', SETTLE_TIMEOUT_MS);
-  subject.signal('SIGUSR2');
-  return Number((await answer)['heap_bytes']);
 }
 
 /** From the first stats line that counts all of them. */

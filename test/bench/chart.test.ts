@@ -5,6 +5,7 @@ import { toResult } from '../../bench/sample.js';
 
 test('a chart names every subject and every point, and needs no screen', async () => {
   const sample = {
+    operations: 1,
     opsPerSecond: 1000,
     bytesPerSecond: 1,
     cpuPerOp: 4.25,

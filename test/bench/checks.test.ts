@@ -24,6 +24,7 @@ function report(): SuiteReport {
 
 function sample(cpuPerOp: number): Sample {
   return {
+    operations: 1,
     opsPerSecond: 1e6 / cpuPerOp,
     bytesPerSecond: 0,
     cpuPerOp,
