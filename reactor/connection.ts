@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict';
 
+import { inOwnScope } from './async-scope.js';
 import { lender } from './body-lender.js';
 import type { FrameDecoder, FrameSink } from './codec.js';
 import { type ConnectionActivity, nextDeadlineMs, passedDeadline } from './connection-deadlines.js';
@@ -281,7 +282,15 @@ export abstract class Connection extends SendingHalf implements FrameSink {
 
   // Input.
 
+  /** Hands out the frames of `chunk`, or with null those that were held back, in an async scope of their own. */
   #dispatch(chunk: Buffer | null): void {
+    inOwnScope(this.host.context, Connection.#deliverTo, this, chunk);
+  }
+
+  static readonly #deliverTo = (connection: Connection, chunk: Buffer | null): void =>
+    connection.#deliver(chunk);
+
+  #deliver(chunk: Buffer | null): void {
     this.isInBatch = true;
     this.#holdsFrames = false;
     try {

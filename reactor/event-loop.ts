@@ -3,6 +3,9 @@
 // A turn runs what was waiting when it began, within a budget; the rest goes on after sockets had their share.
 // Asleep it costs nothing: no timer ticks and nobody is polled.
 
+import type { AsyncResource } from 'node:async_hooks';
+
+import { captureContext } from './async-scope.js';
 import type { BufferPool } from './buffer-pool.js';
 import { ConnectionTable } from './connection-table.js';
 import type { Connection } from './connection.js';
@@ -63,7 +66,7 @@ export class EventLoop {
   readonly #options: LocalOptions;
   readonly #queue: TaskQueue;
   readonly #budget: TurnBudget;
-  #local: (() => unknown)[] = [];
+  #local: LocalTask[] = [];
   #immediate: NodeJS.Immediate | null = null;
   #isInTurn: boolean = false;
   #turns: number = 0;
@@ -133,7 +136,7 @@ export class EventLoop {
     if (this.#local.length >= this.#options.localTasksMax) {
       throw new ReactorError('REACTOR_QUEUE_FULL', `${this.#local.length} tasks of this thread already wait`);
     }
-    this.#local.push(task);
+    this.#local.push({ task, context: captureContext() });
     this.#requestTurn();
   }
 
@@ -206,10 +209,10 @@ export class EventLoop {
     this.timers.close();
   }
 
-  /** @internal Runs user code of this thread; what it throws is reported and stops nothing. */
-  runGuarded(what: string, task: () => unknown): void {
+  /** @internal Runs user code in the context it was given in; what it throws is reported and stops nothing. */
+  runGuarded(what: string, task: () => unknown, context: AsyncResource): void {
     try {
-      const result = task();
+      const result = context.runInAsyncScope(task);
       if (isThenable(result)) result.then(undefined, (error: unknown) => this.#reportFailure(what, error));
     } catch (error) {
       this.#reportFailure(what, error);
@@ -251,7 +254,8 @@ export class EventLoop {
     this.#local = [];
     let ran = 0;
     while (ran < turn.length) {
-      this.runGuarded('queueInLoop', turn[ran]!);
+      const { task, context } = turn[ran]!;
+      this.runGuarded('queueInLoop', task, context);
       ran += 1;
       if (budget.spend() || this.#isClosed) break;
     }
@@ -263,11 +267,18 @@ export class EventLoop {
   }
 }
 
+/** A task of this thread; `context` is its own. */
+interface LocalTask {
+  readonly task: () => unknown;
+  readonly context: AsyncResource;
+}
+
 /** A timer that owns nothing but a function; `periodMs` 0 fires once. */
 class LoopTimer extends TimerNode {
   readonly #loop: EventLoop;
   readonly #task: () => unknown;
   readonly #periodMs: number;
+  readonly #context: AsyncResource = captureContext();
   #wantedMs: number = 0;
 
   constructor(loop: EventLoop, task: () => unknown, periodMs: number) {
@@ -284,7 +295,7 @@ class LoopTimer extends TimerNode {
 
   override onTimer(): void {
     if (this.#periodMs > 0) this.#scheduleNext(); // first, so that the task may cancel it
-    this.#loop.runGuarded('timer', this.#task);
+    this.#loop.runGuarded('timer', this.#task, this.#context);
   }
 
   #scheduleNext(): void {

@@ -2,6 +2,7 @@
 // connection.ts makes the calls through it; router.ts knows whom to call; failures end the connection.
 // A throw and a rejection are the same thing here: neither gets past this file.
 
+import { inOwnScope } from './async-scope.js';
 import type { Connection } from './connection.js';
 import type { ConnectionHost } from './connection-host.js';
 import { ReactorError } from './errors.js';
@@ -136,7 +137,7 @@ export class HandlerCalls {
   /** A hook that is not about a frame may be async too; only its failure matters. False when it threw. */
   #call(hook: () => unknown): boolean {
     try {
-      const result = hook();
+      const result = inOwnScope(this.#host.context, hook);
       if (isThenable(result)) result.then(undefined, (error: unknown) => this.#failed(error));
       return true;
     } catch (error) {
@@ -152,7 +153,7 @@ export class HandlerCalls {
       this.#host.hookFailed(handlerError(name, cause));
     };
     try {
-      const result = hook();
+      const result = inOwnScope(this.#host.context, hook);
       if (isThenable(result)) result.then(undefined, failed);
     } catch (cause) {
       failed(cause);

@@ -2,6 +2,7 @@
 // task-queue.ts hands it what arrived; answers leave by task-outbox.ts.
 // A task that throws or rejects is reported where it ran, or told to its caller, and stops nothing else.
 
+import { inOwnScope, NOBODYS_CONTEXT } from './async-scope.js';
 import { ReactorError, type ReactorErrorCode, errorToWire } from './errors.js';
 import type { MeshSeat, ThreadIndex } from './mesh-seat.js';
 import type { Lane } from './peer-link.js';
@@ -58,7 +59,7 @@ export class TaskRunner {
     }
     this.executed += 1;
     try {
-      const result = task(decodePayload(format, bytes), this.#seat.threadOf(slot));
+      const result = this.#run(task, slot, format, bytes);
       if (isThenable(result)) result.then(undefined, (error: unknown) => this.#reportFailure(name, error));
     } catch (error) {
       this.#reportFailure(name, error);
@@ -74,7 +75,7 @@ export class TaskRunner {
     }
     this.executed += 1;
     try {
-      const result = task(decodePayload(format, bytes), this.#seat.threadOf(caller.slot));
+      const result = this.#run(task, caller.slot, format, bytes);
       if (!isThenable(result)) {
         this.#replyResult(caller, result);
         return;
@@ -86,6 +87,11 @@ export class TaskRunner {
     } catch (error) {
       this.#replyError(caller, error);
     }
+  }
+
+  #run(task: TaskFunction, slot: number, format: number, bytes: Uint8Array): unknown {
+    const payload = decodePayload(format, bytes);
+    return inOwnScope(NOBODYS_CONTEXT, () => task(payload, this.#seat.threadOf(slot)));
   }
 
   #replyResult(caller: Caller, value: unknown): void {

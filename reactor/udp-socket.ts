@@ -5,8 +5,10 @@
 // retried here: what cannot be sent or read is counted, coded and dropped.
 
 import assert from 'node:assert/strict';
+import type { AsyncResource } from 'node:async_hooks';
 
 import { loadAddon } from '../addon/index.js';
+import { captureContext, inOwnScope } from './async-scope.js';
 import { readUint32Little } from './codecs/unsigned.js';
 import {
   type BindTarget,
@@ -62,6 +64,8 @@ export function sumUdpStats(all: readonly UdpStats[]): UdpStats {
 }
 
 export class UdpSocket implements DatagramSink {
+  /** What is entered where the server or client was made is entered in every handler. */
+  readonly #context: AsyncResource = captureContext();
   #router: UdpRouter;
   readonly #transport: TransportName;
   readonly #settings: DatagramPortSettings;
@@ -164,7 +168,7 @@ export class UdpSocket implements DatagramSink {
     if (handler === undefined) return;
     const frame = new BorrowedFrame(msgId, bytes, bodyStart, end);
     try {
-      const result = handler(peer, frame);
+      const result = inOwnScope(this.#context, handler, peer, frame);
       if (result instanceof Promise) this.#track(peer, result);
     } catch (cause) {
       this.#handlerFailed(peer, cause);
@@ -225,7 +229,8 @@ export class UdpSocket implements DatagramSink {
 
   #runRaw(peer: UdpPeer, datagram: Buffer): void {
     try {
-      const result = this.#router.handlers.onDatagram?.(peer, datagram);
+      const { handlers } = this.#router;
+      const result = inOwnScope(this.#context, () => handlers.onDatagram?.(peer, datagram));
       if (result instanceof Promise) this.#track(peer, result);
     } catch (cause) {
       this.#handlerFailed(peer, cause);
@@ -272,7 +277,8 @@ export class UdpSocket implements DatagramSink {
 
   #report(peer: UdpPeer | null, error: ReactorError): void {
     try {
-      this.#router.handlers.onError?.(peer, error);
+      const { handlers } = this.#router;
+      inOwnScope(this.#context, () => handlers.onError?.(peer, error));
     } catch (hookError) {
       process.emitWarning(hookError as Error); // the hook for errors threw: nobody else is left to tell
     }

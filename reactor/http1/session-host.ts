@@ -1,8 +1,9 @@
 // What the sessions of one service on one thread share: the user's handlers, limits, counters, samples and the date.
 // http1-service.ts makes it and replaces the handlers; it calls the hooks that have nobody else to tell of a failure.
 
-import { AsyncResource } from 'node:async_hooks';
+import type { AsyncResource } from 'node:async_hooks';
 
+import { captureContext, inOwnScope } from '../async-scope.js';
 import { ReactorError } from '../errors.js';
 import type { EventLoop } from '../event-loop.js';
 import { isThenable } from '../handler-calls.js';
@@ -26,8 +27,8 @@ export class SessionHost {
   readonly #sampler: RequestSampler;
   readonly #logError: (error: unknown) => void;
   readonly #date: DateLine = new DateLine();
-  /** Made outside of all requests: what goes on in its scope does so in nobody's asynchronous context. */
-  readonly #root: AsyncResource = new AsyncResource('ReactorNetHttp1');
+  /** What is entered where the service was made is entered in every request. */
+  readonly context: AsyncResource = captureContext();
 
   /** `logError` counts what it is given. @throws ReactorError REACTOR_HANDLERS_INVALID */
   constructor(
@@ -109,7 +110,7 @@ export class SessionHost {
 
   /** Calls `session.goOn` soon, not inside the handler that runs now. */
   goOnSoon(session: Session): void {
-    this.#root.runInAsyncScope(() => process.nextTick(() => session.goOn()));
+    process.nextTick(() => session.goOn());
   }
 
   /** Calls a hook whose own failure has nobody left to be told but the log. */
@@ -119,7 +120,7 @@ export class SessionHost {
       this.#logError(new ReactorError('REACTOR_HANDLER_FAILED', `the HTTP ${name} failed`, { cause }));
     };
     try {
-      const result = hook();
+      const result = inOwnScope(this.context, hook);
       if (isThenable(result)) result.then(undefined, failed);
     } catch (cause) {
       failed(cause);

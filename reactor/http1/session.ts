@@ -2,6 +2,7 @@
 // http1-service.ts makes one for each connection and passes on what the connection tells; the bytes come through a
 // FrameAssembler, which keeps what is not parsed yet while the session does not want more.
 
+import { inOwnScope } from '../async-scope.js';
 import type { FrameSink } from '../codec.js';
 import type { Delivery, Framing } from '../codecs/frame-assembler.js';
 import type { Connection } from '../connection.js';
@@ -328,7 +329,7 @@ export class Session implements Framing, ExchangeOwner, BodyOwner, TimedSession 
 
   #call(exchange: Exchange): void {
     try {
-      const result = this.#host.handlers.request(exchange.request!, exchange.respond());
+      const result = inOwnScope(this.#host.context, callHandler, this.#host, exchange);
       if (!isThenable(result)) return;
       result.then(
         () => exchange.handlerSettled(),
@@ -396,4 +397,8 @@ export class Session implements Framing, ExchangeOwner, BodyOwner, TimedSession 
     this.#pauses &= ~by;
     if (this.#pauses === 0 && !this.#isDelivering && !this.#isGone) this.#host.goOnSoon(this);
   }
+}
+
+function callHandler({ handlers }: SessionHost, exchange: Exchange): unknown {
+  return handlers.request(exchange.request!, exchange.respond()); // only a refusal has no request
 }
