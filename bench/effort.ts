@@ -59,7 +59,7 @@ export const SMOKE: Effort = {
   pointPairs: 1,
   sidePairs: 1,
   warmupSeconds: 0.01,
-  durationSeconds: 0.05,
+  durationSeconds: 0.1,
   idleConnections: 100,
   idlePairs: 1,
   settleSeconds: 0,

@@ -1,14 +1,12 @@
 // Connections that come, echo once and go, in search of leaks: the native transport's memory and descriptors after
-// 100,000 of them, less those before. tcp.ts runs it; how fast they come is a point of tcp-echo.ts.
+// 100,000 of them, less those before. tcp-idle.ts lends its server; how fast they come is a point of tcp-echo.ts.
 
 import { type CheckRule, judge } from '../report.js';
-import { startSubjects, type Bench } from '../suite.js';
+import type { Bench } from '../suite.js';
 import type { Subject } from '../subject.js';
-import { reactorNet, withMemoryAgent } from '../subjects.js';
 import { measureTlv } from '../tlv-load.js';
 import { settledDescriptors, settledRss } from './tcp-memory.js';
 
-const THREADS = 2;
 const AT_A_TIME = 40;
 /** First a share of them: tables, code and the allocator's pages grow to what they stay at. */
 const WARMUP_SHARE = 0.2;
@@ -39,26 +37,21 @@ const MEMORY: CheckRule = {
 };
 export const CHURN_RULES: readonly CheckRule[] = [NOT_SERVED, DESCRIPTORS, MEMORY];
 
-export async function runChurn(bench: Bench): Promise<void> {
+/** `subject` has the memory agent. */
+export async function runChurn(bench: Bench, subject: Subject): Promise<void> {
   const { churnConnections, settleSeconds } = bench.effort;
   bench.progress(`churn: ${churnConnections} connections`);
-  const [subject] = await startSubjects(bench, [withMemoryAgent(reactorNet('tcp', THREADS, 'epoll'))]);
-  if (subject === undefined) return;
-  try {
-    await churn(bench, subject, Math.ceil(churnConnections * WARMUP_SHARE));
-    const descriptors = await settledDescriptors(subject, null);
-    const rss = await settledRss(subject, settleSeconds);
-    const served = await churn(bench, subject, churnConnections);
-    const descriptorsLeft = (await settledDescriptors(subject, descriptors)) - descriptors;
-    const growth = (await settledRss(subject, settleSeconds)) - rss;
-    bench.report.checks.push(
-      judge(NOT_SERVED, [churnConnections - served]),
-      judge(DESCRIPTORS, [descriptorsLeft]),
-      judge(MEMORY, [growth]),
-    );
-  } finally {
-    await subject.stop();
-  }
+  await churn(bench, subject, Math.ceil(churnConnections * WARMUP_SHARE));
+  const descriptors = await settledDescriptors(subject, null);
+  const rss = await settledRss(subject, settleSeconds);
+  const served = await churn(bench, subject, churnConnections);
+  const descriptorsLeft = (await settledDescriptors(subject, descriptors)) - descriptors;
+  const growth = (await settledRss(subject, settleSeconds)) - rss;
+  bench.report.checks.push(
+    judge(NOT_SERVED, [churnConnections - served]),
+    judge(DESCRIPTORS, [descriptorsLeft]),
+    judge(MEMORY, [growth]),
+  );
 }
 
 /** Opens and closes `visits` connections; gives how many were answered. */

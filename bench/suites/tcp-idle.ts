@@ -1,5 +1,5 @@
 // Thousands of connections that do nothing: what each costs in memory, whether they are spread evenly over the
-// threads, and whether everything is given back when they go. tcp.ts runs it.
+// threads, and whether everything is given back when they go. tcp.ts runs it; tcp-churn.ts has its turn on one server.
 // The connections live in the generator's processes; memory is read when the server has been left in peace.
 
 import { type CheckRule, judge } from '../report.js';
@@ -8,6 +8,7 @@ import { NODE_NET, reactorNet, type Transport, withMemoryAgent } from '../subjec
 import { type Bench, startSubjects } from '../suite.js';
 import type { Subject, SubjectSpec } from '../subject.js';
 import { holdIdle } from '../tlv-load.js';
+import { runChurn } from './tcp-churn.js';
 import { collectGarbage, SETTLE_TIMEOUT_MS, settledDescriptors, settledRss } from './tcp-memory.js';
 
 const THREADS = 2;
@@ -83,6 +84,8 @@ export async function runIdle(bench: Bench): Promise<void> {
           }),
         ),
       );
+      const native = subjects.find(({ name }) => name === 'reactor-net/epoll');
+      if (pair === 0 && native !== undefined) await runChurn(bench, native);
       rounds.push(new Map(subjects.map(({ name }, index) => [name, figures[index]!]))); // one each
     } finally {
       await Promise.all(subjects.map((subject) => subject.stop()));

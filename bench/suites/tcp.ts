@@ -5,7 +5,7 @@ import { type Bench, interleave, startSubjects, type Suite } from '../suite.js';
 import { reactorNet } from '../subjects.js';
 import { toResult } from '../sample.js';
 import { measureTlv } from '../tlv-load.js';
-import { CHURN_RULES, runChurn } from './tcp-churn.js';
+import { CHURN_RULES } from './tcp-churn.js';
 import { ECHO_RULES, FIRST_POINT, loadAt, runEcho } from './tcp-echo.js';
 import { runFiles } from './tcp-files.js';
 import { IDLE_RULES, runIdle } from './tcp-idle.js';
@@ -20,15 +20,15 @@ export const TCP: Suite = {
   rules: [...ECHO_RULES, ...CHURN_RULES, ...IDLE_RULES],
   async run(bench) {
     await runEcho(bench);
-    await runGrid(bench);
-    await runFiles(bench);
-    await runChurn(bench);
+    if (bench.effort.allPoints) {
+      await runGrid(bench);
+      await runFiles(bench);
+    }
     await runIdle(bench);
   },
 };
 
 async function runGrid(bench: Bench): Promise<void> {
-  if (!bench.effort.allPoints) return;
   for (const threads of GRID_THREADS) {
     bench.progress(`grid: ${threads} threads`);
     const subjects = await startSubjects(bench, [reactorNet('tcp', threads)]);

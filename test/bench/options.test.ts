@@ -14,7 +14,7 @@ test('quick and smoke only report', () => {
   assert.equal(QUICK.judged || SMOKE.judged, false);
   const options = parseOptions(['tcp', '--quick', '--pairs', '5', '--json', 'out.json'], NAMES);
   assert.ok(options !== 'help');
-  assert.deepEqual(options.effort, { ...QUICK, pairs: 5 });
+  assert.deepEqual(options.effort, { ...QUICK, pairs: 5, pointPairs: 5 });
   assert.equal(options.jsonFile, 'out.json');
 });
 
