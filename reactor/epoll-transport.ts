@@ -99,6 +99,10 @@ export class EpollTransport {
   readonly #listeners = new Map<number, EpollListenSink>();
   /** Slots that are being connected. */
   readonly #dials = new Map<number, EpollDialSink>();
+  /** The latest record: whose it is, where its bytes end, and how many records there were with it. */
+  #lastSlot = -1;
+  #lastEnd = 0;
+  #lastCount = 0;
   /** Connections with bytes in the send slab. */
   #staged: EpollSink[] = [];
   #open = 0;
@@ -335,22 +339,24 @@ export class EpollTransport {
   /** Describes output that lies at `offset`, counted through the send slab and on into the receive slab. */
   #record(slot: number, offset: number, bytes: number): void {
     const sends = this.#sends;
-    const recordCount = this.#control[CONTROL_SEND_RECORDS]!;
-    const last = (recordCount - 1) * SEND_WORDS;
+    const recordCount = this.#control[CONTROL_SEND_RECORDS]!; // C++ may have sent them and begun anew
     if (
-      recordCount > 0 &&
-      sends[last + SEND_SLOT] === slot &&
-      offset === sends[last + SEND_OFFSET]! + sends[last + SEND_BYTES]! &&
+      slot === this.#lastSlot &&
+      offset === this.#lastEnd &&
+      recordCount === this.#lastCount &&
       offset !== this.#sendSlab.length // the two slabs are not neighbours
     ) {
-      sends[last + SEND_BYTES]! += bytes;
-      return;
+      sends[(recordCount - 1) * SEND_WORDS + SEND_BYTES]! += bytes;
+    } else {
+      const record = recordCount * SEND_WORDS;
+      sends[record + SEND_SLOT] = slot;
+      sends[record + SEND_OFFSET] = offset;
+      sends[record + SEND_BYTES] = bytes;
+      this.#lastSlot = slot;
+      this.#lastCount = recordCount + 1;
+      this.#control[CONTROL_SEND_RECORDS] = recordCount + 1;
     }
-    const record = recordCount * SEND_WORDS;
-    sends[record + SEND_SLOT] = slot;
-    sends[record + SEND_OFFSET] = offset;
-    sends[record + SEND_BYTES] = bytes;
-    this.#control[CONTROL_SEND_RECORDS] = recordCount + 1;
+    this.#lastEnd = offset + bytes;
   }
 
   /** Connections keep their errors to themselves; what gets out is a defect, and the batch goes on after it. */

@@ -8,8 +8,11 @@ import {
   CONTROL_SEND_BYTES,
   CONTROL_SEND_RECORDS,
   EVENT_DATA,
+  EVENT_WORDS,
   SEND_WORDS,
   STATUS_FLAG_OPEN,
+  STATUS_FLAGS,
+  STATUS_WORDS,
 } from '../../addon/index.js';
 import { EpollConnection } from '../../reactor/epoll-connection.js';
 import { EpollTransport } from '../../reactor/epoll-transport.js';
@@ -56,7 +59,7 @@ class PlayedTransport {
     this.host = new MemoryHost(t, handlers);
     const { host } = this;
     for (let slot = 0; slot < connections; slot += 1) {
-      this.#memory.status[slot * 2 + 1] = STATUS_FLAG_OPEN;
+      this.#memory.status[slot * STATUS_WORDS + STATUS_FLAGS] = STATUS_FLAG_OPEN;
       const connection = host.loop.connections.add((id) => new EpollConnection(host, id, transport, {}));
       connection.attach(slot);
       connection.start();
@@ -68,7 +71,7 @@ class PlayedTransport {
     let offset = 0;
     for (const [slot, bytes] of reads.entries()) {
       this.#memory.receiveSlab.set(bytes, offset);
-      this.#memory.events.set([EVENT_DATA, slot, 0, offset, bytes.length], slot * 5);
+      this.#memory.events.set([EVENT_DATA, slot, 0, offset, bytes.length], slot * EVENT_WORDS);
       offset += bytes.length;
     }
     this.#onBatch(reads.length);
