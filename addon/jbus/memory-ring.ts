@@ -23,16 +23,21 @@ import {
 import type { LinkReader, LinkWriter } from './link.js';
 import { fragmentAt } from './message-assembly.js';
 
-/** One record that was put and not taken. */
-interface Waiting {
-  readonly offset: number;
-  readonly length: number;
+export interface RecordFields {
   readonly flags: number;
   readonly type: number;
   readonly msgId: number;
   readonly totalLength: number;
+}
+
+/** One record that was put and not taken. */
+interface Waiting extends RecordFields {
+  readonly offset: number;
+  readonly length: number;
   readonly cost: number;
 }
+
+const HEARTBEAT: RecordFields = { flags: FLAG_HEARTBEAT, type: 0, msgId: 0, totalLength: 0 };
 
 const POISON_BY_PEER = POISON_REASONS.indexOf('the other side gave it up');
 
@@ -45,6 +50,8 @@ export class MemoryRing implements LinkReader, LinkWriter {
   #taken = 0;
   #tail = 0;
   #head = 0;
+  /** What the record that `reserve` made room for takes. */
+  #reserved = 0;
   #consumerWaits = false;
   #producerWaits = false;
   #isPoisoned = false;
@@ -62,36 +69,41 @@ export class MemoryRing implements LinkReader, LinkWriter {
     this.#fragmentBytes = fragmentBytes(capacity);
   }
 
-  /** Bytes the record takes; 0: no room. Does not look whether the consumer sleeps. */
-  put(flags: number, type: number, msgId: number, totalLength: number, bytes: Uint8Array): number {
-    const occupied = occupiedBytes(bytes.length);
+  /** Where a payload of this length goes next; -1: no room. Fill it in `memory`, then `commit`. */
+  reserve(length: number): number {
+    const occupied = occupiedBytes(length);
     const toEnd = this.capacity - (this.#tail % this.capacity);
     const skipped = toEnd < occupied ? toEnd : 0;
-    const cost = skipped + occupied;
-    if (this.#isPoisoned || cost > this.capacity - this.size()) return 0;
-    const offset = (this.#tail + skipped) % this.capacity;
-    this.memory.set(bytes, offset);
+    this.#reserved = skipped + occupied;
+    if (this.#isPoisoned || this.#reserved > this.capacity - this.size()) return -1;
+    return (this.#tail + skipped) % this.capacity;
+  }
+
+  /** Shows the record whose payload lies where `reserve` said. Does not look whether the consumer sleeps. */
+  commit(offset: number, length: number, fields: RecordFields): void {
+    const cost = this.#reserved;
     this.#tail += cost;
-    this.#waiting.push({ offset, length: bytes.length, flags, type, msgId, totalLength, cost });
-    return cost;
+    this.#waiting.push({ offset, length, cost, ...fields });
   }
 
   write(type: number, msgId: number, bytes: Uint8Array): number {
-    return this.#withWake(this.put(FLAG_WHOLE, type, msgId, bytes.length, bytes));
+    const fields = { flags: FLAG_WHOLE, type, msgId, totalLength: bytes.length };
+    return this.#withWake(this.#put(bytes, fields));
   }
 
   writeFragments(type: number, msgId: number, bytes: Uint8Array, from: number): number {
     let next = from;
     while (next < bytes.length) {
       const { length, flags } = fragmentAt(next, bytes.length, this.#fragmentBytes);
-      if (this.put(flags, type, msgId, bytes.length, bytes.subarray(next, next + length)) === 0) break;
+      const fields = { flags, type, msgId, totalLength: bytes.length };
+      if (this.#put(bytes.subarray(next, next + length), fields) === 0) break;
       next += length;
     }
     return this.#withWake(next - from);
   }
 
   writeHeartbeat(): number {
-    return this.#withWake(this.put(FLAG_HEARTBEAT, 0, 0, 0, new Uint8Array(0)));
+    return this.#withWake(this.#put(new Uint8Array(0), HEARTBEAT));
   }
 
   take(rows: Uint32Array, countMax: number): number {
@@ -111,6 +123,11 @@ export class MemoryRing implements LinkReader, LinkWriter {
     const wasWaiting = this.#producerWaits;
     this.#producerWaits = false;
     return wasWaiting;
+  }
+
+  /** The position up to which everything was released. */
+  get head(): number {
+    return this.#head;
   }
 
   /** Bytes in use. */
@@ -152,6 +169,15 @@ export class MemoryRing implements LinkReader, LinkWriter {
   close(): void {
     this.#waiting = [];
     this.#taken = 0;
+  }
+
+  /** Bytes the record takes; 0: no room. */
+  #put(bytes: Uint8Array, fields: RecordFields): number {
+    const offset = this.reserve(bytes.length);
+    if (offset < 0) return 0;
+    this.memory.set(bytes, offset);
+    this.commit(offset, bytes.length, fields);
+    return this.#reserved;
   }
 
   #withWake(amount: number): number {

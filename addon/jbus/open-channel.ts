@@ -4,14 +4,20 @@
 
 import { Channel } from './channel.js';
 import { type ChannelOptions, checkInteger, completeChannelOptions } from './channel-options.js';
-import { JbusError } from './errors.js';
+import { JbusError, native } from './errors.js';
 import type { BackingName } from './link.js';
+import { attachMemfdLink, createMemfdLink } from './memfd-link.js';
 import { memoryLinks } from './memory-link.js';
+import { shmAddon } from './native.js';
+import { attachSocketLink, createSocketLink } from './socket-link.js';
 import { attachSysvLink, createSysvLink } from './sysv-link.js';
+
+/** Those that connect two processes. */
+export type SharedBacking = Exclude<BackingName, 'memory'>;
 
 export interface CreateChannelOptions extends ChannelOptions {
   /** 'auto': the best that works here. Default 'auto'. */
-  backing?: Exclude<BackingName, 'memory'> | 'auto';
+  backing?: SharedBacking | 'auto';
   /** Even, see pairKey; 0: the peer needs the address. Default 0. */
   key?: number;
   /** Bytes of the ring the owner writes, a power of two from 4 KiB to 2 GiB. Default 1 MiB. */
@@ -26,30 +32,30 @@ export interface CreateChannelOptions extends ChannelOptions {
   doorbellFd?: number;
 }
 
-/** Where the peer finds a channel, from the peer's side. */
+/** Where the peer finds a channel, from the peer's side. `doorbellFd` is a number of the peer's process. */
 export type ChannelAddress =
   | {
       readonly backing: 'sysv';
       readonly sendId: number;
       readonly receiveId: number;
       readonly epoch: number;
-      /** In the peer's process. */
       readonly doorbellFd?: number;
     }
-  | { readonly backing: BackingName; readonly key: number };
+  | { readonly backing: SharedBacking; readonly key: number }
+  | { readonly backing: 'memfd' | 'socket'; readonly doorbellFd: number };
 
 const MIB = 1024 * 1024;
 const KEY_MAX = 2 ** 31 - 2;
 
 /**
- * A channel of which this process is the owner. `join` tells when the peer has come.
+ * A channel of which this process is the owner; `join` tells when the peer has come. The address lacks `doorbellFd`
+ * where `options` has one: only who passes the other end on knows its number there.
  * @throws JbusError (as rejection) JBUS_KEY_IN_USE, JBUS_FORBIDDEN, JBUS_NO_SPACE, JBUS_UNSUPPORTED,
  * JBUS_INVALID_ARGUMENT.
  */
 export async function createChannel(
   options: CreateChannelOptions = {},
 ): Promise<{ channel: Channel; address: ChannelAddress }> {
-  const channelOptions = completeChannelOptions(options);
   const {
     key = 0,
     capacityOut = MIB,
@@ -58,30 +64,84 @@ export async function createChannel(
     persistent = false,
     doorbellFd,
   } = options;
+  const { name, messageBytesMax, heartbeatMs } = completeChannelOptions(options);
   checkInteger('key', key, 0, KEY_MAX);
   if (key % 2 !== 0)
     throw new JbusError('JBUS_INVALID_ARGUMENT', `key must be even, not ${key}: see pairKey`);
-  const made = createSysvLink({
-    ...channelOptions,
-    key,
-    capacityOut,
-    capacityIn,
-    crc,
-    persistent,
-    ...(doorbellFd === undefined ? {} : { doorbellFd }),
-  });
-  const address = { backing: 'sysv' as const, sendId: made.inId, receiveId: made.outId, epoch: made.epoch };
-  return { channel: new Channel(made.link, options), address };
+  const backing = chooseBacking(options.backing ?? 'auto');
+  const common = { name, messageBytesMax, heartbeatMs, key, capacityOut, capacityIn, crc };
+  const doorbell = doorbellFd === undefined ? {} : { doorbellFd };
+  switch (backing) {
+    case 'sysv': {
+      const { link, outId, inId, epoch } = createSysvLink({ ...common, ...doorbell, persistent });
+      const address = { backing, sendId: inId, receiveId: outId, epoch };
+      return { channel: new Channel(link, options), address };
+    }
+    case 'memfd': {
+      const link = createMemfdLink({ ...common, ...doorbell });
+      return { channel: new Channel(link, options), address: { backing, key } };
+    }
+    case 'socket': {
+      const link = await createSocketLink({ ...common, ...doorbell });
+      return { channel: new Channel(link, options), address: { backing, key } };
+    }
+    default:
+      return backing satisfies never;
+  }
 }
 
 /**
- * The peer's side of a channel that exists.
+ * The peer's side of a channel that exists; a descriptor in the address is the channel's from the call on.
  * @throws JbusError (as rejection) JBUS_NO_SEGMENT: it does not exist, or in another IPC namespace; JBUS_FORBIDDEN,
  * JBUS_EPOCH, JBUS_OTHER_CHANNEL, JBUS_VERSION, JBUS_BAD_LAYOUT, JBUS_SIDE_TAKEN, JBUS_POISONED, JBUS_UNSUPPORTED.
  */
 export async function attachChannel(address: ChannelAddress, options: ChannelOptions = {}): Promise<Channel> {
-  return new Channel(attachSysvLink(address, completeChannelOptions(options)), options);
+  const complete = completeChannelOptions(options);
+  switch (address.backing) {
+    case 'sysv':
+      return new Channel(attachSysvLink(address, complete), options);
+    case 'memfd':
+      return new Channel(await attachMemfdLink(address, complete), options);
+    case 'socket':
+      return new Channel(await attachSocketLink(address, complete), options);
+    default:
+      return address satisfies never;
+  }
 }
+
+/**
+ * The best backing that works here: System V memory, where Python can join and nothing is needed to meet; else memory
+ * files; else a stream, which needs no addon.
+ * @throws JbusError JBUS_UNSUPPORTED: one was asked for that does not work here, with the reason.
+ */
+export function chooseBacking(wanted: SharedBacking | 'auto'): SharedBacking {
+  if (wanted === 'socket') return wanted;
+  if (wanted === 'sysv' || wanted === 'memfd') {
+    PROBES[wanted]();
+    return wanted;
+  }
+  for (const backing of ['sysv', 'memfd'] as const) {
+    try {
+      PROBES[backing]();
+      return backing;
+    } catch {
+      // the next one may work
+    }
+  }
+  return 'socket';
+}
+
+/** Make one and give it back: what a sandbox forbids shows only when it is tried. */
+const PROBES: Readonly<Record<'sysv' | 'memfd', () => void>> = {
+  sysv: () => {
+    const addon = shmAddon();
+    native(() => addon.shmRemove(addon.shmCreate(0, 1)));
+  },
+  memfd: () => {
+    const addon = shmAddon();
+    native(() => addon.closeMemoryFile(addon.createMemoryFile(1)));
+  },
+};
 
 /** Both sides of a channel within this thread, the owner's first. @throws JbusError JBUS_INVALID_ARGUMENT */
 export function memoryChannels(

@@ -91,7 +91,7 @@ export class ShmRing {
     const status = native(() => shmAddon().shmStat(segmentId));
     checkOwner(status);
     const header = native(() => shmAddon().shmHeader(segmentId));
-    checkHeader(status, header, expected);
+    checkHeader(nameOf(status), header, expected);
     const segment = ShmSegment.attach(segmentId);
     native(() => shmAddon().shmMark(segmentId, STATE_READY));
     return new ShmRing(segment, status.key, header.epoch, header.capacity);
@@ -145,8 +145,8 @@ export function checkOwner(status: ShmStatus): void {
   }
 }
 
-function checkHeader(status: ShmStatus, header: ShmHeader, expected: ShmRingExpectation): void {
-  const name = nameOf(status);
+/** @param name of the segment, for messages. @throws JbusError JBUS_NOT_OURS, JBUS_EPOCH, JBUS_OTHER_CHANNEL. */
+export function checkHeader(name: string, header: ShmHeader, expected: ShmRingExpectation): void {
   if (!header.isOurs) throw new JbusError('JBUS_NOT_OURS', `${name} is not a ring`);
   if (expected.epoch !== undefined && header.epoch !== expected.epoch) {
     throw new JbusError('JBUS_EPOCH', `${name} has epoch ${header.epoch}, not ${expected.epoch}`);
@@ -160,7 +160,8 @@ function nameOf(status: ShmStatus): string {
   return `segment ${status.id} (key ${keyText(status.key)})`;
 }
 
-function checkCapacity(capacity: number): void {
+/** @throws JbusError JBUS_INVALID_ARGUMENT */
+export function checkCapacity(capacity: number): void {
   if (isCapacity(capacity)) return;
   throw new JbusError(
     'JBUS_INVALID_ARGUMENT',
@@ -168,7 +169,8 @@ function checkCapacity(capacity: number): void {
   );
 }
 
-function randomEpoch(): number {
+/** 1 to 2^53 - 1. */
+export function randomEpoch(): number {
   const bits = BigInt.asUintN(53, randomBytes(8).readBigUInt64LE());
   return Number(bits) || 1;
 }

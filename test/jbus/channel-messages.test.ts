@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { type Channel, recordBytesMax } from '../../addon/jbus/index.js';
+import { type Channel, type Lease, recordBytesMax } from '../../addon/jbus/index.js';
 import { forEachBacking, openPair } from '../support/backings.js';
 import { SeededRandom } from '../support/seeded-random.js';
+import { until } from '../support/until.js';
 import { jbusError, patternBytes } from './support/rings.js';
 
 const CAPACITY = 64 * 1024;
@@ -64,7 +65,7 @@ forEachBacking((backing) => {
       assert(Buffer.compare((await peer.readAsync()).data, message) === 0);
       await written;
     }
-    assert.equal(owner.tryWrite(patternBytes(0, recordBytesMax(CAPACITY))), true);
+    await until(() => owner.tryWrite(patternBytes(0, recordBytesMax(CAPACITY))));
     assert.throws(
       () => owner.tryWrite(patternBytes(0, recordBytesMax(CAPACITY) + 1)),
       jbusError('JBUS_RECORD_TOO_LARGE'),
@@ -140,9 +141,10 @@ forEachBacking((backing) => {
     while (owner.tryWrite(patternBytes(count, 4000))) count += 1;
     assert(count >= 14 && count <= 16, `${count} records of 4000 bytes in 64 KiB`);
     for (let index = 0; index < count; index += 1) {
-      const lease = peer.tryLease();
-      assert(lease !== undefined && Buffer.compare(lease.data, patternBytes(index, 4000)) === 0);
-      lease.release();
+      let lease: Lease | undefined;
+      await until(() => (lease = peer.tryLease()) !== undefined);
+      assert(Buffer.compare(lease!.data, patternBytes(index, 4000)) === 0);
+      lease!.release();
     }
     assert.equal(peer.tryLease(), undefined);
   });

@@ -15,7 +15,8 @@ import {
 import { loadAddon } from '../../addon/index.js';
 
 /** Those that can run here. */
-export const BACKINGS: readonly BackingName[] = loadAddon() === null ? ['memory'] : ['sysv', 'memory'];
+export const BACKINGS: readonly BackingName[] =
+  loadAddon() === null ? ['memory'] : ['sysv', 'memfd', 'socket', 'memory'];
 
 /** Calls `declare` for every backing; put its name into the titles. */
 export function forEachBacking(declare: (backing: BackingName) => void): void {
@@ -30,7 +31,9 @@ export async function openPair(
   peerOptions: ChannelOptions = options,
 ): Promise<[Channel, Channel]> {
   const pair =
-    backing === 'memory' ? memoryChannels(options, peerOptions) : await openTwoEnds(options, peerOptions);
+    backing === 'memory'
+      ? memoryChannels(options, peerOptions)
+      : await openTwoEnds({ ...options, backing }, peerOptions);
   t.after(() => {
     for (const channel of pair) channel.close();
   });
@@ -45,7 +48,9 @@ async function openTwoEnds(
   const [near, far] = loadAddon()!.socketPair();
   const { channel, address } = await createChannel({ ...options, doorbellFd: near });
   try {
-    return [channel, await attachChannel({ ...address, doorbellFd: far }, peerOptions)];
+    const { backing } = address;
+    const place = backing === 'sysv' && 'epoch' in address ? address : { backing: backing as 'memfd' };
+    return [channel, await attachChannel({ ...place, doorbellFd: far }, peerOptions)];
   } catch (error) {
     channel.close();
     throw error;
