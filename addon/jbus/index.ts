@@ -1,7 +1,13 @@
 // The door of the jbus layer: re-exports only.
 export type { ShmHeader, ShmSide, ShmStatus } from '../index.js';
+export type { BroadcastOptions, BroadcastOutcome } from './broadcast-channel.js';
+export { BroadcastChannel } from './broadcast-channel.js';
 export type { KeptMessage } from './channel.js';
 export { Channel } from './channel.js';
+export type { ChannelConfig, ChannelSettings } from './channel-config.js';
+export { parseChannelConfig } from './channel-config.js';
+export type { OpenOptions } from './channel-manager.js';
+export { ChannelManager } from './channel-manager.js';
 export type { Cancelable, ChannelOptions, ReadOptions, WriteOptions } from './channel-options.js';
 export type { ChannelMetric, ChannelStats } from './channel-stats.js';
 export { CHANNEL_METRICS } from './channel-stats.js';
@@ -25,6 +31,8 @@ export type { RingReaderOptions, RingRecord } from './ring-reader.js';
 export { RingReader } from './ring-reader.js';
 export type { RingWriterOptions } from './ring-writer.js';
 export { RingWriter } from './ring-writer.js';
+export type { RequesterOptions } from './requester.js';
+export { Requester } from './requester.js';
 export type { SegmentFacts } from './segment-list.js';
 export { findSegment, inspectSegment, isAbandoned, listSegments } from './segment-list.js';
 export type { ShmManagerOptions } from './shm-manager.js';

@@ -6,6 +6,7 @@
 #include "binding/arguments.h"
 #include "binding/doorbell_poll.h"
 #include "binding/errors.h"
+#include "core/descriptor.h"
 
 namespace reactor_net {
 
