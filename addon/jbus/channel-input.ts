@@ -122,6 +122,7 @@ export class ChannelInput {
   /** Leases may be released after this; their bytes are gone with the ring. */
   close(): void {
     this.#isClosed = true;
+    this.#hasMore = false;
     this.abandon();
     this.#taken = 0;
     this.#handled = 0;

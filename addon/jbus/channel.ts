@@ -9,7 +9,6 @@ import { ChannelInput } from './channel-input.js';
 import {
   type Cancelable,
   type ChannelOptions,
-  CHANNEL_DEFAULTS,
   checkMessage,
   checkTimeout,
   completeChannelOptions,
@@ -18,32 +17,24 @@ import {
 } from './channel-options.js';
 import { ChannelOutput } from './channel-output.js';
 import type { ChannelStats } from './channel-stats.js';
+import { DeadlineTimer } from './deadline-timer.js';
 import { JbusError } from './errors.js';
 import { POISON_REASONS } from './layout.js';
 import type { Lease, Message } from './lease.js';
-import { type BackingName, type ChannelLink, monotonicMs } from './link.js';
-import { judgePeer, type PeerState } from './peer-liveness.js';
-import { canceled, Pending, PendingWrite } from './pending.js';
-import { WaitingLine } from './waiting-line.js';
+import type { BackingName, ChannelLink } from './link.js';
+import type { PeerState } from './peer-liveness.js';
+import { PeerWatch } from './peer-watch.js';
+import { canceled } from './pending.js';
+import { ReadQueue } from './read-queue.js';
+import { WriteQueue } from './write-queue.js';
 
 /** A message with bytes of its own. */
 export interface KeptMessage extends Message {
   readonly data: Buffer;
 }
 
-/** A read that waits; `take` makes of the lease what its caller asked for. */
-class PendingRead<T> extends Pending<T> {
-  readonly #take: (lease: Lease) => T;
-
-  constructor(take: (lease: Lease) => T, deadlineMs: number) {
-    super(deadlineMs);
-    this.#take = take;
-  }
-
-  settle(lease: Lease): void {
-    this.resolve(this.#take(lease));
-  }
-}
+/** Operations in a row that are done at once before the loop gets a turn. */
+const STREAK_MAX = 512;
 
 const keep = (lease: Lease): KeptMessage => lease.keep();
 const asIs = (lease: Lease): Lease => lease;
@@ -55,23 +46,18 @@ export class Channel {
   readonly #options: Required<ChannelOptions>;
   readonly #input: ChannelInput;
   readonly #output: ChannelOutput;
-  readonly #writes = new WaitingLine<PendingWrite>();
-  // oxlint-disable-next-line typescript/no-explicit-any -- each is settled by its own `take`
-  readonly #reads = new WaitingLine<PendingRead<any>>();
-  readonly #joins = new WaitingLine<Pending<void>>();
-  readonly #heartbeat: NodeJS.Timeout | undefined;
-  #pendingWriteBytes = 0;
+  readonly #writes: WriteQueue;
+  readonly #reads: ReadQueue;
+  readonly #peer: PeerWatch;
+  readonly #timer = new DeadlineTimer(() => this.#onTimer());
   #onPeerDown: ((error: JbusError) => void)[] = [];
-  #timer: NodeJS.Timeout | undefined;
-  #timerDueMs = Infinity;
   #turn: NodeJS.Immediate | undefined;
-  #hasPeer = false;
   #isClosed = false;
   /** Why nothing more will come or go. */
   #end: JbusError | undefined;
-  #heardMs = 0;
   #lastMsgId = 0;
   #rings = 0;
+  #streak = 0;
   #timeouts = 0;
 
   /** The channel owns the link from here on. @throws JbusError JBUS_INVALID_ARGUMENT, with the link closed. */
@@ -87,14 +73,18 @@ export class Channel {
     this.backing = link.backing;
     this.#input = new ChannelInput(link, this.#options.messageBytesMax);
     this.#output = new ChannelOutput(link);
+    this.#writes = new WriteQueue(this.#output, this.#options);
+    this.#reads = new ReadQueue(this.#options.pendingReadsMax);
     link.doorbell.listen(
       () => this.#onRing(),
       () => this.#onPeerGone(),
     );
-    link.beat();
-    const { heartbeatMs } = this.#options;
-    if (heartbeatMs > 0) this.#heartbeat = setInterval(() => this.#onHeartbeat(), heartbeatMs).unref();
-    this.#look();
+    this.#peer = new PeerWatch(link, this.#output, this.#options.heartbeatMs, {
+      onClosing: () => this.#finish(new JbusError('JBUS_CLOSED', `${this.#title()}: the peer closed it`)),
+      onPoisoned: () => this.#failPoisoned(),
+      onGone: () => this.#onPeerGone(),
+    });
+    this.#peer.look();
   }
 
   get isClosed(): boolean {
@@ -124,19 +114,14 @@ export class Channel {
     try {
       this.#checkWrite(type, msgId, data, timeoutMs);
       if (signal?.aborted === true) throw canceled(signal);
-      if (this.#writes.length === 0 && this.#output.tryWrite(type, msgId, data))
-        return Promise.resolve(msgId);
-      this.#checkWriteQueue(data.length);
+      if (this.#writes.length === 0 && this.#output.tryWrite(type, msgId, data)) return this.#soon(msgId);
+      const write = this.#writes.push(type, msgId, data, performance.now() + timeoutMs, signal);
+      this.#pumpWrites();
+      this.#arm();
+      return write.promise;
     } catch (error) {
       return Promise.reject(error);
     }
-    const pending = new PendingWrite(type, msgId, data, performance.now() + timeoutMs);
-    pending.watch(signal, () => this.#cancelWrite(pending, signal!));
-    this.#writes.push(pending);
-    this.#pendingWriteBytes += data.length;
-    this.#pumpWrites();
-    this.#arm();
-    return pending.promise;
   }
 
   /**
@@ -228,7 +213,7 @@ export class Channel {
   tryLease(): Lease | undefined {
     if (this.#reads.length > 0) return undefined;
     const lease = this.#next();
-    if (lease === undefined) this.#throwIfEnded();
+    if (lease === undefined) this.#throwIfDrained();
     return lease;
   }
 
@@ -241,7 +226,7 @@ export class Channel {
     for (;;) {
       const lease = this.#next() ?? this.#spin();
       if (lease !== undefined) return lease.keep();
-      this.#throwIfEnded();
+      this.#throwIfDrained();
       const leftMs = deadlineMs - performance.now();
       if (leftMs <= 0) throw this.#timedOut('no message came');
       if (this.#input.hasMore) continue;
@@ -255,20 +240,22 @@ export class Channel {
   /** Resolves when the peer has joined. @throws JbusError (as rejection) JBUS_TIMEOUT, JBUS_CANCELED, what ended it. */
   join(options: ReadOptions & Cancelable = {}): Promise<void> {
     const { timeoutMs = this.#options.readTimeoutMs, signal } = options;
-    if (this.#hasPeer) return Promise.resolve();
-    if (this.#end !== undefined) return Promise.reject(this.#end);
-    if (signal?.aborted === true) return Promise.reject(canceled(signal));
-    const pending = new Pending<void>(performance.now() + timeoutMs);
-    pending.watch(signal, () => this.#joins.remove(pending) && pending.reject(canceled(signal!)));
-    this.#joins.push(pending);
-    this.#arm();
-    return pending.promise;
+    try {
+      checkTimeout('timeoutMs', timeoutMs);
+      this.#throwIfEnded();
+      if (signal?.aborted === true) throw canceled(signal);
+      if (this.#peer.hasPeer) return Promise.resolve();
+      const joined = this.#peer.join(performance.now() + timeoutMs, signal);
+      this.#arm();
+      return joined;
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   peerState(): PeerState {
     if (this.#end !== undefined) return this.#end.code === 'JBUS_PEER_DEAD' ? 'gone' : 'unknown';
-    const heartbeatMs = this.#options.heartbeatMs || CHANNEL_DEFAULTS.heartbeatMs;
-    return judgePeer(this.#link.peer(), monotonicMs(), heartbeatMs, this.#heardMs);
+    return this.#peer.state();
   }
 
   /** False once the peer's process is known to be gone. A peer that is busy or stopped lives. */
@@ -293,7 +280,7 @@ export class Channel {
       messagesRead: this.#input.messages,
       bytesRead: this.#input.bytes,
       writesWaiting: this.#writes.length,
-      writeBytesWaiting: this.#pendingWriteBytes,
+      writeBytesWaiting: this.#writes.bytes,
       readsWaiting: this.#reads.length,
       leasesOut: this.#input.lent,
       timeouts: this.#timeouts,
@@ -328,8 +315,8 @@ export class Channel {
     this.#link.doorbell.ring();
     this.#finish(closed);
     this.#end = closed;
-    for (const pending of this.#reads.drain()) pending.reject(closed);
-    clearTimeout(this.#timer);
+    this.#reads.fail(closed);
+    this.#timer.clear();
     clearImmediate(this.#turn);
     this.#input.close();
     this.#link.close();
@@ -343,20 +330,15 @@ export class Channel {
       checkTimeout('timeoutMs', timeoutMs);
       if (signal?.aborted === true) throw canceled(signal);
       const lease = this.#reads.length === 0 ? (this.#next() ?? this.#spin()) : undefined;
-      if (lease !== undefined) return Promise.resolve(take(lease));
-      this.#throwIfEnded();
-      if (this.#reads.length >= this.#options.pendingReadsMax) {
-        throw new JbusError('JBUS_QUEUE_FULL', `${this.#reads.length} reads wait already`);
-      }
+      if (lease !== undefined) return this.#soon(take(lease));
+      this.#throwIfDrained();
+      const read = this.#reads.push(take, performance.now() + timeoutMs, signal);
+      this.#pumpReads();
+      this.#arm();
+      return read;
     } catch (error) {
       return Promise.reject(error);
     }
-    const pending = new PendingRead(take, performance.now() + timeoutMs);
-    pending.watch(signal, () => this.#reads.remove(pending) && pending.reject(canceled(signal!)));
-    this.#reads.push(pending);
-    this.#pumpReads();
-    this.#arm();
-    return pending.promise;
   }
 
   #next(): Lease | undefined {
@@ -379,24 +361,26 @@ export class Channel {
   #pumpReads(): void {
     while (this.#reads.length > 0) {
       const lease = this.#next();
-      if (lease !== undefined) this.#reads.shift()!.settle(lease);
-      else if (this.#end !== undefined) for (const pending of this.#reads.drain()) pending.reject(this.#end);
+      if (lease !== undefined) this.#reads.settle(lease);
       else if (this.#input.hasMore) return this.#takeTurn();
+      else if (this.#end !== undefined) this.#failReads(this.#end);
       else if (this.#input.prepareSleep()) return;
       else this.#failIfPoisoned();
     }
   }
 
   #pumpWrites(): void {
-    for (let write = this.#writes.first; write !== undefined; write = this.#writes.first) {
-      const progress = this.#output.advance(write);
-      if (progress === 'waiting') return;
-      if (progress === 'yielding') return this.#takeTurn();
-      if (progress === 'broken') return this.#failPoisoned();
-      this.#writes.shift();
-      this.#pendingWriteBytes -= write.data.length;
-      write.resolve(write.msgId);
-    }
+    const progress = this.#writes.pump();
+    if (progress === 'yielding') this.#takeTurn();
+    if (progress === 'broken') this.#failPoisoned();
+  }
+
+  /** Done already; but whoever awaits in a loop must not keep this thread from its timers and its other sockets. */
+  #soon<T>(value: T): Promise<T> {
+    this.#streak += 1;
+    if (this.#streak < STREAK_MAX) return Promise.resolve(value);
+    this.#streak = 0;
+    return new Promise((resolve) => setImmediate(resolve, value));
   }
 
   /** Goes on after the other things of this thread had their turn. */
@@ -408,19 +392,10 @@ export class Channel {
     });
   }
 
-  #cancelWrite(write: PendingWrite, signal: AbortSignal): void {
-    if (write.written > 0 || !this.#writes.remove(write)) return;
-    this.#pendingWriteBytes -= write.data.length;
-    write.reject(canceled(signal));
-  }
-
   #expire(nowMs: number): void {
-    for (const write of this.#writes.expire(nowMs)) {
-      this.#pendingWriteBytes -= write.data.length;
-      write.reject(this.#writeTimedOut(write.written));
-    }
-    for (const read of this.#reads.expire(nowMs)) read.reject(this.#timedOut('no message came'));
-    for (const join of this.#joins.expire(nowMs)) join.reject(this.#timedOut('the peer did not join'));
+    this.#writes.expire(nowMs, (written) => this.#writeTimedOut(written));
+    this.#reads.expire(nowMs, () => this.#timedOut('no message came'));
+    this.#peer.expire(nowMs, () => this.#timedOut('the peer did not join'));
   }
 
   #timedOut(what: string): JbusError {
@@ -443,12 +418,13 @@ export class Channel {
   #onRing(): void {
     if (this.#isClosed) return;
     this.#rings += 1;
-    this.#heardMs = monotonicMs();
+    this.#streak = 0;
+    this.#peer.heard();
     const moved = this.#output.messages + this.#input.messages;
     this.#pumpWrites();
     this.#pumpReads();
     // A ring that brought nothing is news.
-    if (!this.#hasPeer || moved === this.#output.messages + this.#input.messages) this.#look();
+    if (!this.#peer.hasPeer || moved === this.#output.messages + this.#input.messages) this.#look();
   }
 
   #onPeerGone(): void {
@@ -457,32 +433,21 @@ export class Channel {
     this.#finish(new JbusError('JBUS_PEER_DEAD', `${this.#title()}: the peer is gone`));
   }
 
-  #onHeartbeat(): void {
-    this.#link.beat();
-    this.#look();
-    if (this.#hasPeer) this.#output.beat();
-    if (this.peerState() === 'gone') this.#onPeerGone();
-  }
-
   /** Has the timer come for the next deadline, or for the look that makes up for a ring that was lost. */
   #arm(): void {
-    const waiting = this.#writes.length + this.#reads.length + this.#joins.length;
+    const waiting = this.#writes.length + this.#reads.length + this.#peer.waiting;
     if (waiting === 0) return;
     const nowMs = performance.now();
     const dueMs = Math.min(
       nowMs + this.#link.doorbell.sleepMsMax,
       this.#writes.earliestMs,
       this.#reads.earliestMs,
-      this.#joins.earliestMs,
+      this.#peer.earliestMs,
     );
-    if (dueMs >= this.#timerDueMs) return;
-    clearTimeout(this.#timer);
-    this.#timerDueMs = dueMs;
-    this.#timer = setTimeout(() => this.#onTimer(), Math.max(0, dueMs - nowMs));
+    this.#timer.arm(dueMs, nowMs);
   }
 
   #onTimer(): void {
-    this.#timerDueMs = Infinity;
     this.#look();
     this.#pumpWrites();
     this.#pumpReads();
@@ -497,23 +462,14 @@ export class Channel {
     if (answer !== 'silent') return;
     this.#link.beat(); // the timers of this thread do not run meanwhile
     this.#look();
-    if (this.#hasPeer && !this.checkAlive()) this.#onPeerGone();
+    if (this.#peer.hasPeer && !this.checkAlive()) this.#onPeerGone();
   }
 
   // Ending
 
-  /** What the peer says of itself in the rings' states. */
+  /** What both sides have put into the rings' states. */
   #look(): void {
-    if (this.#end !== undefined) return;
-    const state = this.#link.state();
-    if (state === 'poisoned') this.#failPoisoned();
-    if (state === 'closing')
-      this.#finish(new JbusError('JBUS_CLOSED', `${this.#title()}: the peer closed it`));
-    if (state !== 'ready' || this.#hasPeer) return;
-    this.#hasPeer = true;
-    this.#heardMs = monotonicMs();
-    this.#link.settle();
-    for (const pending of this.#joins.drain()) pending.resolve();
+    if (this.#end === undefined) this.#peer.look();
   }
 
   #failIfPoisoned(): void {
@@ -537,14 +493,24 @@ export class Channel {
   #finish(error: JbusError): void {
     if (this.#end !== undefined) return;
     this.#end = error;
-    clearInterval(this.#heartbeat);
-    this.#pendingWriteBytes = 0;
-    for (const pending of this.#writes.drain()) pending.reject(error);
-    for (const pending of this.#joins.drain()) pending.reject(error);
+    this.#writes.fail(error);
+    this.#peer.end(error);
     this.#pumpReads();
     const callbacks = this.#onPeerDown;
     this.#onPeerDown = [];
     for (const callback of callbacks) callback(error);
+  }
+
+  /** Nothing more can be read: what was half received will not be completed. */
+  #failReads(end: JbusError): void {
+    this.#input.abandon();
+    this.#reads.fail(end);
+  }
+
+  #throwIfDrained(): void {
+    if (this.#end === undefined || this.#input.hasMore) return;
+    this.#input.abandon();
+    throw this.#end;
   }
 
   #throwIfEnded(): void {
@@ -556,17 +522,6 @@ export class Channel {
     checkTimeout('timeoutMs', timeoutMs);
     this.#throwIfEnded();
     this.#lastMsgId = msgId;
-  }
-
-  #checkWriteQueue(bytes: number): void {
-    const { pendingWritesMax, pendingWriteBytesMax } = this.#options;
-    const waiting = this.#writes.length;
-    if (waiting === 0) return; // the first may be of any size
-    if (waiting < pendingWritesMax && this.#pendingWriteBytes + bytes <= pendingWriteBytesMax) return;
-    throw new JbusError(
-      'JBUS_QUEUE_FULL',
-      `${this.#title()}: ${waiting} writes with ${this.#pendingWriteBytes} bytes wait already`,
-    );
   }
 
   #checkBlocking(waiting: number): void {

@@ -12,6 +12,7 @@ const SAFETY_POLL_MS = 50;
 /** Nobody rings: the price of having no doorbell is a timer, and this latency. */
 const BARE_POLL_MS = 2;
 const BACKLOG = 4;
+const HOLD_MS = 2 ** 30;
 
 /** `\0reactor-net-jbus-` and the key as eight hexadecimal digits. */
 export function doorbellName(key: number): string {
@@ -147,6 +148,8 @@ export class NamedDoorbell implements Doorbell {
 export class BareDoorbell implements Doorbell {
   readonly sleepMsMax: number = BARE_POLL_MS;
   readonly #cell = new Int32Array(new SharedArrayBuffer(4));
+  /** Holds the loop as an open socket does. */
+  readonly #hold = setInterval(() => {}, HOLD_MS);
 
   listen(): void {
     // Nobody calls.
@@ -161,12 +164,13 @@ export class BareDoorbell implements Doorbell {
     return 'silent';
   }
 
-  setRef(): void {
-    // Only what waits, with its timer, holds the loop.
+  setRef(isRef: boolean): void {
+    if (isRef) this.#hold.ref();
+    else this.#hold.unref();
   }
 
   close(): void {
-    // Nothing is owned here.
+    clearInterval(this.#hold);
   }
 }
 

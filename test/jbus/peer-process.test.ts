@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
 
 import {
   type BackingName,
@@ -10,19 +9,16 @@ import {
   type JbusError,
   PeerProcess,
   type PeerProcessOptions,
-  PYTHON_PEER,
 } from '../../addon/jbus/index.js';
 import { BACKINGS } from '../support/backings.js';
 import { until } from '../support/until.js';
-import { jbusError, patternBytes } from './support/rings.js';
+import { converse, NODE_ECHO, PYTHON_ECHO } from './support/echo.js';
+import { jbusError } from './support/rings.js';
 
-const ECHO = fileURLToPath(new URL('support/echo-peer.js', import.meta.url));
 /** Told by the doorbell, which is the end of a stream: nothing is waited for but the kernel. */
-const DEATH_TOLD_MS = 100;
+const DEATH_TOLD_MS = 1000;
 
 const shared = BACKINGS.filter((name): name is Exclude<BackingName, 'memory'> => name !== 'memory');
-const nodeEcho = { command: process.execPath, args: [ECHO] };
-const pythonEcho = { command: 'python3', args: [fileURLToPath(PYTHON_PEER), 'echo'] };
 
 async function start(
   t: TestContext,
@@ -34,29 +30,9 @@ async function start(
   return peer;
 }
 
-/** Sends messages of many sizes and reads them back, several on their way at a time. */
-async function converse(channel: Channel, count: number): Promise<void> {
-  const sizes = [0, 1, 63, 1000, 20_000, 200_000];
-  const send = async (): Promise<void> => {
-    for (let index = 0; index < count; index += 1) {
-      const data = patternBytes(index, sizes[index % sizes.length]!);
-      await channel.writeAsync(data, { type: 7, msgId: index, timeoutMs: 20_000 });
-    }
-  };
-  const receive = async (): Promise<void> => {
-    for (let index = 0; index < count; index += 1) {
-      const message = await channel.readAsync({ timeoutMs: 20_000 });
-      assert.equal(message.msgId, index);
-      const expected = patternBytes(index, sizes[index % sizes.length]!);
-      assert(Buffer.compare(message.data, expected) === 0, `message ${index} came back whole`);
-    }
-  };
-  await Promise.all([send(), receive()]);
-}
-
 for (const backing of shared) {
   test(`${backing}: a Node child echoes what it is sent, and ends when the channel is closed`, async (t) => {
-    const peer = await start(t, { ...nodeEcho, backing });
+    const peer = await start(t, { ...NODE_ECHO, backing });
     await converse(peer.channel, 300);
     assert.equal(peer.channel.peerState(), 'alive');
     await peer.close();
@@ -64,7 +40,7 @@ for (const backing of shared) {
   });
 
   test(`${backing}: the death of a child is told within ${DEATH_TOLD_MS} ms, once`, async (t) => {
-    const peer = await start(t, { ...nodeEcho, backing, heartbeatMs: 1000 });
+    const peer = await start(t, { ...NODE_ECHO, backing, heartbeatMs: 60_000 });
     const { channel } = peer;
     const told: string[] = [];
     channel.onPeerDown(({ code }: JbusError) => told.push(code));
@@ -81,7 +57,7 @@ for (const backing of shared) {
 }
 
 test('a Python child echoes what it is sent, and ends when the channel is closed', async (t) => {
-  const peer = await start(t, { ...pythonEcho, backing: 'sysv' });
+  const peer = await start(t, { ...PYTHON_ECHO, backing: 'sysv' });
   await converse(peer.channel, 300);
   process.kill(peer.pid!, 'SIGKILL');
   await assert.rejects(peer.channel.readAsync(), jbusError('JBUS_PEER_DEAD'));
@@ -89,7 +65,7 @@ test('a Python child echoes what it is sent, and ends when the channel is closed
 
 test('a child that died is replaced by one with new rings, as often as allowed', async (t) => {
   const channels: Channel[] = [];
-  const peer = await start(t, { ...nodeEcho, restartsMax: 2, restartDelayMs: 1 }, (channel) =>
+  const peer = await start(t, { ...NODE_ECHO, restartsMax: 2, restartDelayMs: 1 }, (channel) =>
     channels.push(channel),
   );
   for (let incarnation = 1; incarnation <= 3; incarnation += 1) {
