@@ -2,6 +2,8 @@
 // handlers.ts asks it when a handler looks at a body; epoll-output.ts, whether what is sent is that very body and may
 // go out from where it lies.
 
+import { markAsUntransferable } from 'node:worker_threads';
+
 /** What Buffer's own methods make of a piece of memory, without their detour: half the time of `subarray`. */
 const View = (Buffer as unknown as { readonly [Symbol.species]: ViewConstructor })[Symbol.species];
 
@@ -11,6 +13,16 @@ type ViewConstructor = new (memory: ArrayBufferLike, offset: number, bytes: numb
 /** `memory[offset, offset + bytes)` as a Buffer; nothing is copied. */
 export function viewOf(memory: ArrayBufferLike, offset: number, bytes: number): Buffer {
   return new View(memory, offset, bytes);
+}
+
+/**
+ * Memory to receive into, of which handlers will be shown pieces. It cannot be given to another thread: a
+ * `postMessage` that lists it sends a copy, and whoever reads or writes here goes on doing so.
+ */
+export function lendableMemory(bytes: number): Buffer {
+  const memory = Buffer.allocUnsafeSlow(bytes);
+  markAsUntransferable(memory.buffer);
+  return memory;
 }
 
 export class BodyLender {

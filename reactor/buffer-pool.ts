@@ -3,6 +3,7 @@
 // Has no clock: the event loop calls trim() now and then, and the time between two calls is the window.
 
 import assert from 'node:assert/strict';
+import { lendableMemory } from './body-lender.js';
 import { ReactorError } from './errors.js';
 import { type LeakDetection, type LeakRecord, type LeakReport, LeakSampler } from './leak-sampler.js';
 import { SLAB_BYTES } from './limits.js';
@@ -224,7 +225,7 @@ export class BufferPool {
   }
 
   #newSlab(bytes: number): Slab {
-    return new Slab(this.#giveBack, this.#leaks, Buffer.allocUnsafeSlow(bytes));
+    return new Slab(this.#giveBack, this.#leaks, lendableMemory(bytes));
   }
 
   #dropIdle(slabClass: SlabClass): void {

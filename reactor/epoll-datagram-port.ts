@@ -35,6 +35,7 @@ import {
   type Datagrams,
   requireAddon,
 } from '../addon/index.js';
+import { lendableMemory } from './body-lender.js';
 import {
   type BindTarget,
   type DatagramPort,
@@ -94,7 +95,7 @@ export class EpollDatagramPort implements DatagramPort, PeerSender {
     this.#sendQueueBytesMax = sendQueueBytesMax;
     this.#connected = connectedTo === null ? null : new EpollPeer(this, NOBODY, 0, connectedTo);
     receiving ??= {
-      slab: Buffer.allocUnsafeSlow(DATAGRAM_RECEIVE_SLAB_BYTES),
+      slab: lendableMemory(DATAGRAM_RECEIVE_SLAB_BYTES),
       records: new Int32Array(DATAGRAMS_PER_BATCH * DATAGRAM_WORDS),
     };
     this.#receiveSlab = receiving.slab;

@@ -42,7 +42,7 @@ import {
   STATUS_WORDS,
   type Transport,
 } from '../addon/index.js';
-import { viewOf } from './body-lender.js';
+import { lendableMemory, viewOf } from './body-lender.js';
 import type { EpollDialSink, EpollListenSink, EpollSink } from './epoll-sinks.js';
 import {
   EPOLL_EVENT_RECORDS,
@@ -113,7 +113,7 @@ export class EpollTransport {
   /** Keeps the thread alive only while it has connections or listens. */
   constructor(addon: Addon, sizes: EpollSizes = SERVING) {
     this.#addon = addon;
-    this.received = Buffer.allocUnsafeSlow(sizes.slabBytes); // with memory of its own, from offset 0
+    this.received = lendableMemory(sizes.slabBytes); // with memory of its own, from offset 0
     this.receivedMemory = this.received.buffer;
     this.#sendSlab = Buffer.allocUnsafeSlow(sizes.slabBytes);
     this.#events = new Uint32Array(sizes.eventRecords * EVENT_WORDS);

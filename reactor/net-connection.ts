@@ -5,6 +5,7 @@
 
 import net from 'node:net';
 import type tls from 'node:tls';
+import { lendableMemory } from './body-lender.js';
 
 import type { ConnectionHost } from './connection-host.js';
 import { ReactorError, type ReactorErrorCode } from './errors.js';
@@ -35,7 +36,7 @@ export interface ReadInto {
 
 /** Makes the static read buffer of a thread. Pass it as `onread` to the sockets made for NetConnections. */
 export function createReadInto(): ReadInto {
-  const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+  const buffer = lendableMemory(READ_BUFFER_BYTES);
   return { buffer, callback: onReadInto };
 }
 

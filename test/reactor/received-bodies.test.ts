@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { MessageChannel } from 'node:worker_threads';
 import type { Connection, FrameHandler, Handlers } from '../../reactor/index.js';
 import { RawClient } from '../support/raw-client.js';
 import { SeededRandom } from '../support/seeded-random.js';
@@ -263,5 +264,30 @@ forEachTransport((transport) => {
     client.send(2, '');
     const [answer] = await client.receiveFrames(1);
     assert.equal(answer!.body.length, 100);
+  });
+
+  test(`${transport}: a handler cannot give the memory of a body away`, async (t) => {
+    const { port } = await serve(t, transport, {
+      onFrame: {
+        1: (connection, { body }) => {
+          const { port1 } = new MessageChannel();
+          try {
+            port1.postMessage(body, [body.buffer as ArrayBuffer]);
+          } catch (error) {
+            assert.equal((error as Error).name, 'DataCloneError'); // later versions of Node refuse instead of copying
+          }
+          port1.close();
+          connection.send(1, body);
+        },
+      },
+    });
+    const client = await RawClient.connect(t, port);
+    const large = 'in a slab of the pool'.repeat(10_000);
+    for (const body of ['in the read buffer', large, 'in the read buffer again']) client.send(1, body);
+    const answers = await client.receiveFrames(3);
+    assert.deepEqual(
+      answers.map(({ body }) => body.toString()),
+      ['in the read buffer', large, 'in the read buffer again'],
+    );
   });
 });
