@@ -18,6 +18,8 @@ export interface ChannelStats {
   readonly ringFull: number;
   /** Times the peer rang. */
   readonly wakeups: number;
+  /** Times a timer found what no ring had told of: without a doorbell the usual way, with one it should not happen. */
+  readonly foundByPolling: number;
   readonly heartbeatsWritten: number;
   readonly heartbeatsRead: number;
   /** Fragments whose message's begin was not seen. */
@@ -55,6 +57,12 @@ export const CHANNEL_METRICS: readonly ChannelMetric[] = [
   metric('counter', 'timeouts', 'timeouts_total', 'Operations that passed their deadline.'),
   metric('counter', 'ringFull', 'ring_full_total', 'Times a write found no room.'),
   metric('counter', 'wakeups', 'wakeups_total', 'Times the peer rang the doorbell.'),
+  metric(
+    'counter',
+    'foundByPolling',
+    'found_by_polling_total',
+    'Times a timer found what no ring had told of.',
+  ),
   metric('counter', 'heartbeatsWritten', 'heartbeats_written_total', 'Heartbeats written into the ring.'),
   metric('counter', 'heartbeatsRead', 'heartbeats_read_total', 'Heartbeats read.'),
   metric('counter', 'fragmentsDropped', 'fragments_dropped_total', 'Fragments without a begin.'),

@@ -58,6 +58,7 @@ export class Channel {
   #lastMsgId = 0;
   #rings = 0;
   #streak = 0;
+  #foundByPolling = 0;
   #timeouts = 0;
 
   /** The channel owns the link from here on. @throws JbusError JBUS_INVALID_ARGUMENT, with the link closed. */
@@ -286,6 +287,7 @@ export class Channel {
       timeouts: this.#timeouts,
       ringFull: this.#output.waits,
       wakeups: this.#rings,
+      foundByPolling: this.#foundByPolling,
       heartbeatsWritten: this.#output.heartbeats,
       heartbeatsRead: this.#input.heartbeats,
       fragmentsDropped: this.#input.fragmentsDropped,
@@ -358,6 +360,14 @@ export class Channel {
     return this.#link.reader.wait(spinMicros, 0) ? this.#next() : undefined;
   }
 
+  /** Moves what can be moved; whether a message was. */
+  #pump(): boolean {
+    const before = this.#output.messages + this.#input.messages;
+    this.#pumpWrites();
+    this.#pumpReads();
+    return this.#output.messages + this.#input.messages > before;
+  }
+
   #pumpReads(): void {
     while (this.#reads.length > 0) {
       const lease = this.#next();
@@ -387,8 +397,7 @@ export class Channel {
   #takeTurn(): void {
     this.#turn ??= setImmediate(() => {
       this.#turn = undefined;
-      this.#pumpWrites();
-      this.#pumpReads();
+      this.#pump();
     });
   }
 
@@ -420,11 +429,8 @@ export class Channel {
     this.#rings += 1;
     this.#streak = 0;
     this.#peer.heard();
-    const moved = this.#output.messages + this.#input.messages;
-    this.#pumpWrites();
-    this.#pumpReads();
     // A ring that brought nothing is news.
-    if (!this.#peer.hasPeer || moved === this.#output.messages + this.#input.messages) this.#look();
+    if (!this.#pump() || !this.#peer.hasPeer) this.#look();
   }
 
   #onPeerGone(): void {
@@ -449,8 +455,7 @@ export class Channel {
 
   #onTimer(): void {
     this.#look();
-    this.#pumpWrites();
-    this.#pumpReads();
+    if (this.#pump()) this.#foundByPolling += 1;
     this.#expire(performance.now());
     this.#arm();
   }

@@ -1,8 +1,11 @@
 // `npm run soak:jbus -- [part…] [--messages N] [--seed S]`: what the suite shows in small, at full size.
 // Each part ends by itself or throws; the seed it prints is all it takes to run it again.
 
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { type DeathReport, killOwners, killPeers } from './support/channel-deaths.js';
+import { exchangeWithNode, passLargeMessage, pingWithNaps } from './support/channel-endurance.js';
 import { exchangeWithPython } from './support/python-exchange.js';
 
 interface SoakOptions {
@@ -14,18 +17,45 @@ interface SoakOptions {
 const RING_BYTES = 64 * 1024;
 const USAGE = 'usage: npm run soak:jbus -- [part…] [--messages N] [--seed S]';
 
-const PARTS: Readonly<Record<string, (options: SoakOptions) => Promise<void>>> = {
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+const RINGS = { backing: 'sysv', capacityOut: RING_BYTES, capacityIn: RING_BYTES } as const;
+const DEATHS = 500;
+
+/** What a part returns is printed. */
+const PARTS: Readonly<Record<string, (options: SoakOptions) => Promise<unknown>>> = {
+  /** The same between two Node processes over a channel. */
+  node: ({ messages, seed }) => exchangeWithNode({ count: messages, bytesMax: 3 * RING_BYTES, seed }, RINGS),
+  /** One message of 1 GiB through a ring of 1 MiB. */
+  large: () => passLargeMessage(GIB, { ...RINGS, capacityOut: MIB }),
+  /** Question and answer a million times, each side late by chance. */
+  naps: ({ messages, seed }) => pingWithNaps(Math.ceil(messages / 10), seed, RINGS),
+  /** Either side of a channel killed 500 times, half of them in mid-write; build the addon with --stop-at-step first. */
+  deaths: async ({ seed }) => {
+    const options = { rounds: DEATHS / 2, seed, stoppingAddon: STOPPING_ADDON };
+    return [summary('peers', await killPeers(options)), summary('owners', await killOwners(options))];
+  },
   /** Messages with checksums between Node and Python, both directions at once, the largest of three rings. */
   python: ({ messages, seed }) =>
     exchangeWithPython({ count: messages, capacity: RING_BYTES, bytesMax: 3 * RING_BYTES, seed }),
 };
+
+const STOPPING_ADDON = fileURLToPath(new URL('../../../build-stop/Debug/reactor_net.node', import.meta.url));
+
+function summary(who: string, { toldMs, inMidWrite, messages }: DeathReport): string {
+  const sorted = toldMs.toSorted((a, b) => a - b);
+  const at = (part: number): string => sorted[Math.floor(part * (sorted.length - 1))]!.toFixed(1);
+  const told = `told after ${at(0.5)} ms, at most ${at(1)} ms`;
+  return `${sorted.length} ${who} killed, ${inMidWrite} in mid-write, ${told}; ${messages} messages, none torn`;
+}
 
 async function main(args: readonly string[], log: (line: string) => void): Promise<void> {
   const { names, options } = parsed(args);
   for (const name of names) {
     log(`${name}: ${options.messages} messages each way, seed ${options.seed}`);
     const startMs = performance.now();
-    await PARTS[name]!(options); // parsed() let only names of parts through
+    const result = await PARTS[name]!(options); // parsed() let only names of parts through
+    if (result !== undefined) log(`${name}: ${JSON.stringify(result)}`);
     log(`${name}: passed in ${((performance.now() - startMs) / 1000).toFixed(1)} s`);
   }
 }

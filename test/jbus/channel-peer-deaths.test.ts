@@ -1,0 +1,23 @@
+// A channel's peer is killed while both ends talk: the owner is told, reads nothing torn, and nothing is left behind.
+// npm run soak:jbus -- deaths does it 500 times, half of them in the middle of a write.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { loadAddon } from '../../addon/index.js';
+import { killPeers } from './support/channel-deaths.js';
+
+/** The kernel tells at once; the rest is what a busy machine takes to run the survivor. */
+const TOLD_MS_MAX = 1000;
+
+test('20 peers are killed at random moments, and their owner is told of each', {
+  skip: loadAddon() === null,
+}, async () => {
+  const seed = Date.now() % 1_000_000;
+  const report = await killPeers({ rounds: 20, seed }).catch((error: unknown) => {
+    throw new Error(`seed ${seed}`, { cause: error });
+  });
+  assert.equal(report.toldMs.length, 20);
+  const slowestMs = Math.max(...report.toldMs);
+  assert(slowestMs < TOLD_MS_MAX, `told after ${slowestMs} ms, seed ${seed}`);
+});
