@@ -142,7 +142,7 @@ std::vector<Fd> open_connections(const Options& options, const Address& address,
     while (started < count && under_way < kUnderWayMax) {
       const auto slot = static_cast<uint32_t>(started);
       started += 1;
-      pending[slot] = start_connect(address);
+      pending[slot] = start_connect(address, slot + 1);
       const bool begun = pending[slot] && epoll.add(pending[slot].get(), EPOLLOUT, slot);
       if (begun) under_way += 1;
       else errors += 1;

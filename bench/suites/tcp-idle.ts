@@ -9,7 +9,7 @@ import { type Bench, startSubjects } from '../suite.js';
 import type { Subject, SubjectSpec } from '../subject.js';
 import { holdIdle } from '../tlv-load.js';
 import { runChurn } from './tcp-churn.js';
-import { collectGarbage, SETTLE_TIMEOUT_MS, settledDescriptors, settledRss } from './tcp-memory.js';
+import { collectGarbage, SETTLE_TIMEOUT_MS, settledDescriptors, settledMemory } from './tcp-memory.js';
 
 const THREADS = 2;
 /** Opened and closed before anything is read: compiled code and first pages belong to no connection. */
@@ -140,15 +140,16 @@ async function measureIdle(
   const warmup = await holdIdle(subject, Math.min(WARMUP_CONNECTIONS, connections));
   await warmup.close();
   const descriptorsBefore = await settledDescriptors(subject, null);
-  const rssBefore = await settledRss(subject, settleSeconds);
+  const before = await settledMemory(subject, settleSeconds);
 
   const idle = await holdIdle(subject, connections);
-  const rssPerConnection = ((await settledRss(subject, settleSeconds)) - rssBefore) / connections;
+  const during = await settledMemory(subject, settleSeconds);
+  const rssPerConnection = (during.rssBytes - before.rssBytes) / connections;
   await whileIdle(idle.connected);
   await idle.close();
 
   const descriptorsLeft = (await settledDescriptors(subject, descriptorsBefore)) - descriptorsBefore;
-  const heapRetained = await heapRetainedBy(subject, connections);
+  const heapRetained = subject.name === NODE_NET.name ? 0 : await heapRetainedBy(subject, connections);
   return { notServed: connections - idle.connected, rssPerConnection, descriptorsLeft, heapRetained };
 }
 

@@ -8,17 +8,21 @@ import type { Subject } from '../subject.js';
 export const SETTLE_TIMEOUT_MS = 10_000;
 const POLL_MS = 50;
 
+export interface SettledMemory {
+  readonly rssBytes: number;
+  /** Of all threads. */
+  readonly heapBytes: number;
+}
+
 /**
- * Resident bytes after `seconds` of peace between two collections. V8 gives the memory for new objects back when it
+ * Memory after `seconds` of peace between two collections. V8 gives the memory for new objects back when it
  * collects after some five seconds without load; until then up to 48 MB a thread belong to no connection.
  */
-export async function settledRss(subject: Subject, seconds: number): Promise<number> {
+export async function settledMemory(subject: Subject, seconds: number): Promise<SettledMemory> {
   await collectGarbage(subject);
-  if (seconds > 0) {
-    await delay(seconds * 1000);
-    await collectGarbage(subject);
-  }
-  return residentBytes(subject.pid);
+  await delay(seconds * 1000);
+  const heapBytes = await collectGarbage(subject);
+  return { rssBytes: residentBytes(subject.pid), heapBytes };
 }
 
 /** Bytes of all heaps of the process after a full collection (bench/peers/memory-agent.ts). */
