@@ -63,7 +63,10 @@ export class StreamDoorbell implements Doorbell {
   }
 }
 
-/** Waits at a key's name for the peer to connect; from then on a StreamDoorbell. One peer, of our own user. */
+/**
+ * Waits at a key's name for the peer to connect; from then on a StreamDoorbell. One at a time, of our own user; who
+ * leaves without having joined the channel was not the peer, and the next one may come.
+ */
 export class NamedDoorbell implements Doorbell {
   readonly #onConnected: (fd: number) => void;
   readonly #waiting: NativeDoorbell;
@@ -71,6 +74,7 @@ export class NamedDoorbell implements Doorbell {
   #stream: StreamDoorbell | undefined;
   #listeners: [() => void, () => void] | undefined;
   #isRef = true;
+  #isSettled = false;
   #isClosed = false;
 
   /**
@@ -97,7 +101,12 @@ export class NamedDoorbell implements Doorbell {
 
   listen(onRing: () => void, onPeerGone: () => void): void {
     this.#listeners = [onRing, onPeerGone];
-    this.#stream?.listen(onRing, onPeerGone);
+  }
+
+  /** The peer has joined: nobody else is let in. */
+  settle(): void {
+    this.#isSettled = true;
+    this.#waiting.close();
   }
 
   ring(): void {
@@ -105,42 +114,57 @@ export class NamedDoorbell implements Doorbell {
   }
 
   wait(timeoutMs: number): 'rung' | 'gone' | 'silent' {
-    if (this.#stream !== undefined) return this.#stream.wait(timeoutMs);
-    this.#accept(this.#waiting.wait(Math.ceil(timeoutMs)));
+    if (this.#stream === undefined) this.#accept(this.#waiting.wait(Math.ceil(timeoutMs)));
+    const answer = this.#stream?.wait(timeoutMs) ?? 'silent';
+    if (answer !== 'gone' || this.#isSettled) return answer;
+    this.#lose();
     return 'silent';
   }
 
   setRef(isRef: boolean): void {
     this.#isRef = isRef;
     this.#stream?.setRef(isRef);
-    if (this.#stream !== undefined) return;
     if (isRef) this.#waiting.ref();
     else this.#waiting.unref();
   }
 
   close(): void {
     this.#isClosed = true;
+    this.#listeners = undefined;
     this.#waiting.close();
     this.#stream?.close();
   }
 
   #accept(heard: number): void {
-    if (heard !== BELL_CALLER || this.#isClosed || this.#stream !== undefined) return;
-    const fd = native(() => shmAddon().acceptUnix(this.#listener));
-    if (fd < 0) return;
+    if (heard !== BELL_CALLER || this.#isClosed) return;
+    let fd = -1;
     try {
+      fd = native(() => shmAddon().acceptUnix(this.#listener));
+      if (fd < 0) return;
+      if (this.#stream !== undefined) throw new JbusError('JBUS_SIDE_TAKEN', 'somebody is here already');
       if (!isOwnUser(fd)) throw new JbusError('JBUS_FORBIDDEN', 'another user came to the door');
       this.#onConnected(fd);
       this.#stream = new StreamDoorbell(fd);
     } catch {
-      shmAddon().closeFd(fd); // whoever it was sees the end of the stream; the right one may still come
+      if (fd >= 0) shmAddon().closeFd(fd); // it sees the end of the stream; the right one may still come
       return;
     }
-    this.#waiting.close();
     this.#stream.setRef(this.#isRef);
-    if (this.#listeners === undefined) return;
-    this.#stream.listen(...this.#listeners);
-    this.#listeners[0]();
+    this.#stream.listen(
+      () => this.#listeners?.[0](),
+      () => this.#lose(),
+    );
+    this.#listeners?.[0]();
+  }
+
+  #lose(): void {
+    this.#listeners?.[0](); // it may have joined, unnoticed so far
+    if (this.#isSettled) {
+      this.#listeners?.[1]();
+      return;
+    }
+    this.#stream?.close();
+    this.#stream = undefined;
   }
 }
 

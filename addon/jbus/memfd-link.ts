@@ -54,9 +54,14 @@ export function createMemfdLink(options: MemfdOwnerOptions): RingLink {
       doorbell = new StreamDoorbell(doorbellFd);
       greet(doorbellFd);
     }
+    const opened = doorbell;
     const { messageBytesMax } = options;
-    const parts = { backing: 'memfd' as const, outId, inId, messageBytesMax, doorbell };
-    return new RingLink({ ...parts, onSettle: forget, onClose: forget });
+    const parts = { backing: 'memfd' as const, outId, inId, messageBytesMax, openDoorbell: () => opened };
+    const onSettle = (): void => {
+      if (opened instanceof NamedDoorbell) opened.settle();
+      forget();
+    };
+    return new RingLink({ ...parts, onSettle, onClose: forget });
   } catch (error) {
     doorbell?.close();
     forget();
@@ -73,7 +78,7 @@ export async function attachMemfdLink(target: MemfdPeerTarget, options: LinkOpti
   const fd = 'key' in target ? connectToKey(target.key) : target.doorbellFd;
   if (fd === undefined) throw new JbusError('JBUS_NO_SEGMENT', 'nobody waits at the name of this key');
   let ids: readonly number[] = [];
-  let doorbell: Doorbell | undefined;
+  let link: RingLink | undefined;
   try {
     const hello = await receiveHello(fd);
     ({ ids } = hello);
@@ -85,16 +90,16 @@ export async function attachMemfdLink(target: MemfdPeerTarget, options: LinkOpti
       const header = native(() => shmAddon().shmHeader(id));
       checkHeader('the memory file', header, { name: options.name, epoch: hello.epoch });
     }
-    doorbell = new StreamDoorbell(fd);
     const { messageBytesMax } = options;
-    const parts = { backing: 'memfd' as const, outId, inId, messageBytesMax, doorbell };
-    const link = new RingLink({ ...parts, onSettle: () => {}, onClose: () => {} });
+    const parts = { backing: 'memfd' as const, outId, inId, messageBytesMax };
+    const openDoorbell = (): Doorbell => new StreamDoorbell(fd);
+    link = new RingLink({ ...parts, openDoorbell, onSettle: () => {}, onClose: () => {} });
     for (const id of ids) native(() => shmAddon().shmMark(id, STATE_READY));
-    doorbell.ring();
+    link.doorbell.ring();
     return link;
   } catch (error) {
-    if (doorbell === undefined) shmAddon().closeFd(fd);
-    else doorbell.close();
+    if (link === undefined) shmAddon().closeFd(fd);
+    else link.close();
     throw error;
   } finally {
     for (const id of ids) shmAddon().closeMemoryFile(id); // what is mapped stays
@@ -120,6 +125,8 @@ async function receiveHello(fd: number): Promise<{ epoch: number; ids: readonly 
         return { epoch: Number(bytes.readBigUInt64LE(HELLO_MAGIC.length)), ids: message.ids };
       }
       for (const id of message.ids) shmAddon().closeMemoryFile(id);
+      if (bytes.length === 0)
+        throw new JbusError('JBUS_NO_SEGMENT', 'nobody is at the other end of the stream');
       throw new JbusError('JBUS_NOT_OURS', 'the stream does not begin as a channel over memfd does');
     }
     if (performance.now() > deadlineMs) throw new JbusError('JBUS_NO_SEGMENT', 'no memory came in time');

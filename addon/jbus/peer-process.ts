@@ -55,6 +55,8 @@ export class PeerProcess {
   readonly #onChannel: (channel: Channel) => void;
   readonly #stop = new AbortController();
   #current: Incarnation | undefined;
+  /** The channel of the child that ended last: what it left can be read until the next one has joined. */
+  #former: Channel | undefined;
   #restarts = 0;
 
   private constructor(options: PeerProcessOptions, onChannel: (channel: Channel) => void) {
@@ -81,7 +83,7 @@ export class PeerProcess {
     return peer;
   }
 
-  /** Of the current incarnation. @throws JbusError JBUS_CLOSED: there is none, or not yet again. */
+  /** Of the current incarnation; that of one that ended can be read until the next has joined. @throws JbusError JBUS_CLOSED: there is none, or not yet again. */
   get channel(): Channel {
     if (this.#current !== undefined) return this.#current.channel;
     throw new JbusError('JBUS_CLOSED', `${this.#options.command} does not run`);
@@ -100,12 +102,14 @@ export class PeerProcess {
     this.#stop.abort();
     const current = this.#current;
     this.#current = undefined;
+    this.#former?.close();
     if (current !== undefined) await this.#end(current);
   }
 
   async #begin(): Promise<void> {
     const incarnation = await this.#spawn();
     if (this.#stop.signal.aborted) return await this.#end(incarnation);
+    this.#former?.close();
     this.#current = incarnation;
     incarnation.child.once('exit', () => void this.#replace(incarnation));
     if (hasEnded(incarnation.child)) void this.#replace(incarnation);
@@ -139,6 +143,7 @@ export class PeerProcess {
   async #replace(ended: Incarnation): Promise<void> {
     if (this.#current !== ended) return;
     this.#current = undefined;
+    this.#former = ended.channel;
     while (!this.#stop.signal.aborted && this.#restarts < this.#options.restartsMax) {
       const delayMs = Math.min(this.#options.restartDelayMs * 2 ** this.#restarts, RESTART_DELAY_MS_MAX);
       this.#restarts += 1;

@@ -21,7 +21,8 @@ export interface RingLinkParts {
   readonly outId: number;
   readonly inId: number;
   readonly messageBytesMax: number;
-  readonly doorbell: Doorbell;
+  /** Called last: who cannot have both sides does not come to the peer's door. */
+  openDoorbell(): Doorbell;
   /** The peer has come. */
   onSettle(): void;
   /** Last, once. */
@@ -46,11 +47,7 @@ export class RingLink implements ChannelLink {
     const { outId, inId } = parts;
     this.#parts = parts;
     this.backing = parts.backing;
-    this.doorbell = parts.doorbell;
-    this.#undo.push(
-      () => parts.onClose(),
-      () => parts.doorbell.close(),
-    );
+    this.#undo.push(() => parts.onClose());
     try {
       const writer = native(() => new (shmAddon().ShmRingWriter)());
       this.#undo.push(() => writer.close());
@@ -71,6 +68,7 @@ export class RingLink implements ChannelLink {
       this.memory = new Uint8Array(segment.buffer);
       this.inCapacity = segment.header().capacity;
       this.outCapacity = native(() => shmAddon().shmHeader(outId)).capacity;
+      this.doorbell = parts.openDoorbell();
     } catch (error) {
       this.close();
       throw error;
@@ -110,6 +108,7 @@ export class RingLink implements ChannelLink {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    (this.doorbell as Doorbell | undefined)?.close(); // undefined when the constructor failed
     while (this.#undo.length > 0) this.#undo.pop()!();
   }
 }

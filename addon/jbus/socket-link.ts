@@ -6,7 +6,7 @@ import { Socket } from 'node:net';
 
 import { JbusError } from './errors.js';
 import { channelHash } from './keys.js';
-import { STATE_CLOSING, STATE_POISONED, type SegmentState } from './layout.js';
+import { isCapacity, STATE_CLOSING, STATE_POISONED, type SegmentState } from './layout.js';
 import type { ChannelLink, Doorbell, PeerFacts } from './link.js';
 import { MemoryRing } from './memory-ring.js';
 import { checkCapacity, randomEpoch } from './shm-ring.js';
@@ -65,14 +65,19 @@ export async function createSocketLink(options: SocketOwnerOptions): Promise<Soc
 
 /**
  * The peer's side; the descriptor in `target` is the link's from here on.
- * @throws JbusError (as rejection) JBUS_NO_SEGMENT, JBUS_NOT_OURS, JBUS_VERSION, JBUS_OTHER_CHANNEL, JBUS_FORBIDDEN.
+ * @throws JbusError (as rejection) JBUS_NO_SEGMENT, JBUS_NOT_OURS, JBUS_VERSION, JBUS_OTHER_CHANNEL,
+ * JBUS_BAD_LAYOUT, JBUS_FORBIDDEN.
  */
 export async function attachSocketLink(target: SocketPeerTarget, options: LinkOptions): Promise<SocketLink> {
   const stream = 'key' in target ? await goToPlace(target.key) : inherited(target.doorbellFd);
   try {
     const { capacityOut, capacityIn } = await answerAsPeer(stream, options.name);
-    checkCapacity(capacityOut);
-    checkCapacity(capacityIn);
+    if (!isCapacity(capacityOut) || !isCapacity(capacityIn)) {
+      throw new JbusError(
+        'JBUS_BAD_LAYOUT',
+        `the owner greets with rings of ${capacityOut} and ${capacityIn} bytes`,
+      );
+    }
     const link = new SocketLink({ capacityOut: capacityIn, capacityIn: capacityOut });
     link.connect(stream);
     return link;

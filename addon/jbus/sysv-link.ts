@@ -74,9 +74,11 @@ export function createSysvLink(options: SysvOwnerOptions): SysvOwnerLink {
     };
     const out = make(key, options.capacityOut);
     const back = make(key === 0 ? 0 : twinKey(key), options.capacityIn, out.epoch);
-    const parts = { backing: 'sysv' as const, outId: out.id, inId: back.id, doorbell };
+    const opened = doorbell;
+    const parts = { backing: 'sysv' as const, outId: out.id, inId: back.id, openDoorbell: () => opened };
     const { messageBytesMax } = options;
     const onSettle = (): void => {
+      if (opened instanceof NamedDoorbell) opened.settle();
       if (persistent) return;
       for (const ring of rings) ring.remove();
     };
@@ -90,7 +92,7 @@ export function createSysvLink(options: SysvOwnerOptions): SysvOwnerLink {
 }
 
 /**
- * The peer's side. The descriptor in `target` is the link's from here on, also when this throws; unless it is no socket.
+ * The peer's side. The descriptor in `target` is the link's once this has returned.
  * @throws JbusError JBUS_NO_SEGMENT, JBUS_FORBIDDEN, JBUS_EPOCH, JBUS_OTHER_CHANNEL, JBUS_VERSION, JBUS_SIDE_TAKEN, …
  */
 export function attachSysvLink(target: SysvPeerTarget, options: LinkOptions): RingLink {
@@ -98,17 +100,21 @@ export function attachSysvLink(target: SysvPeerTarget, options: LinkOptions): Ri
   const detach = (): void => {
     for (const ring of rings) ring.close();
   };
-  let doorbell: Doorbell | undefined;
   try {
-    doorbell = peerDoorbell(target);
     const { name, messageBytesMax } = options;
     const [inRing, outRing] = attachBoth(target, name, rings);
-    const parts = { backing: 'sysv' as const, outId: outRing.id, inId: inRing.id, doorbell, messageBytesMax };
-    const link = new RingLink({ ...parts, onSettle: () => {}, onClose: detach });
-    doorbell.ring();
+    const link = new RingLink({
+      backing: 'sysv',
+      outId: outRing.id,
+      inId: inRing.id,
+      messageBytesMax,
+      openDoorbell: () => peerDoorbell(target),
+      onSettle: () => {},
+      onClose: detach,
+    });
+    link.doorbell.ring();
     return link;
   } catch (error) {
-    doorbell?.close();
     detach();
     throw error;
   }

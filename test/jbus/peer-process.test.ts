@@ -53,6 +53,9 @@ for (const backing of shared) {
     await assert.rejects(channel.writeAsync(Buffer.from('x')), jbusError('JBUS_PEER_DEAD'));
     assert.equal(channel.checkAlive(), false);
     assert.deepEqual(told, ['JBUS_PEER_DEAD']);
+    await until(() => peer.pid === undefined);
+    await peer.close();
+    assert.equal(channel.isClosed, true, 'also the channel of a child that was dead already is closed');
   });
 }
 

@@ -32,9 +32,20 @@ export async function runClient(
   port: number,
   words: readonly string[],
 ): Promise<Command> {
-  const client = new Command(t, words, { PORT: String(port) }, programOf(name, 'client'));
-  await client.exitCode;
-  return client;
+  return await runProgram(t, name, 'client', words, { PORT: String(port) });
+}
+
+/** Runs a program of an example with `words` to its end, and gives it back. */
+export async function runProgram(
+  t: TestContext,
+  name: string,
+  program: string,
+  words: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Command> {
+  const command = new Command(t, words, environment, programOf(name, program));
+  await command.exitCode;
+  return command;
 }
 
 /** Ctrl-C: the example must go by itself, without a word of complaint. */
