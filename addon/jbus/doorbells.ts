@@ -141,6 +141,7 @@ export class NamedDoorbell implements Doorbell {
     try {
       fd = native(() => shmAddon().acceptUnix(this.#listener));
       if (fd < 0) return;
+      this.#checkStream();
       if (this.#stream !== undefined) throw new JbusError('JBUS_SIDE_TAKEN', 'somebody is here already');
       if (!isOwnUser(fd)) throw new JbusError('JBUS_FORBIDDEN', 'another user came to the door');
       this.#onConnected(fd);
@@ -155,6 +156,13 @@ export class NamedDoorbell implements Doorbell {
       () => this.#lose(),
     );
     this.#listeners?.[0]();
+  }
+
+  /** Whoever was here may have left without our having heard it yet. */
+  #checkStream(): void {
+    const heard = this.#stream?.wait(0);
+    if (heard === 'gone') this.#lose();
+    if (heard === 'rung') this.#listeners?.[0]();
   }
 
   #lose(): void {
