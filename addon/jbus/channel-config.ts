@@ -4,6 +4,7 @@
 
 import { isScalar, type YAMLMap } from 'yaml';
 
+import { CHANNEL_DEFAULTS } from './channel-options.js';
 import { JbusError } from './errors.js';
 import { NODE_ID_MAX, pairKey } from './keys.js';
 import type { SharedBacking } from './open-channel.js';
@@ -25,6 +26,9 @@ export interface ChannelSettings {
   readonly heartbeatMs: number;
   readonly writeTimeoutMs: number;
   readonly readTimeoutMs: number;
+  readonly pendingWritesMax: number;
+  readonly pendingWriteBytesMax: number;
+  readonly pendingReadsMax: number;
   readonly spinMicros: number;
   readonly persistent: boolean;
   readonly crc: boolean;
@@ -42,15 +46,12 @@ const MIB = 1024 * 1024;
 const KEY_MAX = 2 ** 31 - 2;
 const NAMESPACE_MAX = 2 ** 23 - 1;
 
+const { name: _, ...CHANNEL_TUNABLES } = CHANNEL_DEFAULTS;
 const DEFAULTS: Tunable = {
+  ...CHANNEL_TUNABLES,
   backing: 'auto',
   capacityOut: MIB,
   capacityIn: MIB,
-  messageBytesMax: 256 * MIB,
-  heartbeatMs: 250,
-  writeTimeoutMs: 1000,
-  readTimeoutMs: 30_000,
-  spinMicros: 0,
   persistent: false,
   crc: false,
 };
@@ -64,10 +65,15 @@ const TUNABLES: { readonly [Field in keyof Tunable]: FieldReader<Tunable[Field]>
   heartbeatMs: integer(0, 60_000),
   writeTimeoutMs: integer(0, 2 ** 31 - 1),
   readTimeoutMs: integer(0, 2 ** 31 - 1),
+  pendingWritesMax: integer(1, 2 ** 20),
+  pendingWriteBytesMax: size(1, Number.MAX_SAFE_INTEGER),
+  pendingReadsMax: integer(1, 2 ** 20),
   spinMicros: integer(0, 1000),
   persistent: flag(),
   crc: flag(),
 };
+
+const TUNABLE_NAMES: readonly string[] = Object.keys(TUNABLES);
 
 /** @throws JbusError JBUS_CONFIG_INVALID: `FILE:LINE: field …`, one line per mistake, all of them. */
 export function parseChannelConfig(source: string, file: string): ChannelConfig {
@@ -81,28 +87,36 @@ export function parseChannelConfig(source: string, file: string): ChannelConfig 
 function readConfig(reading: YamlReading, root: YAMLMap): ChannelConfig {
   const namespace = reading.field(root, 'namespace', integer(0, NAMESPACE_MAX)) ?? 0;
   const nodes = readNodes(reading, root);
-  const tunableNames = Object.keys(TUNABLES);
-  const defaults = { ...DEFAULTS };
-  const defaultsMap = root.has('defaults')
-    ? reading.map(child(root, 'defaults'), 'defaults', tunableNames)
+  const given = root.has('defaults')
+    ? reading.map(child(root, 'defaults'), 'defaults', TUNABLE_NAMES)
     : undefined;
-  if (defaultsMap !== undefined) Object.assign(defaults, readTunables(reading, defaultsMap));
+  const defaults = { ...DEFAULTS, ...(given === undefined ? {} : readTunables(reading, given)) };
   const channels: ChannelSettings[] = [];
   for (const item of reading.items(root, 'channels')) {
-    const map = reading.map(item, 'a channel', ['name', 'owner', 'peer', 'key', ...tunableNames]);
-    if (map === undefined) continue;
-    const name = reading.required(map, 'name', text());
-    const owner = reading.required(map, 'owner', oneOf(...nodes.keys()));
-    const peer = reading.required(map, 'peer', oneOf(...nodes.keys()));
-    if (name === undefined || owner === undefined || peer === undefined) continue;
-    const [ownerId, peerId] = [nodes.get(owner)!, nodes.get(peer)!];
-    if (owner === peer)
-      reading.complain(startOf(child(map, 'peer')), `peer must be another node than the owner`);
+    const map = reading.map(item, 'a channel', ['name', 'owner', 'peer', 'key', ...TUNABLE_NAMES]);
+    const ends = map === undefined ? undefined : readEnds(reading, map, nodes);
+    if (map === undefined || ends === undefined) continue;
+    const [ownerId, peerId] = [nodes.get(ends.owner)!, nodes.get(ends.peer)!];
     const key = reading.field(map, 'key', evenInteger(2, KEY_MAX)) ?? pairKey(ownerId, peerId, namespace);
-    channels.push({ ...defaults, ...readTunables(reading, map), name, owner, peer, key });
+    channels.push({ ...defaults, ...readTunables(reading, map), ...ends, key });
     checkUnique(reading, channels, map);
   }
   return { nodes, channels };
+}
+
+/** Undefined when one of them is missing or wrong. */
+function readEnds(
+  reading: YamlReading,
+  map: YAMLMap,
+  nodes: ReadonlyMap<string, number>,
+): Pick<ChannelSettings, 'name' | 'owner' | 'peer'> | undefined {
+  const name = reading.required(map, 'name', text());
+  const owner = reading.required(map, 'owner', oneOf(...nodes.keys()));
+  const peer = reading.required(map, 'peer', oneOf(...nodes.keys()));
+  if (name === undefined || owner === undefined || peer === undefined) return undefined;
+  if (owner === peer)
+    reading.complain(startOf(child(map, 'peer')), 'peer must be another node than the owner');
+  return { name, owner, peer };
 }
 
 function readNodes(reading: YamlReading, root: YAMLMap): Map<string, number> {

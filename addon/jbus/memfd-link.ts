@@ -41,6 +41,7 @@ export function createMemfdLink(options: MemfdOwnerOptions): RingLink {
   };
   let doorbell: Doorbell | undefined;
   try {
+    if (doorbellFd !== undefined) doorbell = new StreamDoorbell(doorbellFd);
     const epoch = randomEpoch();
     ids.push(makeRing(options.capacityOut, epoch, options));
     ids.push(makeRing(options.capacityIn, epoch, options));
@@ -48,12 +49,8 @@ export function createMemfdLink(options: MemfdOwnerOptions): RingLink {
     const hello = Buffer.concat([HELLO_MAGIC, Buffer.alloc(8)]);
     hello.writeBigUInt64LE(BigInt(epoch), HELLO_MAGIC.length);
     const greet = (fd: number): void => native(() => shmAddon().sendMemoryFiles(fd, hello, [outId, inId]));
-    if (doorbellFd === undefined) {
-      doorbell = new NamedDoorbell(key, greet);
-    } else {
-      doorbell = new StreamDoorbell(doorbellFd);
-      greet(doorbellFd);
-    }
+    if (doorbellFd !== undefined) greet(doorbellFd);
+    doorbell ??= new NamedDoorbell(key, greet);
     const opened = doorbell;
     const { messageBytesMax } = options;
     const parts = { backing: 'memfd' as const, outId, inId, messageBytesMax, openDoorbell: () => opened };

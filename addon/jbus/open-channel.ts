@@ -2,6 +2,8 @@
 // An address is plain data for a command line or a message; peer-arguments.ts writes it as flags.
 // Which backing carries it is decided here, by what the machine can do and what was asked for.
 
+import { closeSync } from 'node:fs';
+
 import { Channel } from './channel.js';
 import { type ChannelOptions, checkInteger, completeChannelOptions } from './channel-options.js';
 import { JbusError, native } from './errors.js';
@@ -56,19 +58,10 @@ const KEY_MAX = 2 ** 31 - 2;
 export async function createChannel(
   options: CreateChannelOptions = {},
 ): Promise<{ channel: Channel; address: ChannelAddress }> {
-  const {
-    key = 0,
-    capacityOut = MIB,
-    capacityIn = MIB,
-    crc = false,
-    persistent = false,
-    doorbellFd,
-  } = options;
-  const { name, messageBytesMax, heartbeatMs } = completeChannelOptions(options);
-  checkInteger('key', key, 0, KEY_MAX);
-  if (key % 2 !== 0)
-    throw new JbusError('JBUS_INVALID_ARGUMENT', `key must be even, not ${key}: see pairKey`);
-  const backing = chooseBacking(options.backing ?? 'auto');
+  const { capacityOut = MIB, capacityIn = MIB, crc = false, persistent = false, doorbellFd } = options;
+  const { backing, key, name, messageBytesMax, heartbeatMs } = owning(doorbellFd, () =>
+    completeCreate(options),
+  );
   const common = { name, messageBytesMax, heartbeatMs, key, capacityOut, capacityIn, crc };
   const doorbell = doorbellFd === undefined ? {} : { doorbellFd };
   switch (backing) {
@@ -96,7 +89,8 @@ export async function createChannel(
  * JBUS_EPOCH, JBUS_OTHER_CHANNEL, JBUS_VERSION, JBUS_BAD_LAYOUT, JBUS_SIDE_TAKEN, JBUS_POISONED, JBUS_UNSUPPORTED.
  */
 export async function attachChannel(address: ChannelAddress, options: ChannelOptions = {}): Promise<Channel> {
-  const complete = completeChannelOptions(options);
+  const doorbellFd = 'doorbellFd' in address ? address.doorbellFd : undefined;
+  const complete = owning(doorbellFd, () => completeChannelOptions(options));
   switch (address.backing) {
     case 'sysv':
       return new Channel(attachSysvLink(address, complete), options);
@@ -106,6 +100,26 @@ export async function attachChannel(address: ChannelAddress, options: ChannelOpt
       return new Channel(await attachSocketLink(address, complete), options);
     default:
       return address satisfies never;
+  }
+}
+
+function completeCreate(
+  options: CreateChannelOptions,
+): Required<ChannelOptions> & { backing: SharedBacking; key: number } {
+  const { key = 0, backing = 'auto' } = options;
+  checkInteger('key', key, 0, KEY_MAX);
+  if (key % 2 !== 0)
+    throw new JbusError('JBUS_INVALID_ARGUMENT', `key must be even, not ${key}: see pairKey`);
+  return { ...completeChannelOptions(options), backing: chooseBacking(backing), key };
+}
+
+/** What comes before a link takes over the descriptor: should it throw, the descriptor is closed here. */
+function owning<T>(fd: number | undefined, prepare: () => T): T {
+  try {
+    return prepare();
+  } catch (error) {
+    if (fd !== undefined) closeSync(fd);
+    throw error;
   }
 }
 

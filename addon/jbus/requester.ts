@@ -3,8 +3,7 @@
 // Reads everything the channel receives: who wants other messages as well reads the channel itself.
 
 import type { Channel, KeptMessage } from './channel.js';
-import type { Cancelable, WriteOptions } from './channel-options.js';
-import { checkTimeout } from './channel-options.js';
+import { type Cancelable, checkInteger, checkTimeout, type WriteOptions } from './channel-options.js';
 import { JbusError } from './errors.js';
 import type { Lease } from './lease.js';
 import { canceled, Pending } from './pending.js';
@@ -16,6 +15,7 @@ export interface RequesterOptions {
   timeoutMs?: number;
 }
 
+const REQUESTS_LIMIT = 2 ** 20;
 const DEFAULTS: Required<RequesterOptions> = { requestsMax: 1024, timeoutMs: 30_000 };
 
 export class Requester {
@@ -25,10 +25,12 @@ export class Requester {
   #dropped = 0;
   #lastId = 0;
 
-  /** Begins to read; the channel stays its owner's. */
+  /** Begins to read; the channel stays its owner's. @throws JbusError JBUS_INVALID_ARGUMENT */
   constructor(channel: Channel, options: RequesterOptions = {}) {
     this.#channel = channel;
     this.#options = { ...DEFAULTS, ...options };
+    checkInteger('requestsMax', this.#options.requestsMax, 1, REQUESTS_LIMIT);
+    checkTimeout('timeoutMs', this.#options.timeoutMs);
     void this.#receive();
   }
 

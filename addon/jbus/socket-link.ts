@@ -13,7 +13,14 @@ import { checkCapacity, randomEpoch } from './shm-ring.js';
 import { answerAsPeer, greetAsOwner } from './socket-handshake.js';
 import { goToPlace, waitAtPlace } from './socket-place.js';
 import { SocketReceiver } from './socket-receiver.js';
-import { encodeNotice, FLAG_RELEASED, FLAG_STATE, FLAG_WANT, type StreamRecord } from './socket-wire.js';
+import {
+  encodeNotice,
+  FLAG_RELEASED,
+  FLAG_STATE,
+  FLAG_WANT,
+  type Greeting,
+  type StreamRecord,
+} from './socket-wire.js';
 import { SocketWriter } from './socket-writer.js';
 import type { LinkOptions, RingSizes } from './sysv-link.js';
 
@@ -33,23 +40,34 @@ const LINGER_MS = 1000;
 /** @throws JbusError (as rejection) JBUS_KEY_IN_USE, JBUS_FORBIDDEN, JBUS_INVALID_ARGUMENT. */
 export async function createSocketLink(options: SocketOwnerOptions): Promise<SocketLink> {
   const { key, doorbellFd, capacityOut, capacityIn } = options;
-  checkCapacity(capacityOut);
-  checkCapacity(capacityIn);
+  const stream = doorbellFd === undefined ? undefined : inherited(doorbellFd);
+  try {
+    checkCapacity(capacityOut);
+    checkCapacity(capacityIn);
+    if (key === 0 && stream === undefined) {
+      throw new JbusError('JBUS_INVALID_ARGUMENT', 'a channel over a socket needs a key or a doorbellFd');
+    }
+  } catch (error) {
+    stream?.destroy();
+    throw error;
+  }
   const name = channelHash(options.name);
   const greeting = { pid: process.pid, epoch: randomEpoch(), channelHash: name, capacityOut, capacityIn };
   const link = new SocketLink(options);
-  if (doorbellFd !== undefined) {
-    const stream = inherited(doorbellFd);
-    link.onClose(() => stream.destroySoon());
-    greetAsOwner(stream, greeting).then(
-      () => link.connect(stream),
-      () => link.lose(), // whoever has the other end is not the peer
-    );
-    return link;
-  }
-  if (key === 0) {
-    throw new JbusError('JBUS_INVALID_ARGUMENT', 'a channel over a socket needs a key or a doorbellFd');
-  }
+  if (stream === undefined) await awaitPeer(link, key, greeting);
+  else greetChild(link, stream, greeting);
+  return link;
+}
+
+function greetChild(link: SocketLink, stream: Socket, greeting: Greeting): void {
+  link.onClose(() => stream.destroySoon());
+  greetAsOwner(stream, greeting).then(
+    () => link.connect(stream),
+    () => link.lose(), // whoever has the other end is not the peer
+  );
+}
+
+async function awaitPeer(link: SocketLink, key: number, greeting: Greeting): Promise<void> {
   const server = await waitAtPlace(key, (stream) => {
     greetAsOwner(stream, greeting).then(
       () => {
@@ -60,7 +78,6 @@ export async function createSocketLink(options: SocketOwnerOptions): Promise<Soc
     );
   });
   link.onClose(() => server.close());
-  return link;
 }
 
 /**

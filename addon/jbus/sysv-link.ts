@@ -2,6 +2,8 @@
 // The segments lose their names as soon as the peer has come, so that nothing is left behind however both end;
 // until then, and for persistent channels, a stale segment is recognised by ShmManager and by `reactor-net shm gc`.
 
+import { closeSync } from 'node:fs';
+
 import { BareDoorbell, connectToKey, NamedDoorbell, StreamDoorbell } from './doorbells.js';
 import { twinKey } from './keys.js';
 import type { Doorbell } from './link.js';
@@ -92,7 +94,7 @@ export function createSysvLink(options: SysvOwnerOptions): SysvOwnerLink {
 }
 
 /**
- * The peer's side. The descriptor in `target` is the link's once this has returned.
+ * The peer's side. The descriptor in `target` is the link's from the call on.
  * @throws JbusError JBUS_NO_SEGMENT, JBUS_FORBIDDEN, JBUS_EPOCH, JBUS_OTHER_CHANNEL, JBUS_VERSION, JBUS_SIDE_TAKEN, …
  */
 export function attachSysvLink(target: SysvPeerTarget, options: LinkOptions): RingLink {
@@ -100,6 +102,7 @@ export function attachSysvLink(target: SysvPeerTarget, options: LinkOptions): Ri
   const detach = (): void => {
     for (const ring of rings) ring.close();
   };
+  let isTaken = false;
   try {
     const { name, messageBytesMax } = options;
     const [inRing, outRing] = attachBoth(target, name, rings);
@@ -108,13 +111,17 @@ export function attachSysvLink(target: SysvPeerTarget, options: LinkOptions): Ri
       outId: outRing.id,
       inId: inRing.id,
       messageBytesMax,
-      openDoorbell: () => peerDoorbell(target),
+      openDoorbell: () => {
+        isTaken = true;
+        return peerDoorbell(target);
+      },
       onSettle: () => {},
       onClose: detach,
     });
     link.doorbell.ring();
     return link;
   } catch (error) {
+    if (!isTaken && 'doorbellFd' in target && target.doorbellFd !== undefined) closeSync(target.doorbellFd);
     detach();
     throw error;
   }

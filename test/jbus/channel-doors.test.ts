@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import test, { type TestContext } from 'node:test';
 
 import { loadAddon } from '../../addon/index.js';
@@ -114,8 +115,7 @@ s = socket.socket(socket.AF_UNIX)
 s.connect('${doorbellName(key).replace('\0', '\\0')}')
 print(s.recv(100))`;
   const visitor = spawn('python3', ['-c', program], { uid: 65_534, stdio: ['ignore', 'pipe', 'inherit'] });
-  const [answer] = (await once(visitor.stdout, 'data')) as [Buffer];
-  assert.equal(answer.toString(), "b''\n"); // not a byte, least of all the memory
+  assert.equal(await text(visitor.stdout), "b''\n"); // not a byte, least of all the memory
   await expectTalk(t, owner, 'memfd', key);
 });
 
@@ -144,11 +144,7 @@ test('a peer in another IPC namespace is told that there is no segment', {
   const args = ['--ipc', process.execPath, ECHO_PEER, ...peerArguments(address, 3)];
   const child = spawn('unshare', args, { stdio: ['ignore', 'ignore', 'pipe', far] });
   loadAddon()!.closeFd(far);
-  let complaint = '';
-  child.stderr!.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
-  const [code] = (await once(child, 'close')) as [number];
-  assert.equal(code, 1);
-  assert.match(complaint, /JBUS_NO_SEGMENT/);
+  assert.match(await text(child.stderr!), /JBUS_NO_SEGMENT/);
 });
 
 const WRONG_STREAMS: readonly (readonly [string, Buffer, JbusErrorCode])[] = [
@@ -197,4 +193,33 @@ test('a header that is broken while both sides are open ends the channel for bot
 
 function canUnshare(): boolean {
   return hasAddon && spawnSync('unshare', ['--ipc', 'true']).status === 0;
+}
+
+for (const backing of shared) {
+  test(`${backing}: a channel that cannot be made or joined leaves no descriptor open`, {
+    skip: !hasAddon,
+  }, async () => {
+    const [near, far] = loadAddon()!.socketPair();
+    const other = new Socket({ fd: far });
+    const ended = new Promise((resolve) => other.on('close', resolve));
+    other.on('error', () => {});
+    other.resume();
+    await assert.rejects(
+      createChannel({ backing, doorbellFd: near, capacityOut: 5000 }),
+      jbusError('JBUS_INVALID_ARGUMENT'),
+    );
+    await ended;
+    for (const options of [{ spinMicros: -1 }, { name: 'nobody has made it' }]) {
+      const [theirs, ours] = loadAddon()!.socketPair();
+      const address =
+        backing === 'sysv' ? { backing, sendId: 2 ** 30, receiveId: 2 ** 30, epoch: 1 } : { backing };
+      const witness = new Socket({ fd: theirs });
+      const gone = new Promise((resolve) => witness.on('close', resolve));
+      witness.on('error', () => {});
+      witness.resume();
+      witness.write(Buffer.alloc(64, 1));
+      await assert.rejects(attachChannel({ ...address, doorbellFd: ours }, options));
+      await gone;
+    }
+  });
 }
