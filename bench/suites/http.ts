@@ -1,5 +1,6 @@
 // `GET /` answered with `hello world`, driven by wrk over 50 keep-alive connections: one thread beside
-// plain node:http, on both transports, and two threads beside node:cluster with two processes.
+// plain node:http, on both transports, and two threads beside node:cluster with two processes. http-smuggling.ts is
+// about what is refused.
 
 import { autocannonReport } from '../autocannon.js';
 import type { CheckRule } from '../report.js';
@@ -7,6 +8,7 @@ import { type Sample, toResult } from '../sample.js';
 import { NODE_HTTP, nodePeer, reactorNet } from '../subjects.js';
 import { type Bench, checkRatio, interleave, noteMissing, startSubjects, type Suite } from '../suite.js';
 import type { SubjectSpec } from '../subject.js';
+import { runSmuggling, SMUGGLING_RULES } from './http-smuggling.js';
 import { measureHttp, wrkMissingReason } from '../wrk.js';
 
 const CONNECTIONS = 50;
@@ -50,8 +52,15 @@ const opsPerSecond = (sample: Sample): number => sample.opsPerSecond;
 
 export const HTTP: Suite = {
   name: 'http',
-  rules: [CPU_VS_NODE_HTTP, EPOLL_CPU_VS_NODE_HTTP, THROUGHPUT_VS_CLUSTER, CPU_VS_CLUSTER],
+  rules: [
+    CPU_VS_NODE_HTTP,
+    EPOLL_CPU_VS_NODE_HTTP,
+    THROUGHPUT_VS_CLUSTER,
+    CPU_VS_CLUSTER,
+    ...SMUGGLING_RULES,
+  ],
   async run(bench) {
+    await runSmuggling(bench);
     const reason = wrkMissingReason();
     if (reason !== null) {
       noteMissing(bench.report, 'wrk', reason);
