@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { forEachTransport } from '../support/transports.js';
 
-const ROUNDS = 2000;
+const ROUNDS = 1200;
 /** Far below the smallest connection, about 2 KB: noise of the collector and of compiled code. */
 const HEAP_BYTES_PER_ROUND_MAX = 300;
 
@@ -23,13 +23,15 @@ forEachTransport((transport) => {
     const rounds = fileURLToPath(new URL('./fixtures/connection-rounds.js', import.meta.url));
     const run = promisify(execFile);
     const { stdout } = await run(process.execPath, ['--expose-gc', rounds, transport, String(ROUNDS)]);
-    const { before, after, ...left } = JSON.parse(stdout) as { before: Held; after: Held };
-    const opened = ROUNDS * 1.5;
+    const { looks, ...left } = JSON.parse(stdout) as { looks: [Held, Held, Held] };
+    const opened = ROUNDS * 2.5;
     assert.deepEqual(left, { connections: 0, occupied: 0, lentBytes: 0, opened, closed: opened, open: 0 });
+    const [before, between, after] = looks;
     assert.equal(after.fds, before.fds);
-    assert.equal(after.timers, before.timers);
+    assert(after.timers <= before.timers, `${after.timers - before.timers} timers are left`);
     assert.equal(after.ownedBytes, 0);
-    const grown = after.heapBytes - before.heapBytes;
+    // What connections leave behind, each of the two times leaves; what the engine compiles and caches does not.
+    const grown = Math.min(between.heapBytes - before.heapBytes, after.heapBytes - between.heapBytes);
     t.diagnostic(`the heap grew by ${grown} bytes over ${ROUNDS} connections`);
     assert(grown < ROUNDS * HEAP_BYTES_PER_ROUND_MAX, `the heap grew by ${grown} bytes`);
   });

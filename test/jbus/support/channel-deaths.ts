@@ -9,6 +9,8 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 import { listSegments, PeerProcess } from '../../../addon/jbus/index.js';
 import { SeededRandom } from '../../support/seeded-random.js';
@@ -29,6 +31,9 @@ export interface DeathReport {
   readonly inMidWrite: number;
   readonly messages: number;
 }
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 const CAPACITY = 65_536;
 const BYTES_MAX = 3 * CAPACITY;
@@ -143,9 +148,12 @@ function isRunning(pid: number): boolean {
   return !['', 'Z', 'X'].includes(stateOf(pid));
 }
 
-/** No ring that this process has made is there any more, once its memory was given back. */
+/** No ring that `creatorPid` has made is there any more, once its memory was given back: the collector does that. */
 async function nothingIsLeft(creatorPid: number): Promise<void> {
-  await until(() => !listSegments().some(({ status }) => status.creatorPid === creatorPid));
+  await until(() => {
+    collectGarbage();
+    return !listSegments().some(({ status }) => status.creatorPid === creatorPid);
+  });
 }
 
 /** The JSON on a child's standard output, line by line; undefined after its end. */
