@@ -148,7 +148,8 @@ export class ChannelInput {
     );
     this.#ledger.pass(rows[row + ROW_COST]!);
     this.#giveBackSome();
-    return done === undefined ? undefined : new Lease(done.type, done.msgId, done.bytes, undefined);
+    if (done === undefined) return undefined;
+    return new Lease(done.type, done.msgId, done.bytes, () => this.#assembly.recycle(done.bytes), true);
   }
 
   #viewOf(row: number): Uint8Array {

@@ -14,25 +14,38 @@ export interface Message {
 export class Lease implements Message {
   readonly type: number;
   readonly msgId: number;
-  readonly #onRelease: (() => void) | undefined;
+  readonly #onRelease: () => void;
+  readonly #isOwn: boolean;
+  readonly #bytes: number;
   #data: Uint8Array | undefined;
 
-  /** @param onRelease called once; undefined: the bytes are not in the ring. */
-  constructor(type: number, msgId: number, data: Uint8Array, onRelease: (() => void) | undefined) {
+  /**
+   * @param onRelease called once, unless what is lent was kept as it is.
+   * @param isOwn the bytes do not lie in the ring: who keeps them need not copy.
+   */
+  constructor(type: number, msgId: number, data: Uint8Array, onRelease: () => void, isOwn = false) {
     this.type = type;
     this.msgId = msgId;
     this.#data = data;
+    this.#bytes = data.length;
     this.#onRelease = onRelease;
+    this.#isOwn = isOwn;
   }
 
   /**
    * A view, or the assembled message. Views made of it earlier must not be read after the release: they then show
    * whatever the peer writes next.
-   * @throws JbusError JBUS_RELEASED
+   * @throws JbusError JBUS_RELEASED; JBUS_CLOSED: the channel was closed, and its ring with it.
    */
   get data(): Uint8Array {
-    if (this.#data !== undefined) return this.#data;
-    throw new JbusError('JBUS_RELEASED', 'the message was released: copy what is to be kept');
+    const data = this.#data;
+    if (data === undefined) {
+      throw new JbusError('JBUS_RELEASED', 'the message was released: copy what is to be kept');
+    }
+    if (data.length !== this.#bytes) {
+      throw new JbusError('JBUS_CLOSED', 'the channel was closed while the message was lent');
+    }
+    return data;
   }
 
   get isReleased(): boolean {
@@ -42,9 +55,11 @@ export class Lease implements Message {
   /** The message with bytes of its own, to be kept; the lease is released. */
   keep(): { type: number; msgId: number; data: Buffer } {
     const { type, msgId, data } = this;
-    // What does not lie in the ring is the receiver's already.
-    const isOwn = this.#onRelease === undefined;
-    const kept = isOwn ? Buffer.from(data.buffer, data.byteOffset, data.length) : Buffer.from(data);
+    if (this.#isOwn) {
+      this.#data = undefined;
+      return { type, msgId, data: Buffer.from(data.buffer, data.byteOffset, data.length) };
+    }
+    const kept = Buffer.from(data);
     this.release();
     return { type, msgId, data: kept };
   }
@@ -53,6 +68,6 @@ export class Lease implements Message {
   release(): void {
     if (this.#data === undefined) return;
     this.#data = undefined;
-    this.#onRelease?.();
+    this.#onRelease();
   }
 }

@@ -9,7 +9,7 @@ import { FLAG_BEGIN, FLAG_END, FLAG_HEARTBEAT, FLAG_MID, FLAG_WHOLE } from './la
 export interface AssembledMessage {
   readonly type: number;
   readonly msgId: number;
-  /** The assembly's own memory, now the receiver's; for a message in one record, the bytes that came in. */
+  /** Memory of its own, the receiver's until it gives it to `recycle`; for a message in one record, the bytes that came in. */
   readonly bytes: Uint8Array;
 }
 
@@ -21,9 +21,14 @@ interface Open {
   received: number;
 }
 
+const SPARE_BYTES_MAX = 16 * 1024 * 1024;
+const SPARE_WASTE_MAX = 2;
+
 export class MessageAssembly {
   readonly #messageBytesMax: number;
   #open: Open | undefined;
+  /** Memory of an earlier message: fresh memory costs a page fault per 4 KiB, which is as much as the copy. */
+  #spare: Buffer | undefined;
   #orphans = 0;
   #heartbeats = 0;
 
@@ -69,7 +74,7 @@ export class MessageAssembly {
         return { type, msgId, bytes };
       case FLAG_BEGIN:
         this.#checkBegin(totalLength, bytes.length);
-        this.#open = { type, msgId, bytes: allocate(totalLength), received: 0 };
+        this.#open = { type, msgId, bytes: this.#memoryFor(totalLength), received: 0 };
         this.#append(this.#open, bytes);
         return undefined;
       case FLAG_MID:
@@ -78,6 +83,11 @@ export class MessageAssembly {
       default:
         throw broken(`flags ${flags} mean nothing`);
     }
+  }
+
+  /** Takes back the bytes of a message that was assembled here, to be used for a later one. */
+  recycle(bytes: Uint8Array): void {
+    if (bytes.buffer.byteLength <= SPARE_BYTES_MAX) this.#spare = Buffer.from(bytes.buffer);
   }
 
   /** Forgets a message that will not be completed. True: there was one. */
@@ -117,6 +127,16 @@ export class MessageAssembly {
     if (!isEnd) return undefined;
     this.#open = undefined;
     return { type: open.type, msgId: open.msgId, bytes: open.bytes };
+  }
+
+  #memoryFor(totalLength: number): Buffer {
+    const spare = this.#spare;
+    // A small message must not keep much memory from being freed.
+    if (spare === undefined || spare.length < totalLength || spare.length / SPARE_WASTE_MAX > totalLength) {
+      return allocate(totalLength);
+    }
+    this.#spare = undefined;
+    return spare.subarray(0, totalLength);
   }
 
   #append(open: Open, bytes: Uint8Array): void {

@@ -89,6 +89,31 @@ forEachBacking((backing) => {
     assert.equal(peer.stats().leasesOut, 0);
   });
 
+  test(`${backing}: a message that was assembled is kept by who keeps it, and lent to who releases it`, async (t) => {
+    const [owner, peer] = await openPair(t, backing, SMALL);
+    const messages = [1, 2, 3].map((seed) => patternBytes(seed, 2 * CAPACITY + seed));
+    const written = Promise.all(messages.map((data) => owner.writeAsync(data, { timeoutMs: 10_000 })));
+    const first = await peer.leaseAsync();
+    assert(Buffer.compare(first.data, messages[0]!) === 0);
+    first.release();
+    const second = await peer.readAsync();
+    const third = await peer.readAsync();
+    await written;
+    assert(Buffer.compare(second.data, messages[1]!) === 0);
+    assert(Buffer.compare(third.data, messages[2]!) === 0);
+  });
+
+  test(`${backing}: a lease that outlives its channel is refused, or still whole`, async (t) => {
+    const [owner, peer] = await openPair(t, backing, SMALL);
+    await owner.writeAsync(Buffer.from('lent'));
+    const lease = await peer.leaseAsync();
+    peer.close();
+    owner.close(); // in one thread both sides look at the segment through the same view
+    if (backing === 'sysv' || backing === 'memfd') assert.throws(() => lease.data, jbusError('JBUS_CLOSED'));
+    else assert.equal(Buffer.from(lease.data).toString(), 'lent');
+    lease.release();
+  });
+
   test(`${backing}: readScoped lends until the promise of its function settles, also when it rejects`, async (t) => {
     const [owner, peer] = await openPair(t, backing, SMALL);
     for (const text of ['good', 'bad']) await owner.writeAsync(Buffer.from(text));

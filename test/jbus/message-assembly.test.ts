@@ -94,3 +94,21 @@ test('an abandoned message is forgotten, and its rest counts as without a begin'
   assert.equal(assembly.feed(FLAG_END, 1, 7, 6, bytes('cdef')), undefined);
   assert.equal(assembly.orphans, 1);
 });
+
+test('memory that is given back serves the next message of its size, and no message that is still held', () => {
+  const assembly = new MessageAssembly(BYTES_MAX);
+  const assemble = (text: string): Uint8Array => {
+    const { length } = text;
+    assembly.feed(FLAG_BEGIN, 0, 1, length, bytes(text.slice(0, 1)));
+    return assembly.feed(FLAG_END, 0, 1, length, bytes(text.slice(1)))!.bytes;
+  };
+  const first = assemble('first message');
+  assembly.recycle(first);
+  const second = assemble('second one');
+  assert.equal(second.buffer, first.buffer);
+  const third = assemble('the third');
+  assert.notEqual(third.buffer, second.buffer);
+  assert.equal(Buffer.from(second).toString(), 'second one');
+  assembly.recycle(second);
+  assert.notEqual(assemble('small').buffer, second.buffer, 'it would hold more than twice what it needs');
+});
