@@ -81,10 +81,9 @@ BasicRingWriter<Memory>::BasicRingWriter(Memory memory, uint64_t capacity, bool 
       with_crc_(with_crc),
       tail_(memory_.Load64(at::kTail, std::memory_order_relaxed)),
       published_(tail_),
-      head_(tail_),  // looked at below
+      head_(tail_ - capacity_),  // as if full: any head there may be is progress
       records_(memory_.Load64(at::kRecordsWritten, std::memory_order_relaxed)),
       bytes_(memory_.Load64(at::kBytesWritten, std::memory_order_relaxed)) {
-  head_ = tail_ - capacity_;  // as if full: any head is progress
   RefreshHead();
 }
 
