@@ -47,11 +47,12 @@ async function owner(
 ): Promise<{ id: number; kill: () => Promise<void> }> {
   const child = spawn(
     process.execPath,
-    [fileURLToPath(new URL('support/ring-owner.js', import.meta.url)), String(key)],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      ...options,
-    },
+    [
+      fileURLToPath(new URL('support/ring-owner.js', import.meta.url)),
+      String(key),
+      ...(options.uid === undefined ? [] : [String(options.uid)]),
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const exited = once(child, 'exit');
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
