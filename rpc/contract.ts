@@ -1,0 +1,59 @@
+// What both sides agree on: services, their methods, and how messages become bytes.
+// contract/ makes these from .proto files, at run time or as generated code; client/, server/ and grpc/ only use them.
+
+export type CallKind = 'unary' | 'server-stream' | 'client-stream' | 'bidi-stream';
+
+/** What the .proto says of repeating a call: its option `idempotency_level`. */
+export type Idempotency = 'unknown' | 'idempotent' | 'no-side-effects';
+
+export const SERIALIZERS = ['protobuf', 'json'] as const;
+export type SerializerName = (typeof SERIALIZERS)[number];
+
+/** An encoded message that is not written yet. Valid until the same codec encodes again. */
+export interface EncodedMessage {
+  readonly bytes: number;
+  /** The caller made room for `bytes` at `offset`. */
+  writeTo(target: Uint8Array, offset: number): void;
+}
+
+/** One message type in one serializer. Codecs are made once and shared by all calls of a thread. */
+export interface MessageCodec<T = unknown> {
+  /** @throws RpcError RPC_MESSAGE_INVALID: the value does not fit the type */
+  encode(message: T): EncodedMessage;
+  /** Keeps nothing of `bytes`: byte fields are copies. @throws RpcError RPC_MESSAGE_INVALID */
+  decode(bytes: Uint8Array): T;
+}
+
+export interface MessageType<T = unknown> {
+  /** Without a leading dot: `demo.HelloRequest`. */
+  readonly fullName: string;
+  codec(serializer: SerializerName): MessageCodec<T>;
+  /** For tools and the JSON serializer: proto3 JSON both ways. @throws RpcError RPC_MESSAGE_INVALID */
+  toJson(message: T): unknown;
+  fromJson(json: unknown): T;
+}
+
+export interface MethodContract<Request = unknown, Response = unknown> {
+  /** `/demo.Greeter/SayHello` */
+  readonly path: string;
+  /** As the .proto has it: `SayHello`. */
+  readonly name: string;
+  /** As TypeScript calls it: `sayHello`. */
+  readonly localName: string;
+  readonly kind: CallKind;
+  readonly idempotency: Idempotency;
+  readonly requestType: MessageType<Request>;
+  readonly responseType: MessageType<Response>;
+}
+
+export interface ServiceContract {
+  /** `demo.Greeter` */
+  readonly fullName: string;
+  /** By local name. */
+  readonly methods: Readonly<Record<string, MethodContract>>;
+  /**
+   * The serialized google.protobuf.FileDescriptorProto of its file and of everything that imports, dependencies
+   * first: what reflection hands out.
+   */
+  fileDescriptors(): readonly Uint8Array[];
+}

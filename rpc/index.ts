@@ -1,0 +1,10 @@
+// The door of the RPC layer: re-exports only.
+export * from './call.js';
+export * from './contract.js';
+export * from './errors.js';
+export * from './instance.js';
+export * from './metadata.js';
+export * from './middleware.js';
+export { STATUS, type StatusName, type StatusNumber, statusName } from './status.js';
+export { type HandlerOf, implement } from './server/implement.js';
+export type { Balancer, BalancerFactory, CallOutcome, Candidate, PickRequest } from './balance/balancer.js';

@@ -1,0 +1,36 @@
+// Binds code to the methods of a service. Handler modules of an RpcServer return what this makes; the gRPC adapter serves
+// the same.
+
+import type {
+  BidiStreamHandler,
+  ClientStreamHandler,
+  ServerStreamHandler,
+  ServiceImplementation,
+  UnaryHandler,
+} from '../call.js';
+import type { MethodContract, ServiceContract } from '../contract.js';
+import { RpcError } from '../errors.js';
+
+/** The handler a method needs, by its kind: for services whose contract was loaded at run time. */
+export type HandlerOf<M extends MethodContract> =
+  M extends MethodContract<infer Q, infer A>
+    ? UnaryHandler<Q, A> | ServerStreamHandler<Q, A> | ClientStreamHandler<Q, A> | BidiStreamHandler<Q, A>
+    : never;
+
+/**
+ * @param handlers by local method name, an object literal or an instance of a class
+ * @throws RpcError RPC_UNIMPLEMENTED naming the methods that have no handler
+ */
+export function implement(contract: ServiceContract, handlers: object): ServiceImplementation {
+  const bound: Record<string, (input: never, call: never) => unknown> = {};
+  const missing: string[] = [];
+  for (const { localName } of Object.values(contract.methods)) {
+    const handler = (handlers as Record<string, unknown>)[localName];
+    if (typeof handler === 'function') bound[localName] = handler.bind(handlers);
+    else missing.push(localName);
+  }
+  if (missing.length > 0) {
+    throw new RpcError('RPC_UNIMPLEMENTED', `${contract.fullName} has no handler for ${missing.join(', ')}`);
+  }
+  return { contract, handlers: bound };
+}
