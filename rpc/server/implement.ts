@@ -4,6 +4,7 @@
 import type {
   BidiStreamHandler,
   ClientStreamHandler,
+  ServerCall,
   ServerStreamHandler,
   ServiceImplementation,
   UnaryHandler,
@@ -22,7 +23,7 @@ export type HandlerOf<M extends MethodContract> =
  * @throws RpcError RPC_UNIMPLEMENTED naming the methods that have no handler
  */
 export function implement(contract: ServiceContract, handlers: object): ServiceImplementation {
-  const bound: Record<string, (input: never, call: never) => unknown> = {};
+  const bound: Record<string, (input: never, call: ServerCall) => unknown> = {};
   const missing: string[] = [];
   for (const { localName } of Object.values(contract.methods)) {
     const handler = (handlers as Record<string, unknown>)[localName];
