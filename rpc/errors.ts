@@ -33,6 +33,9 @@ export type RpcErrorCode =
   | 'RPC_VERSION_MISMATCH' // UNIMPLEMENTED: no common version or serializer
   | 'RPC_PROTO_INVALID' // INVALID_ARGUMENT: a .proto file cannot be read or does not say what was asked for
   | 'RPC_OPTION_INVALID' // INVALID_ARGUMENT: an option has an impossible value
+  | 'RPC_REGISTRY_FULL' // RESOURCE_EXHAUSTED: the registry takes no more of this; the text names the limit
+  | 'RPC_SUPERSEDED' // FAILED_PRECONDITION: a later life of the instance is registered
+  | 'RPC_LIST_STALE' // UNAVAILABLE: the list of instances is older than the client accepts
   | 'RPC_CLOSED'; // CANCELLED: the client or server was closed here
 
 /** Whether the call may have been carried out: 'no' may be tried again for any method. */
@@ -106,6 +109,9 @@ const FINER: Readonly<Record<Exclude<RpcErrorCode, RpcStatusCode>, StatusName>> 
   RPC_VERSION_MISMATCH: 'UNIMPLEMENTED',
   RPC_PROTO_INVALID: 'INVALID_ARGUMENT',
   RPC_OPTION_INVALID: 'INVALID_ARGUMENT',
+  RPC_REGISTRY_FULL: 'RESOURCE_EXHAUSTED',
+  RPC_SUPERSEDED: 'FAILED_PRECONDITION',
+  RPC_LIST_STALE: 'UNAVAILABLE',
   RPC_CLOSED: 'CANCELLED',
 };
 
