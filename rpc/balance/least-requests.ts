@@ -1,0 +1,34 @@
+// The 'least-requests' balancer: of a few drawn by chance, the one with the fewest calls of ours under way (gRPC A48).
+// Two choices are enough to keep the longest queue short, and cost the same for 3 instances and for 3,000.
+
+import { checkNumber } from '../option-checks.js';
+import type { Balancer, Candidate } from './balancer.js';
+import { WeightedSampler } from './weighted-sampler.js';
+
+export class LeastRequestsBalancer implements Balancer {
+  readonly #sampler: WeightedSampler;
+  readonly #choiceCount: number;
+
+  /** @param choiceCount how many are drawn; gRPC A48 has 2, and 10 at most */
+  constructor(random: () => number, choiceCount: number) {
+    checkNumber('balancer', 'choiceCount', choiceCount, { min: 2, max: 10, whole: true });
+    this.#sampler = new WeightedSampler(random);
+    this.#choiceCount = choiceCount;
+  }
+
+  pick(candidates: readonly Candidate[]): Candidate {
+    const sampler = this.#sampler;
+    let chosen = candidates[sampler.draw(candidates)]!;
+    if (candidates.length === 1) return chosen;
+    for (let draw = 1; draw < this.#choiceCount; draw += 1) {
+      const other = candidates[sampler.draw(candidates)]!;
+      // Draws go by weight already, so that equals (all idle, say) are chosen by weight too.
+      if (load(other) < load(chosen)) chosen = other;
+    }
+    return chosen;
+  }
+}
+
+function load(candidate: Candidate): number {
+  return candidate.callsInFlight / candidate.instance.weight;
+}
