@@ -1,6 +1,7 @@
 // The door of the RPC layer: re-exports only.
 export * from './call.js';
 export * from './contract.js';
+export * from './contract/index.js';
 export * from './errors.js';
 export * from './instance.js';
 export * from './metadata.js';
