@@ -24,7 +24,7 @@ export function moduleUrl(handlers: URL | string): string {
  */
 export async function loadHandlers(
   loop: EventLoop,
-  source: { readonly handlersUrl: string; readonly version: number },
+  source: { readonly handlersUrl: string; readonly version: number; readonly handlerData?: unknown },
 ): Promise<unknown> {
   const { handlersUrl, version } = source;
   const url = new URL(handlersUrl);
@@ -37,7 +37,7 @@ export async function loadHandlers(
     );
   }
   try {
-    return await module.default(loop);
+    return await module.default(loop, source.handlerData);
   } catch (cause) {
     if (cause instanceof ReactorError) throw cause;
     throw invalid(handlersUrl, 'its default export failed', cause);

@@ -64,8 +64,8 @@ export interface Handlers {
   onHalfClose?(connection: Connection): unknown;
 }
 
-/** The default export of a handler module; runs once on every sub-reactor. */
-export type HandlerModule = (loop: EventLoop) => Handlers | Promise<Handlers>;
+/** The default export of a handler module; runs once on every sub-reactor. `data` is the server's `handlerData`. */
+export type HandlerModule = (loop: EventLoop, data?: unknown) => Handlers | Promise<Handlers>;
 
 /** A frame in borrowed memory. HandlerCalls revokes it when the handler returns. */
 export class BorrowedFrame implements Frame {

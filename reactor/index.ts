@@ -68,6 +68,7 @@ export {
   type ThreadLoad,
 } from './dispatch.js';
 export type { EventLoop, EventLoopStats, TimerHandle } from './event-loop.js';
+export { TimerNode } from './timer-wheel.js';
 export type { ThreadIndex } from './mesh-seat.js';
 export type { CallOptions, PostOptions } from './task-queue.js';
 export type { TaskFunction } from './task-runner.js';

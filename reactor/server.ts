@@ -36,6 +36,8 @@ export interface ServerOptions extends ReactorOptions {
   backlog?: number;
   /** Keep IPv4 off an IPv6 address. Default false. */
   ipv6Only?: boolean;
+  /** Plain data for the handler module: the second argument of its default export, on every thread. */
+  handlerData?: unknown;
   /** Speak TLS. */
   tls?: TlsServerOptions;
   /** Expect a PROXY protocol v2 header on every connection. Default false. */
@@ -51,7 +53,7 @@ export interface ServerOptions extends ReactorOptions {
 /** The part of a service's description that all kinds share. */
 export type CommonSpec = Pick<
   ServiceSpec,
-  'id' | 'handlersUrl' | 'version' | 'tls' | 'isUnix' | 'proxyProtocol'
+  'id' | 'handlersUrl' | 'handlerData' | 'version' | 'tls' | 'isUnix' | 'proxyProtocol'
 >;
 
 /** A module by URL or path, or, where no thread needs to load it, a value. */
@@ -133,6 +135,11 @@ export abstract class Server<T> {
     await this.#listener?.reload();
   }
 
+  /** Takes no further connections; those that are open go on. Idempotent; `close` does it by itself. */
+  async stopAccepting(): Promise<void> {
+    await this.#listener?.stopAccepting();
+  }
+
   /**
    * Stops accepting, drains until `drainTimeoutMs` (default 10 s), closes the rest; ends the threads when the
    * reactor is its own. `drained` is false when connections had to be cut off.
@@ -147,14 +154,19 @@ export abstract class Server<T> {
     };
   }
 
+  /** For handlers that run on this thread. */
+  protected get handlerData(): unknown {
+    return this.#options.handlerData;
+  }
+
   /** Completes the description that goes to every thread. */
   protected abstract describe(common: CommonSpec): ServiceSpec;
 
   #commonSpec(id: number): CommonSpec {
-    const { tls, proxyProtocol = false } = this.#options;
+    const { tls, proxyProtocol = false, handlerData } = this.#options;
     const handlersUrl = isModule(this.#handlers) ? moduleUrl(this.#handlers) : '';
     const isUnix = this.#target.path !== undefined;
-    return { id, handlersUrl, version: 0, tls: tls ?? null, isUnix, proxyProtocol };
+    return { id, handlersUrl, handlerData, version: 0, tls: tls ?? null, isUnix, proxyProtocol };
   }
 
   /** The handlers themselves where they were given as values; undefined: every thread loads the module. */

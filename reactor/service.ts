@@ -14,6 +14,8 @@ interface ServiceSpecBase {
   readonly id: number;
   /** Module to import on every thread; its default export gets the loop. */
   readonly handlersUrl: string;
+  /** The user's own plain data for it. */
+  readonly handlerData: unknown;
   /** Counts reloads; modules are imported anew for every version. */
   readonly version: number;
   readonly tls: TlsServerOptions | null;

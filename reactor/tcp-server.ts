@@ -46,6 +46,6 @@ export class TcpServer extends Server<HandlerModule | Handlers> {
   }
 
   protected override instantiate(handlers: HandlerModule | Handlers, loop: EventLoop): unknown {
-    return typeof handlers === 'function' ? handlers(loop) : handlers;
+    return typeof handlers === 'function' ? handlers(loop, this.handlerData) : handlers;
   }
 }
