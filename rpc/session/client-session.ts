@@ -17,28 +17,20 @@ import { builder } from '../wire/frame-builder.js';
 import { FLAG_END, FLAG_MESSAGE, FRAME, VERSION, VERSION_MIN } from '../wire/frame-types.js';
 import { type Hello, writeHello } from '../wire/hello.js';
 import { type CallListener, ClientCall } from './client-call.js';
+import type { PoolableConnection, PoolListener } from '../pool/poolable.js';
 import { Session, type SessionLink } from './session.js';
 import type { SessionLimits } from './session-options.js';
-
-/** What the owner of a session wants to know of it. */
-export interface ClientSessionListener {
-  /** A call ended: there is room for another. */
-  capacityFreed(): void;
-  /** No further call will be taken; those under way go on. */
-  goingAway(error: RpcError): void;
-  /** The connection is gone. */
-  ended(error: RpcError): void;
-}
 
 const STREAM_ID_MAX = 0xffff_fff0;
 const COMPRESSIONS: readonly string[] = ["gzip"];
 
-export class ClientSession extends Session<ClientCall<never, never>> {
+export class ClientSession extends Session<ClientCall<never, never>> implements PoolableConnection {
   readonly side = 'client';
   readonly peerSide = 'server';
-  readonly createdMs: number;
-  lastUsedMs: number;
-  listener: ClientSessionListener | null = null;
+  poolListener: PoolListener | null = null;
+  /** Told when the server goes away as a whole, rather than this connection. */
+  onServerLeaving: (() => void) | null = null;
+  onEnded: (() => void) | null = null;
   readonly #agent: string;
   readonly #token: string;
   #nextStreamId = 1;
@@ -56,8 +48,6 @@ export class ClientSession extends Session<ClientCall<never, never>> {
     super(link, loop, options);
     this.#agent = identity.agent;
     this.#token = identity.token;
-    this.createdMs = loop.nowMs;
-    this.lastUsedMs = this.createdMs;
   }
 
   /** A call may be opened on it. */
@@ -144,7 +134,6 @@ export class ClientSession extends Session<ClientCall<never, never>> {
       if (message !== null) call.sendMessage(message, FLAG_END);
     }
     call.begin(head.timeoutMs);
-    this.lastUsedMs = this.loop.nowMs;
     if (this.#nextStreamId > STREAM_ID_MAX) this.close();
     return call;
   }
@@ -154,6 +143,7 @@ export class ClientSession extends Session<ClientCall<never, never>> {
     if (this.state === 'closed' || this.#isClosing) return;
     this.#isClosing = true;
     if (this.streams.size === 0) this.#finish();
+    else this.poolListener?.onUnusable();
   }
 
   /** A call has ended. @internal */
@@ -162,7 +152,7 @@ export class ClientSession extends Session<ClientCall<never, never>> {
     if (this.state === 'closed') return;
     const isLeaving = this.#isClosing || this.state === 'draining';
     if (isLeaving && this.streams.size === 0) this.#finish();
-    else this.listener?.capacityFreed();
+    else this.poolListener?.onCapacity();
   }
 
   sendEnd(streamId: number): void {
@@ -230,7 +220,8 @@ export class ClientSession extends Session<ClientCall<never, never>> {
       return;
     }
     this.startDraining();
-    this.listener?.goingAway(error);
+    if (reason === GOAWAY_REASON.shutdown) this.onServerLeaving?.();
+    this.poolListener?.onUnusable();
     const left = [...this.streams.values()].filter((call) => call.id > lastStreamId);
     for (const call of left) call.lost(error, 'no');
     if (this.streams.size === 0) this.#finish();
@@ -255,7 +246,8 @@ export class ClientSession extends Session<ClientCall<never, never>> {
     this.#ready?.reject(error);
     this.#ready = null;
     for (const call of [...this.streams.values()]) call.lost(error, 'unknown');
-    this.listener?.ended(error);
+    this.onEnded?.();
+    this.poolListener?.onEnded(error.code === 'RPC_CLOSED' || error.code === 'RPC_SHUTTING_DOWN' ? null : error);
   }
 
   #finish(): void {

@@ -53,6 +53,7 @@ export abstract class Session<S extends CallStream> {
   #helloTimer: TimerHandle | null = null;
   #keepalive: TimerHandle | null = null;
   #wasHeard = true;
+  #heardMs: number;
   /** Tokens of pings that were not answered yet, oldest first. */
   readonly #pings = new Map<number, { resolve(): void; reject(error: RpcError): void }>();
   #nextPing = 1;
@@ -62,6 +63,7 @@ export abstract class Session<S extends CallStream> {
     this.loop = loop;
     this.options = options;
     this.#receiveCredit = options.connectionWindowBytes;
+    this.#heardMs = loop.nowMs;
   }
 
   // What a side supplies.
@@ -79,6 +81,11 @@ export abstract class Session<S extends CallStream> {
   protected abstract pinged(): void;
   /** The connection is lost or given up, with every call on it. */
   protected abstract ended(error: RpcError): void;
+
+  /** When the other side was last heard, on the loop's clock. */
+  get lastReceivedMs(): number {
+    return this.#heardMs;
+  }
 
   get state(): SessionState {
     return this.#state;
@@ -122,6 +129,7 @@ export abstract class Session<S extends CallStream> {
   receive(msgId: number, body: Buffer): void {
     if (this.#state === 'closed') return;
     this.#wasHeard = true;
+    this.#heardMs = this.loop.nowMs;
     try {
       this.#dispatch(msgId, body);
     } catch (error) {

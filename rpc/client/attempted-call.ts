@@ -1,0 +1,302 @@
+// One call through all its attempts: an instance is chosen, a connection found, the attempt made and judged.
+// unary-call.ts and stream-call.ts are such calls; what they stand on is client-core.ts. It ends exactly once.
+// The way of a call that succeeds at once makes no promise and sets no timer but its deadline.
+
+import type { Candidate } from '../balance/balancer.js';
+import type { MethodContract } from '../contract.js';
+import { RpcError } from '../errors.js';
+import type { Metadata } from '../metadata.js';
+import type { Acquirer } from '../pool/poolable.js';
+import { CallRetries, type RetryStopReason } from '../resilience/call-retries.js';
+import { isInstanceFailure } from '../resilience/instance-failure.js';
+import type { CallListener, ClientCall } from '../session/client-call.js';
+import type { ClientSession } from '../session/client-session.js';
+import { type CallContext, cancelled } from './call-context.js';
+import type { ClientCore, HostWaiter } from './client-core.js';
+
+const TIMEOUT_MS_MAX = 0xffff_ffff;
+
+export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<ClientSession> {
+  protected readonly core: ClientCore;
+  protected readonly method: MethodContract<Q, A>;
+  protected readonly context: CallContext;
+  protected call: ClientCall<Q, A> | null = null;
+  #candidate: Candidate | null = null;
+  #attemptMs = 0;
+  #attempts = 0;
+  #session: ClientSession | null = null;
+  #tried: Set<string> | null = null;
+  #retries: CallRetries | null = null;
+  #waiter: HostWaiter | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #isDone = false;
+  readonly #onAbort: (() => void) | null = null;
+
+  constructor(core: ClientCore, method: MethodContract<Q, A>, context: CallContext) {
+    this.core = core;
+    this.method = method;
+    this.context = context;
+    if (context.signals.length > 0) {
+      this.#onAbort = () => {
+        const signal = context.signals.find(({ aborted }) => aborted)!;
+        this.cancel(cancelled(signal, this.call === null ? 'no' : 'unknown'));
+      };
+      for (const signal of context.signals) signal.addEventListener('abort', this.#onAbort);
+    }
+  }
+
+  // What a kind of call supplies.
+
+  abstract readonly hasUnread: boolean;
+  abstract messageReceived(message: A, cost: number): void;
+  /** The one request, where the client does not stream. */
+  protected abstract readonly request: Q | undefined;
+  /** The caller has seen a part of the answer. */
+  protected abstract readonly isCommitted: boolean;
+  /** Every request sent so far can be sent again. */
+  protected abstract readonly isReplayable: boolean;
+  /** An attempt was opened: further requests may be sent on `call`. */
+  protected abstract attemptOpened(): void;
+  /** The call is over. */
+  protected abstract ended(error: RpcError | null, trailers: Metadata | null): void;
+
+  get isDone(): boolean {
+    return this.#isDone;
+  }
+
+  /** Makes the first attempt, as soon as instances are known. */
+  begin(): void {
+    if (this.core.hasList) this.#attempt();
+    else this.#awaitList();
+  }
+
+  /** Ends the call here, and at the server. */
+  cancel(error: RpcError): void {
+    if (this.#isDone) return;
+    const { call } = this;
+    if (call !== null && !call.isEnded) {
+      this.call = null; // callEnded is for attempts that end by themselves
+      call.cancel(error);
+    }
+    this.#abandonAttempt();
+    this.#finish(error, null);
+  }
+
+  // Acquirer.
+
+  onConnection(session: ClientSession): void {
+    this.#waiter = null;
+    this.#open(session);
+  }
+
+  onAcquireFailed(error: RpcError): void {
+    this.#waiter = null;
+    this.#attemptFailed(this.remainingMs() <= 0 ? this.#deadlineError('no') : error, false);
+  }
+
+  // CallListener.
+
+  headersReceived(headers: Metadata): void {
+    this.context.onHeaders?.(headers);
+  }
+
+  callEnded(error: RpcError | null, trailers: Metadata | null): void {
+    if (this.call === null) return; // cancelled here, and judged there
+    this.#releaseSession();
+    if (error !== null) {
+      this.#attemptFailed(error, true);
+      return;
+    }
+    this.#judge(null);
+    this.core.budget.succeeded();
+    this.#finish(null, trailers);
+  }
+
+  protected remainingMs(): number {
+    const { deadlineMs } = this.context;
+    return deadlineMs === Infinity ? Infinity : deadlineMs - this.core.nowMs();
+  }
+
+  // Attempts.
+
+  #attempt(): void {
+    this.call = null;
+    const nowMs = this.core.nowMs();
+    if (nowMs >= this.context.deadlineMs) {
+      this.#finish(this.#deadlineError('no'), null);
+      return;
+    }
+    this.#attempts += 1;
+    this.#attemptMs = nowMs;
+    let candidate: Candidate;
+    try {
+      const { path } = this.method;
+      candidate = this.core.selector.pick({ path, hashKey: this.context.hashKey, nowMs }, this.#tried ?? undefined);
+      this.core.selector.started(candidate);
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+      this.core.noteNoInstance();
+      this.#attemptFailed(error, false);
+      return;
+    }
+    this.#candidate = candidate;
+    let session: ClientSession | null;
+    try {
+      const host = this.core.pool.host(candidate.instance);
+      session = host.tryAcquire(nowMs);
+      if (session === null) {
+        const { deadlineMs } = this.context;
+        const options = { timeoutMs: deadlineMs - nowMs, isFailFast: true };
+        const waiter = host.wait(this, options);
+        if (this.call === null && this.#candidate === candidate && !this.#isDone)
+          this.#waiter = { cancel: () => host.cancel(waiter) };
+        return;
+      }
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+      this.#attemptFailed(error, false);
+      return;
+    }
+    this.#open(session);
+  }
+
+  #open(session: ClientSession): void {
+    const { method, context } = this;
+    const remainingMs = this.remainingMs();
+    if (remainingMs <= 0) {
+      this.core.release(session, this.#candidate!);
+      this.#attemptFailed(this.#deadlineError('no'), false);
+      return;
+    }
+    const head = {
+      path: method.path,
+      timeoutMs: remainingMs === Infinity ? 0 : Math.min(Math.ceil(remainingMs), TIMEOUT_MS_MAX),
+      previousAttempts: this.#retries === null ? context.previousAttempts : Math.min(this.#retries.previousAttempts, 255),
+      callFlags: context.callFlags,
+      metadata: context.metadata,
+    };
+    this.#session = session;
+    try {
+      this.call = session.open(method, head, this.request, this);
+    } catch (error) {
+      this.#releaseSession();
+      if (!(error instanceof RpcError)) throw error;
+      this.#attemptFailed(error, false);
+      return;
+    }
+    this.attemptOpened();
+  }
+
+  #attemptFailed(error: RpcError, wasSent: boolean): void {
+    const candidate = this.#candidate;
+    this.#judge(error);
+    if (candidate !== null) (this.#tried ??= new Set()).add(candidate.instance.id);
+    this.#retries ??= new CallRetries(this.core.retryPolicy, this.core.budget, {
+      isIdempotent: this.context.isIdempotent || this.method.idempotency !== 'unknown',
+      previousAttempts: this.context.previousAttempts,
+    });
+    const decision = this.#retries.afterFailure({
+      error,
+      wasSent,
+      isCommitted: this.isCommitted,
+      isReplayable: this.isReplayable,
+      remainingMs: this.remainingMs(),
+      untriedCount: this.core.selector.untriedCount(this.#tried ?? NOBODY, this.core.nowMs()),
+    });
+    switch (decision.kind) {
+      case 'transparent':
+        this.#attempts -= 1;
+        this.#attempt();
+        return;
+      case 'retry':
+        this.core.retried();
+        this.call = null;
+        if (decision.afterMs <= 0) this.#attempt();
+        else this.#timer = setTimeout(() => this.#attempt(), decision.afterMs);
+        return;
+      case 'stop':
+        this.#finish(this.#finalError(error, decision.reason), null);
+        return;
+      default:
+        decision satisfies never;
+    }
+  }
+
+  /** The selector hears how the attempt went. */
+  #judge(error: RpcError | null): void {
+    const candidate = this.#candidate;
+    if (candidate === null) return;
+    this.#candidate = null;
+    const nowMs = this.core.nowMs();
+    const isFailure = error !== null && isInstanceFailure(error);
+    this.core.selector.finished(candidate, { latencyMs: nowMs - this.#attemptMs, isFailure, nowMs });
+  }
+
+  #abandonAttempt(): void {
+    this.#waiter?.cancel();
+    this.#waiter = null;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#releaseSession();
+    if (this.#candidate === null) return;
+    this.core.selector.abandoned(this.#candidate, this.#attemptMs);
+    this.#candidate = null;
+  }
+
+  #releaseSession(): void {
+    if (this.#session === null) return;
+    this.core.release(this.#session, this.#candidate);
+    this.#session = null;
+  }
+
+  /** The list of instances has not come yet: waits for it, within the deadline. */
+  #awaitList(): void {
+    const { deadlineMs } = this.context;
+    const goOn = (): void => {
+      if (this.#timer !== null) clearTimeout(this.#timer);
+      this.#timer = null;
+      if (!this.#isDone) this.#attempt();
+    };
+    if (!this.core.awaitList(goOn)) {
+      this.#finish(new RpcError('RPC_QUEUE_FULL', 'too many calls wait for the first list of instances', { executed: 'no' }), null);
+      return;
+    }
+    if (deadlineMs === Infinity) return;
+    this.#timer = setTimeout(() => {
+      this.core.forgetWaiting(goOn);
+      this.#finish(this.#deadlineError('no'), null);
+    }, deadlineMs - this.core.nowMs());
+  }
+
+  #finish(error: RpcError | null, trailers: Metadata | null): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    if (this.#onAbort !== null) {
+      for (const signal of this.context.signals) signal.removeEventListener('abort', this.#onAbort);
+    }
+    if (error !== null) error.attempts = Math.max(1, this.#attempts);
+    this.core.callEnded(this.method.path, error);
+    this.ended(error, trailers);
+  }
+
+  #deadlineError(executed: 'no' | 'unknown'): RpcError {
+    const { timeoutMs } = this.context;
+    return new RpcError('RPC_DEADLINE_EXCEEDED', `${this.method.path} was not answered within ${Math.round(timeoutMs)} ms`, {
+      executed,
+    });
+  }
+
+  /** Says how often it was tried, and what kept it from being tried again. */
+  #finalError(error: RpcError, reason: RetryStopReason): RpcError {
+    if (this.#attempts <= 1 || reason === 'not-retryable') return error;
+    const final = new RpcError(error.code, `${error.message} (attempt ${this.#attempts}; no more: ${reason})`, {
+      cause: error,
+      executed: error.executed,
+      details: error.details,
+      ...(error.trailers === null ? {} : { trailers: error.trailers }),
+      ...(error.retryPushbackMs === null ? {} : { retryPushbackMs: error.retryPushbackMs }),
+    });
+    return final;
+  }
+}
+
+const NOBODY: ReadonlySet<string> = new Set();

@@ -1,0 +1,78 @@
+// What is true of one call, whatever attempts it takes: its deadline, who may cancel it, what is sent along.
+// rpc-client.ts makes it from the caller's options, the client's defaults and the call in whose handler it is made.
+
+import type { CallOptions } from '../call.js';
+import { enclosingCall } from '../call-scope.js';
+import { RpcError } from '../errors.js';
+import { CALL_TIMEOUT_MS_MAX } from '../limits.js';
+import type { Metadata } from '../metadata.js';
+import { CALL_NO_RETRY } from '../wire/call-frames.js';
+
+export interface CallContext {
+  /** On the clock of `nowMs`; Infinity: none. */
+  readonly deadlineMs: number;
+  readonly timeoutMs: number;
+  readonly signals: readonly AbortSignal[];
+  readonly metadata: Metadata | null;
+  readonly hashKey: string | undefined;
+  /** The caller says that the call may be repeated. */
+  readonly isIdempotent: boolean;
+  /** Attempts further up the chain of calls; above 0 nothing is repeated here. */
+  readonly previousAttempts: number;
+  readonly callFlags: number;
+  readonly onHeaders: ((headers: Metadata) => void) | undefined;
+  readonly onTrailers: ((trailers: Metadata) => void) | undefined;
+}
+
+const NO_SIGNALS: readonly AbortSignal[] = [];
+const NO_OPTIONS: CallOptions = {};
+
+/** @throws RpcError RPC_OPTION_INVALID; RPC_DEADLINE_EXCEEDED or RPC_CANCELLED: the enclosing call is over */
+export function callContext(
+  options: CallOptions = NO_OPTIONS,
+  defaultTimeoutMs: number,
+  nowMs: number,
+): CallContext {
+  let timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+  if (!(timeoutMs > 0)) throw invalid(`timeoutMs must be above 0, not ${timeoutMs}`);
+  let signals: readonly AbortSignal[] = options.signal === undefined ? NO_SIGNALS : [options.signal];
+  const enclosing = enclosingCall();
+  let isRepetition = false;
+  if (enclosing !== null) {
+    timeoutMs = Math.min(timeoutMs, enclosing.remainingMs());
+    signals = [...signals, enclosing.signal];
+    isRepetition = enclosing.isRepetition;
+    if (timeoutMs <= 0) {
+      throw new RpcError('RPC_DEADLINE_EXCEEDED', 'the call in whose handler this one is made has no time left', {
+        executed: 'no',
+      });
+    }
+  }
+  if (signals.some(({ aborted }) => aborted)) throw cancelled(signals.find(({ aborted }) => aborted)!, 'no');
+  const hasDeadline = timeoutMs <= CALL_TIMEOUT_MS_MAX;
+  return {
+    timeoutMs,
+    deadlineMs: hasDeadline ? nowMs + timeoutMs : Infinity,
+    signals,
+    metadata: options.metadata === undefined || options.metadata.size === 0 ? null : options.metadata,
+    hashKey: options.hashKey,
+    isIdempotent: options.idempotent === true,
+    previousAttempts: isRepetition ? Math.max(1, enclosing!.previousAttempts) : 0,
+    callFlags: isRepetition ? CALL_NO_RETRY : 0,
+    onHeaders: options.onHeaders,
+    onTrailers: options.onTrailers,
+  };
+}
+
+/** Why the call was cancelled; a deadline further up stays a deadline. */
+export function cancelled(signal: AbortSignal, executed: 'no' | 'unknown'): RpcError {
+  const { reason } = signal as { reason: unknown };
+  if (reason instanceof RpcError && reason.code === 'RPC_DEADLINE_EXCEEDED')
+    return new RpcError('RPC_DEADLINE_EXCEEDED', reason.message, { cause: reason, executed });
+  const why = reason instanceof Error ? reason.message : String(reason);
+  return new RpcError('RPC_CANCELLED', `the call was cancelled: ${why}`, { cause: reason, executed });
+}
+
+function invalid(message: string): RpcError {
+  return new RpcError('RPC_OPTION_INVALID', message, { executed: 'no' });
+}

@@ -1,0 +1,57 @@
+// The requests of a client that streams: read one by one as the connection takes them, and let go when the call ends.
+// unary-call.ts and stream-call.ts have one. What was read cannot be read again, so such a call is repeated only untouched.
+
+import type { Messages } from '../call.js';
+import { RpcError } from '../errors.js';
+import type { ClientCall } from '../session/client-call.js';
+
+export class RequestSource<Q> {
+  readonly #iterator: AsyncIterator<Q> | Iterator<Q>;
+  #isUntouched = true;
+  #isClosed = false;
+  #isDone = false;
+
+  constructor(requests: Messages<Q>) {
+    this.#iterator =
+      Symbol.asyncIterator in requests ? requests[Symbol.asyncIterator]() : requests[Symbol.iterator]();
+  }
+
+  get isUntouched(): boolean {
+    return this.#isUntouched;
+  }
+
+  /** Sends everything there is, at the pace of the connection. `failed` hears of an iterable that throws. */
+  sendTo(call: ClientCall<Q, never>, failed: (error: RpcError) => void): void {
+    void this.#send(call).catch((cause: unknown) => {
+      this.#isDone = true;
+      failed(
+        cause instanceof RpcError
+          ? cause
+          : new RpcError('RPC_CANCELLED', `the requests of ${call.method.path} failed: ${String(cause)}`, { cause }),
+      );
+    });
+  }
+
+  /** The call is over: whoever makes the requests is told to stop. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    if (this.#isDone || this.#isUntouched) return;
+    // A generator at work learns of it when it yields; what it throws then concerns nobody any more.
+    void Promise.resolve(this.#iterator.return?.()).catch(() => {});
+  }
+
+  async #send(call: ClientCall<Q, never>): Promise<void> {
+    for (;;) {
+      if (call.isEnded || this.#isClosed) return;
+      // Nothing is read before there is a connection; from here on the call cannot be repeated.
+      this.#isUntouched = false;
+      const { value, done } = await this.#iterator.next();
+      if (done === true) break;
+      if (call.isEnded) return;
+      if (!call.sendRequest(value as Q)) await call.sent();
+    }
+    this.#isDone = true;
+    call.endRequests();
+  }
+}

@@ -1,0 +1,100 @@
+// A call with many answers, read as an async iterable; the client may stream its requests as well.
+
+import type { ResponseStream } from '../call.js';
+import type { MethodContract } from '../contract.js';
+import { RpcError } from '../errors.js';
+import { Metadata } from '../metadata.js';
+import { InboundQueue } from '../session/inbound-queue.js';
+import { AttemptedCall } from './attempted-call.js';
+import type { CallContext } from './call-context.js';
+import type { ClientCore } from './client-core.js';
+import type { RequestSource } from './request-source.js';
+
+export class StreamCall<Q, A> extends AttemptedCall<Q, A> implements ResponseStream<A> {
+  protected readonly request: Q | undefined;
+  readonly #source: RequestSource<Q> | null;
+  readonly #queue: InboundQueue<A>;
+  readonly #headers = Promise.withResolvers<Metadata>();
+  readonly #trailers = Promise.withResolvers<Metadata>();
+  #isCommitted = false;
+
+  constructor(
+    core: ClientCore,
+    method: MethodContract<Q, A>,
+    context: CallContext,
+    request: Q | undefined,
+    source: RequestSource<Q> | null,
+  ) {
+    super(core, method, context);
+    this.request = request;
+    this.#source = source;
+    this.#queue = new InboundQueue(
+      (cost) => this.call?.messageTaken(cost),
+      () => this.cancel(),
+    );
+    // Nobody has to look at them: who reads the messages hears of a failure there.
+    this.#headers.promise.catch(() => {});
+    this.#trailers.promise.catch(() => {});
+  }
+
+  get headers(): Promise<Metadata> {
+    return this.#headers.promise;
+  }
+
+  get trailers(): Promise<Metadata> {
+    return this.#trailers.promise;
+  }
+
+  get hasUnread(): boolean {
+    return !this.#queue.isEmpty;
+  }
+
+  override cancel(error: RpcError = new RpcError('RPC_CANCELLED', 'the call was cancelled by its caller')): void {
+    super.cancel(error);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<A> {
+    return this.#queue;
+  }
+
+  override headersReceived(headers: Metadata): void {
+    this.#isCommitted = true;
+    this.#headers.resolve(headers);
+    super.headersReceived(headers);
+  }
+
+  messageReceived(message: A, cost: number): void {
+    if (!this.#isCommitted) {
+      this.#isCommitted = true;
+      this.#headers.resolve(new Metadata());
+    }
+    this.#queue.push(message, cost);
+  }
+
+  protected get isCommitted(): boolean {
+    return this.#isCommitted;
+  }
+
+  protected get isReplayable(): boolean {
+    return this.#source === null || this.#source.isUntouched;
+  }
+
+  protected attemptOpened(): void {
+    if (this.#source !== null && this.call !== null) this.#source.sendTo(this.call, (error) => this.cancel(error));
+  }
+
+  protected ended(error: RpcError | null, trailers: Metadata | null): void {
+    this.#source?.close();
+    if (error !== null) {
+      this.#headers.reject(error);
+      this.#trailers.reject(error);
+      this.#queue.fail(error);
+      return;
+    }
+    const received = trailers ?? new Metadata();
+    this.#headers.resolve(new Metadata());
+    this.#trailers.resolve(received);
+    this.context.onTrailers?.(received);
+    this.#queue.finish();
+  }
+}

@@ -1,0 +1,68 @@
+// A call with one answer, as a promise; the client may stream its requests.
+
+import type { MethodContract } from '../contract.js';
+import type { RpcError } from '../errors.js';
+import type { Metadata } from '../metadata.js';
+import { AttemptedCall } from './attempted-call.js';
+import type { CallContext } from './call-context.js';
+import type { ClientCore } from './client-core.js';
+import { RequestSource } from './request-source.js';
+
+export class UnaryCall<Q, A> extends AttemptedCall<Q, A> {
+  readonly hasUnread = false;
+  protected readonly request: Q | undefined;
+  /** Null where the client sends one request. */
+  readonly #source: RequestSource<Q> | null;
+  #answer: A | undefined = undefined;
+  #hasHeaders = false;
+  readonly #resolve: (answer: A) => void;
+  readonly #reject: (error: RpcError) => void;
+
+  constructor(
+    core: ClientCore,
+    method: MethodContract<Q, A>,
+    context: CallContext,
+    request: Q | undefined,
+    source: RequestSource<Q> | null,
+    resolve: (answer: A) => void,
+    reject: (error: RpcError) => void,
+  ) {
+    super(core, method, context);
+    this.request = request;
+    this.#source = source;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  override headersReceived(headers: Metadata): void {
+    this.#hasHeaders = true;
+    super.headersReceived(headers);
+  }
+
+  messageReceived(message: A, cost: number): void {
+    this.#answer = message;
+    if (cost > 0) this.call?.messageTaken(cost);
+  }
+
+  protected get isCommitted(): boolean {
+    return this.#hasHeaders;
+  }
+
+  protected get isReplayable(): boolean {
+    return this.#source === null || this.#source.isUntouched;
+  }
+
+  protected attemptOpened(): void {
+    if (this.#source !== null && this.call !== null) this.#source.sendTo(this.call, (error) => this.cancel(error));
+  }
+
+  protected ended(error: RpcError | null, trailers: Metadata | null): void {
+    this.#source?.close();
+    if (error !== null) {
+      this.#reject(error);
+      return;
+    }
+    if (trailers !== null) this.context.onTrailers?.(trailers);
+    this.#resolve(this.#answer as A); // client-call.ts ends a call well only after its message
+  }
+}
