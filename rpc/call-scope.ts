@@ -19,7 +19,12 @@ export function enclosingCall(): EnclosingCall | null {
 }
 
 /** Runs `handler(first, second)` as part of `call`. */
-export function runInCall<A, B, R>(call: EnclosingCall, handler: (first: A, second: B) => R, first: A, second: B): R {
+export function runInCall<A, B, R>(
+  call: EnclosingCall,
+  handler: (first: A, second: B) => R,
+  first: A,
+  second: B,
+): R {
   return scope.run(call, handler, first, second);
 }
 

@@ -16,3 +16,11 @@ export { loopPoolTime, type PoolTime, systemPoolTime } from './pool/pool-time.js
 export type { Acquirer, Dial, PoolableConnection, PoolListener } from './pool/poolable.js';
 export * from './balance/index.js';
 export * from './resilience/index.js';
+export { RpcClient, type RpcClientFigures, type RpcClientOptions } from './client/rpc-client.js';
+export { detached, enclosingCall, type EnclosingCall } from './call-scope.js';
+export type { MethodLimits, RpcApplication, RpcModule } from './server/application.js';
+export { type CallFigures, LATENCY_BUCKETS_S } from './server/call-counters.js';
+export type { DrainReport, DrainState, DrainTimes } from './server/drain.js';
+export { type Deregister, RpcServer, type RpcServerOptions } from './server/rpc-server.js';
+export type { ThreadFigures, TokenEntry } from './server/thread-server.js';
+export type { SessionOptions } from './session/session-options.js';

@@ -54,4 +54,7 @@ assert(
   'the frame that ends a call holds text, details, trailers and an inline message',
 );
 assert(FRAME_BODY_BYTES_MAX <= STREAM_WINDOW_BYTES, 'a whole frame fits the window of a stream');
-assert(STREAM_WINDOW_BYTES <= CONNECTION_WINDOW_BYTES, 'one stream cannot fill the window of its connection twice over');
+assert(
+  STREAM_WINDOW_BYTES <= CONNECTION_WINDOW_BYTES,
+  'one stream cannot fill the window of its connection twice over',
+);

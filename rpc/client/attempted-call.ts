@@ -23,6 +23,9 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   protected call: ClientCall<Q, A> | null = null;
   #candidate: Candidate | null = null;
   #attemptMs = 0;
+  /** When the first message of the answer came; 0: none yet. */
+  #answeredMs = 0;
+  readonly #begunMs: number;
   #attempts = 0;
   #session: ClientSession | null = null;
   #tried: Set<string> | null = null;
@@ -30,12 +33,15 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   #waiter: HostWaiter | null = null;
   #timer: NodeJS.Timeout | null = null;
   #isDone = false;
+  #isOpening = false;
+  #endedEarly: { readonly error: RpcError | null; readonly trailers: Metadata | null } | null = null;
   readonly #onAbort: (() => void) | null = null;
 
   constructor(core: ClientCore, method: MethodContract<Q, A>, context: CallContext) {
     this.core = core;
     this.method = method;
     this.context = context;
+    this.#begunMs = core.nowMs();
     if (context.signals.length > 0) {
       this.#onAbort = () => {
         const signal = context.signals.find(({ aborted }) => aborted)!;
@@ -66,6 +72,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
 
   /** Makes the first attempt, as soon as instances are known. */
   begin(): void {
+    this.core.callStarted(this.method.path);
     if (this.core.hasList) this.#attempt();
     else this.#awaitList();
   }
@@ -101,6 +108,10 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   }
 
   callEnded(error: RpcError | null, trailers: Metadata | null): void {
+    if (this.#isOpening) {
+      this.#endedEarly = { error, trailers }; // the connection broke while the call was being written
+      return;
+    }
     if (this.call === null) return; // cancelled here, and judged there
     this.#releaseSession();
     if (error !== null) {
@@ -110,6 +121,11 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     this.#judge(null);
     this.core.budget.succeeded();
     this.#finish(null, trailers);
+  }
+
+  /** A first message has come: how long that took says what the instance is worth, however long the stream lasts. */
+  protected noteAnswered(): void {
+    if (this.#answeredMs === 0) this.#answeredMs = this.core.nowMs();
   }
 
   protected remainingMs(): number {
@@ -128,10 +144,14 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     }
     this.#attempts += 1;
     this.#attemptMs = nowMs;
+    this.#answeredMs = 0;
     let candidate: Candidate;
     try {
       const { path } = this.method;
-      candidate = this.core.selector.pick({ path, hashKey: this.context.hashKey, nowMs }, this.#tried ?? undefined);
+      candidate = this.core.selector.pick(
+        { path, hashKey: this.context.hashKey, nowMs },
+        this.#tried ?? undefined,
+      );
       this.core.selector.started(candidate);
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
@@ -164,27 +184,34 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     const { method, context } = this;
     const remainingMs = this.remainingMs();
     if (remainingMs <= 0) {
-      this.core.release(session, this.#candidate!);
+      this.core.release(session, this.#candidate);
       this.#attemptFailed(this.#deadlineError('no'), false);
       return;
     }
     const head = {
       path: method.path,
       timeoutMs: remainingMs === Infinity ? 0 : Math.min(Math.ceil(remainingMs), TIMEOUT_MS_MAX),
-      previousAttempts: this.#retries === null ? context.previousAttempts : Math.min(this.#retries.previousAttempts, 255),
+      previousAttempts:
+        this.#retries === null ? context.previousAttempts : Math.min(this.#retries.previousAttempts, 255),
       callFlags: context.callFlags,
       metadata: context.metadata,
     };
     this.#session = session;
+    this.#isOpening = true;
+    this.#endedEarly = null;
     try {
       this.call = session.open(method, head, this.request, this);
     } catch (error) {
+      this.#isOpening = false;
       this.#releaseSession();
       if (!(error instanceof RpcError)) throw error;
       this.#attemptFailed(error, false);
       return;
     }
-    this.attemptOpened();
+    this.#isOpening = false;
+    const early = this.#endedEarly as { error: RpcError | null; trailers: Metadata | null } | null; // callEnded sets it
+    if (early !== null) this.callEnded(early.error, early.trailers);
+    else this.attemptOpened();
   }
 
   #attemptFailed(error: RpcError, wasSent: boolean): void {
@@ -229,7 +256,8 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     this.#candidate = null;
     const nowMs = this.core.nowMs();
     const isFailure = error !== null && isInstanceFailure(error);
-    this.core.selector.finished(candidate, { latencyMs: nowMs - this.#attemptMs, isFailure, nowMs });
+    const answeredMs = this.#answeredMs === 0 ? nowMs : this.#answeredMs;
+    this.core.selector.finished(candidate, { latencyMs: answeredMs - this.#attemptMs, isFailure, nowMs });
   }
 
   #abandonAttempt(): void {
@@ -257,7 +285,12 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
       if (!this.#isDone) this.#attempt();
     };
     if (!this.core.awaitList(goOn)) {
-      this.#finish(new RpcError('RPC_QUEUE_FULL', 'too many calls wait for the first list of instances', { executed: 'no' }), null);
+      this.#finish(
+        new RpcError('RPC_QUEUE_FULL', 'too many calls wait for the first list of instances', {
+          executed: 'no',
+        }),
+        null,
+      );
       return;
     }
     if (deadlineMs === Infinity) return;
@@ -274,27 +307,35 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
       for (const signal of this.context.signals) signal.removeEventListener('abort', this.#onAbort);
     }
     if (error !== null) error.attempts = Math.max(1, this.#attempts);
-    this.core.callEnded(this.method.path, error);
+    this.core.callEnded(this.method.path, error, this.core.nowMs() - this.#begunMs);
     this.ended(error, trailers);
   }
 
   #deadlineError(executed: 'no' | 'unknown'): RpcError {
     const { timeoutMs } = this.context;
-    return new RpcError('RPC_DEADLINE_EXCEEDED', `${this.method.path} was not answered within ${Math.round(timeoutMs)} ms`, {
-      executed,
-    });
+    return new RpcError(
+      'RPC_DEADLINE_EXCEEDED',
+      `${this.method.path} was not answered within ${Math.round(timeoutMs)} ms`,
+      {
+        executed,
+      },
+    );
   }
 
   /** Says how often it was tried, and what kept it from being tried again. */
   #finalError(error: RpcError, reason: RetryStopReason): RpcError {
     if (this.#attempts <= 1 || reason === 'not-retryable') return error;
-    const final = new RpcError(error.code, `${error.message} (attempt ${this.#attempts}; no more: ${reason})`, {
-      cause: error,
-      executed: error.executed,
-      details: error.details,
-      ...(error.trailers === null ? {} : { trailers: error.trailers }),
-      ...(error.retryPushbackMs === null ? {} : { retryPushbackMs: error.retryPushbackMs }),
-    });
+    const final = new RpcError(
+      error.code,
+      `${error.message} (attempt ${this.#attempts}; no more: ${reason})`,
+      {
+        cause: error,
+        executed: error.executed,
+        details: error.details,
+        ...(error.trailers === null ? {} : { trailers: error.trailers }),
+        ...(error.retryPushbackMs === null ? {} : { retryPushbackMs: error.retryPushbackMs }),
+      },
+    );
     return final;
   }
 }

@@ -43,9 +43,13 @@ export function callContext(
     signals = [...signals, enclosing.signal];
     isRepetition = enclosing.isRepetition;
     if (timeoutMs <= 0) {
-      throw new RpcError('RPC_DEADLINE_EXCEEDED', 'the call in whose handler this one is made has no time left', {
-        executed: 'no',
-      });
+      throw new RpcError(
+        'RPC_DEADLINE_EXCEEDED',
+        'the call in whose handler this one is made has no time left',
+        {
+          executed: 'no',
+        },
+      );
     }
   }
   if (signals.some(({ aborted }) => aborted)) throw cancelled(signals.find(({ aborted }) => aborted)!, 'no');

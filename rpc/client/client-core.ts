@@ -134,7 +134,7 @@ export class ClientCore {
     this.counters.started(path);
   }
 
-  callEnded(path: string, error: RpcError | null, latencyMs: number = 0): void {
+  callEnded(path: string, error: RpcError | null, latencyMs: number): void {
     this.counters.ended(path, error === null ? STATUS.OK : STATUS[error.status], latencyMs);
   }
 

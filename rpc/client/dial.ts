@@ -57,7 +57,9 @@ function clientFor(instance: Instance, options: DialOptions): TcpClient {
     connection.context as ClientSession | undefined; // dialSession puts it there once the connection is open
   try {
     return new TcpClient({
-      ...(instance.path === undefined ? { host: instance.host, port: instance.port } : { path: instance.path }),
+      ...(instance.path === undefined
+        ? { host: instance.host, port: instance.port }
+        : { path: instance.path }),
       transport: options.transport,
       ...(options.tls === null ? {} : { tls: options.tls }),
       ...(options.loop === null ? {} : { loop: options.loop }),
@@ -89,7 +91,11 @@ function linkOf(connection: Connection, client: TcpClient): ConstructorParameter
 
 function connectFailed(instance: Instance, cause: unknown, signal: AbortSignal | null): RpcError {
   const where = instance.path ?? `${instance.host}:${instance.port}`;
-  const why = signal?.aborted === true ? 'it took too long' : cause instanceof Error ? cause.message : String(cause);
-  const code = cause instanceof ReactorError && cause.code === 'REACTOR_OPTION_INVALID' ? 'RPC_OPTION_INVALID' : 'RPC_CONNECT_FAILED';
+  const why =
+    signal?.aborted === true ? 'it took too long' : cause instanceof Error ? cause.message : String(cause);
+  const code =
+    cause instanceof ReactorError && cause.code === 'REACTOR_OPTION_INVALID'
+      ? 'RPC_OPTION_INVALID'
+      : 'RPC_CONNECT_FAILED';
   return new RpcError(code, `cannot connect to ${where}: ${why}`, { cause, executed: 'no' });
 }

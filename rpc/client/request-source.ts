@@ -3,7 +3,15 @@
 
 import type { Messages } from '../call.js';
 import { RpcError } from '../errors.js';
-import type { ClientCall } from '../session/client-call.js';
+
+/** The attempt that takes the requests: a ClientCall. */
+export interface RequestSink<Q> {
+  readonly isEnded: boolean;
+  readonly method: { readonly path: string };
+  sendRequest(request: Q): boolean;
+  sent(): Promise<void>;
+  endRequests(): void;
+}
 
 export class RequestSource<Q> {
   readonly #iterator: AsyncIterator<Q> | Iterator<Q>;
@@ -21,13 +29,15 @@ export class RequestSource<Q> {
   }
 
   /** Sends everything there is, at the pace of the connection. `failed` hears of an iterable that throws. */
-  sendTo(call: ClientCall<Q, never>, failed: (error: RpcError) => void): void {
+  sendTo(call: RequestSink<Q>, failed: (error: RpcError) => void): void {
     void this.#send(call).catch((cause: unknown) => {
       this.#isDone = true;
       failed(
         cause instanceof RpcError
           ? cause
-          : new RpcError('RPC_CANCELLED', `the requests of ${call.method.path} failed: ${String(cause)}`, { cause }),
+          : new RpcError('RPC_CANCELLED', `the requests of ${call.method.path} failed: ${String(cause)}`, {
+              cause,
+            }),
       );
     });
   }
@@ -41,7 +51,7 @@ export class RequestSource<Q> {
     void Promise.resolve(this.#iterator.return?.()).catch(() => {});
   }
 
-  async #send(call: ClientCall<Q, never>): Promise<void> {
+  async #send(call: RequestSink<Q>): Promise<void> {
     for (;;) {
       if (call.isEnded || this.#isClosed) return;
       // Nothing is read before there is a connection; from here on the call cannot be repeated.
@@ -49,7 +59,7 @@ export class RequestSource<Q> {
       const { value, done } = await this.#iterator.next();
       if (done === true) break;
       if (call.isEnded) return;
-      if (!call.sendRequest(value as Q)) await call.sent();
+      if (!call.sendRequest(value)) await call.sent();
     }
     this.#isDone = true;
     call.endRequests();

@@ -14,8 +14,8 @@ export class StreamCall<Q, A> extends AttemptedCall<Q, A> implements ResponseStr
   protected readonly request: Q | undefined;
   readonly #source: RequestSource<Q> | null;
   readonly #queue: InboundQueue<A>;
-  readonly #headers = Promise.withResolvers<Metadata>();
-  readonly #trailers = Promise.withResolvers<Metadata>();
+  readonly #headers = new Deferred<Metadata>();
+  readonly #trailers = new Deferred<Metadata>();
   #isCommitted = false;
 
   constructor(
@@ -32,9 +32,6 @@ export class StreamCall<Q, A> extends AttemptedCall<Q, A> implements ResponseStr
       (cost) => this.call?.messageTaken(cost),
       () => this.cancel(),
     );
-    // Nobody has to look at them: who reads the messages hears of a failure there.
-    this.#headers.promise.catch(() => {});
-    this.#trailers.promise.catch(() => {});
   }
 
   get headers(): Promise<Metadata> {
@@ -49,7 +46,9 @@ export class StreamCall<Q, A> extends AttemptedCall<Q, A> implements ResponseStr
     return !this.#queue.isEmpty;
   }
 
-  override cancel(error: RpcError = new RpcError('RPC_CANCELLED', 'the call was cancelled by its caller')): void {
+  override cancel(
+    error: RpcError = new RpcError('RPC_CANCELLED', 'the call was cancelled by its caller'),
+  ): void {
     super.cancel(error);
   }
 
@@ -64,6 +63,7 @@ export class StreamCall<Q, A> extends AttemptedCall<Q, A> implements ResponseStr
   }
 
   messageReceived(message: A, cost: number): void {
+    this.noteAnswered();
     if (!this.#isCommitted) {
       this.#isCommitted = true;
       this.#headers.resolve(new Metadata());
@@ -80,7 +80,8 @@ export class StreamCall<Q, A> extends AttemptedCall<Q, A> implements ResponseStr
   }
 
   protected attemptOpened(): void {
-    if (this.#source !== null && this.call !== null) this.#source.sendTo(this.call, (error) => this.cancel(error));
+    if (this.#source !== null && this.call !== null)
+      this.#source.sendTo(this.call, (error) => this.cancel(error));
   }
 
   protected ended(error: RpcError | null, trailers: Metadata | null): void {
@@ -96,5 +97,20 @@ export class StreamCall<Q, A> extends AttemptedCall<Q, A> implements ResponseStr
     this.#trailers.resolve(received);
     this.context.onTrailers?.(received);
     this.#queue.finish();
+  }
+}
+
+/** A promise and what settles it. Nobody has to look at it: who reads the messages hears of a failure there. */
+class Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve!: (value: T) => void;
+  reject!: (error: unknown) => void;
+
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.promise.catch(() => {});
   }
 }

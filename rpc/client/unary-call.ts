@@ -53,7 +53,8 @@ export class UnaryCall<Q, A> extends AttemptedCall<Q, A> {
   }
 
   protected attemptOpened(): void {
-    if (this.#source !== null && this.call !== null) this.#source.sendTo(this.call, (error) => this.cancel(error));
+    if (this.#source !== null && this.call !== null)
+      this.#source.sendTo(this.call, (error) => this.cancel(error));
   }
 
   protected ended(error: RpcError | null, trailers: Metadata | null): void {

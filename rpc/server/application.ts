@@ -53,7 +53,10 @@ export function checkApplication(value: unknown): RpcApplication {
 }
 
 /** Methods by path. `active` counts handlers at work, by path. */
-export function bindMethods(application: RpcApplication, active: Map<string, number>): Map<string, BoundMethod> {
+export function bindMethods(
+  application: RpcApplication,
+  active: Map<string, number>,
+): Map<string, BoundMethod> {
   const methods = new Map<string, BoundMethod>();
   const { middleware = [], limits = {} } = application;
   for (const { contract: service, handlers } of application.services) {
@@ -97,7 +100,10 @@ function counted(handler: Handler, path: string, active: Map<string, number>): H
   };
 }
 
-async function* untilRead(messages: AsyncIterable<unknown> | Iterable<unknown>, settled: () => void): AsyncIterable<unknown> {
+async function* untilRead(
+  messages: AsyncIterable<unknown> | Iterable<unknown>,
+  settled: () => void,
+): AsyncIterable<unknown> {
   try {
     yield* messages;
   } finally {

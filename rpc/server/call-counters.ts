@@ -57,14 +57,16 @@ export class CallCounters {
   }
 
   figures(): CallFigures[] {
-    return [...this.#methods.values()].map(({ path, started, handlerFailures, ended, buckets, latencySumS }) => ({
-      path,
-      started,
-      handlerFailures,
-      latencySumS,
-      ended: [...ended],
-      buckets: [...buckets],
-    }));
+    return [...this.#methods.values()].map(
+      ({ path, started, handlerFailures, ended, buckets, latencySumS }) => ({
+        path,
+        started,
+        handlerFailures,
+        latencySumS,
+        ended: [...ended],
+        buckets: [...buckets],
+      }),
+    );
   }
 
   #of(path: string): MethodCounters {

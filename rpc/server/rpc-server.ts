@@ -83,7 +83,10 @@ export class RpcServer {
         settle: async (graceMs) =>
           (await this.#onThreads<boolean>('idle', graceMs, graceMs + TASK_TIMEOUT_MS)).every(Boolean),
         cut: async () =>
-          (await this.#onThreads<number>('cut', undefined, TASK_TIMEOUT_MS)).reduce((sum, cut) => sum + cut, 0),
+          (await this.#onThreads<number>('cut', undefined, TASK_TIMEOUT_MS)).reduce(
+            (sum, cut) => sum + cut,
+            0,
+          ),
         close: async () => {
           await this.#server.close({ drainTimeoutMs: CLOSE_TIMEOUT_MS });
           forgetThreadServer(this.#spec.key);
@@ -167,7 +170,9 @@ export class RpcServer {
     return { spec: this.#spec, servicesUrl: url.href };
   }
 
-  async #bindInline(loop: Parameters<RpcModule>[0]): Promise<ReturnType<ReturnType<typeof threadServer>['handlers']>> {
+  async #bindInline(
+    loop: Parameters<RpcModule>[0],
+  ): Promise<ReturnType<ReturnType<typeof threadServer>['handlers']>> {
     const services = this.#services as RpcModule | RpcApplication | readonly ServiceImplementation[]; // no module
     const server = threadServer(loop, this.#spec);
     server.bind(checkApplication(typeof services === 'function' ? await services(loop) : services));

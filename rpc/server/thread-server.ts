@@ -74,7 +74,10 @@ export class ThreadServer implements ServerSessionHost {
     return {
       onConnect: (connection) => {
         const { remoteAddress: address, remotePort: port } = connection;
-        const session = new ServerSession(connection, this.#loop, this.#spec.session, this, { address, port });
+        const session = new ServerSession(connection, this.#loop, this.#spec.session, this, {
+          address,
+          port,
+        });
         connection.context = session;
         this.#sessions.add(session);
         session.start();
@@ -139,7 +142,9 @@ export class ThreadServer implements ServerSessionHost {
     const ageMs = connectionAgeMs * (1 - AGE_JITTER + 2 * AGE_JITTER * Math.random());
     this.#loop.runAfter(ageMs, () => {
       session.goaway(GOAWAY_REASON.age, `the connection is ${Math.round(ageMs / 1000)} s old`, AGE_GRACE_MS);
-      this.#loop.runAfter(AGE_GRACE_MS, () => session.cut(new RpcError('RPC_CANCELLED', 'the connection is too old')));
+      this.#loop.runAfter(AGE_GRACE_MS, () =>
+        session.cut(new RpcError('RPC_CANCELLED', 'the connection is too old')),
+      );
     });
   }
 
@@ -152,7 +157,7 @@ export class ThreadServer implements ServerSessionHost {
   /** Tells every client to go elsewhere; calls under way go on, new ones are refused. */
   startDraining(graceMs: number): void {
     this.#isDraining = true;
-    for (const session of [...this.#sessions])
+    for (const session of this.#sessions)
       session.goaway(GOAWAY_REASON.shutdown, 'the server is shutting down', graceMs);
   }
 

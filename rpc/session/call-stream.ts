@@ -137,7 +137,8 @@ export abstract class CallStream extends TimerNode {
   /** The other side gave credit for `bytes` more. @throws RpcError RPC_PROTOCOL */
   creditGranted(bytes: number): void {
     this.#sendCredit += bytes;
-    if (this.#sendCredit > 2 ** 31) throw new RpcError('RPC_PROTOCOL', `stream ${this.id} was given too much credit`);
+    if (this.#sendCredit > 2 ** 31)
+      throw new RpcError('RPC_PROTOCOL', `stream ${this.id} was given too much credit`);
     this.pump();
   }
 
@@ -215,7 +216,12 @@ function plain(message: EncodedMessage, flags: number): Outbound {
   const bytes = Buffer.allocUnsafe(message.bytes + LENGTH_BYTES);
   bytes.writeUInt32LE(message.bytes, 0);
   message.writeTo(bytes, LENGTH_BYTES);
-  return { bytes: isLong ? bytes : bytes.subarray(LENGTH_BYTES), at: 0, flags: flags & FLAG_END, isWhole: !isLong };
+  return {
+    bytes: isLong ? bytes : bytes.subarray(LENGTH_BYTES),
+    at: 0,
+    flags: flags & FLAG_END,
+    isWhole: !isLong,
+  };
 }
 
 function compressed(message: EncodedMessage, flags: number): Outbound {

@@ -144,8 +144,12 @@ function decodeAnswer<A>(method: MethodContract, codec: MessageCodec<A>, bytes: 
     return codec.decode(bytes);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new RpcError('RPC_INTERNAL', `the answer of ${method.path} is no ${method.responseType.fullName}: ${reason}`, {
-      cause,
-    });
+    throw new RpcError(
+      'RPC_INTERNAL',
+      `the answer of ${method.path} is no ${method.responseType.fullName}: ${reason}`,
+      {
+        cause,
+      },
+    );
   }
 }

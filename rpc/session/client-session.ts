@@ -22,7 +22,7 @@ import { Session, type SessionLink } from './session.js';
 import type { SessionLimits } from './session-options.js';
 
 const STREAM_ID_MAX = 0xffff_fff0;
-const COMPRESSIONS: readonly string[] = ["gzip"];
+const COMPRESSIONS: readonly string[] = ['gzip'];
 
 export class ClientSession extends Session<ClientCall<never, never>> implements PoolableConnection {
   readonly side = 'client';
@@ -106,7 +106,10 @@ export class ClientSession extends Session<ClientCall<never, never>> implements 
     listener: CallListener<A>,
   ): ClientCall<Q, A> {
     if (!this.isUsable) {
-      throw this.#error ?? new RpcError('RPC_CONNECTION_LOST', 'the connection takes no calls', { executed: 'no' });
+      throw (
+        this.#error ??
+        new RpcError('RPC_CONNECTION_LOST', 'the connection takes no calls', { executed: 'no' })
+      );
     }
     if (this.streams.size >= this.callsMax) {
       throw new RpcError('RPC_TOO_MANY_STREAMS', `${this.callsMax} calls are under way on this connection`, {
@@ -245,9 +248,11 @@ export class ClientSession extends Session<ClientCall<never, never>> implements 
     this.#error ??= error;
     this.#ready?.reject(error);
     this.#ready = null;
-    for (const call of [...this.streams.values()]) call.lost(error, 'unknown');
+    for (const call of this.streams.values()) call.lost(error, 'unknown');
     this.onEnded?.();
-    this.poolListener?.onEnded(error.code === 'RPC_CLOSED' || error.code === 'RPC_SHUTTING_DOWN' ? null : error);
+    this.poolListener?.onEnded(
+      error.code === 'RPC_CLOSED' || error.code === 'RPC_SHUTTING_DOWN' ? null : error,
+    );
   }
 
   #finish(): void {

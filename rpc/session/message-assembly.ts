@@ -80,7 +80,10 @@ export class MessageAssembly {
       });
     }
     if (message.length !== size)
-      throw new RpcError('RPC_MESSAGE_INVALID', `a compressed message has ${message.length} bytes, not ${size}`);
+      throw new RpcError(
+        'RPC_MESSAGE_INVALID',
+        `a compressed message has ${message.length} bytes, not ${size}`,
+      );
     return message;
   }
 

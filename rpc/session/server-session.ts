@@ -193,11 +193,13 @@ export class ServerSession extends Session<ServerStream> {
   protected override cancelReceived(streamId: number, body: Buffer): void {
     const { status, text } = readCancel(body);
     const name = statusName(status);
-    this.streams.get(streamId)?.cancelled(
-      name === 'DEADLINE_EXCEEDED'
-        ? new RpcError('RPC_DEADLINE_EXCEEDED', text)
-        : new RpcError('RPC_CANCELLED', text === '' ? 'the client cancelled the call' : text),
-    );
+    this.streams
+      .get(streamId)
+      ?.cancelled(
+        name === 'DEADLINE_EXCEEDED'
+          ? new RpcError('RPC_DEADLINE_EXCEEDED', text)
+          : new RpcError('RPC_CANCELLED', text === '' ? 'the client cancelled the call' : text),
+      );
   }
 
   protected override statusReceived(): void {
@@ -233,7 +235,7 @@ export class ServerSession extends Session<ServerStream> {
   }
 
   protected override ended(error: RpcError): void {
-    for (const call of [...this.streams.values()]) call.connectionLost(error);
+    for (const call of this.streams.values()) call.connectionLost(error);
     this.host.sessionEnded(this, error);
   }
 
@@ -242,7 +244,9 @@ export class ServerSession extends Session<ServerStream> {
   }
 }
 
-
-function refusal(code: 'RPC_SHUTTING_DOWN' | 'RPC_TOO_MANY_STREAMS' | 'RPC_METHOD_UNKNOWN', text: string): RpcError {
+function refusal(
+  code: 'RPC_SHUTTING_DOWN' | 'RPC_TOO_MANY_STREAMS' | 'RPC_METHOD_UNKNOWN',
+  text: string,
+): RpcError {
   return new RpcError(code, text, { executed: 'no' });
 }

@@ -8,7 +8,13 @@ import { RpcError } from '../errors.js';
 import { INLINE_BYTES_MAX } from '../limits.js';
 import { Metadata } from '../metadata.js';
 import { STATUS } from '../status.js';
-import { CALL_NO_RETRY, type ReceivedRequest, writeError, writeOk, writeResponseHeaders } from '../wire/call-frames.js';
+import {
+  CALL_NO_RETRY,
+  type ReceivedRequest,
+  writeError,
+  writeOk,
+  writeResponseHeaders,
+} from '../wire/call-frames.js';
 import { builder } from '../wire/frame-builder.js';
 import { FLAG_MESSAGE, FRAME } from '../wire/frame-types.js';
 import { checkMetadata, metadataBytes } from '../wire/metadata-block.js';
@@ -137,17 +143,23 @@ export class ServerStream extends CallStream implements EnclosingCall {
       request = requestType.codec(this.session.serializer).decode(bytes);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new RpcError('RPC_MESSAGE_INVALID', `the request of ${path} is no ${requestType.fullName}: ${reason}`, {
-        cause,
-        executed: 'no',
-      });
+      throw new RpcError(
+        'RPC_MESSAGE_INVALID',
+        `the request of ${path} is no ${requestType.fullName}: ${reason}`,
+        {
+          cause,
+          executed: 'no',
+        },
+      );
     }
     if (this.#queue !== null) {
       this.#queue.push(request, cost);
       return;
     }
     if (this.#single !== NOTHING)
-      throw new RpcError('RPC_INVALID_ARGUMENT', `${path} takes one request, a second one came`, { executed: 'no' });
+      throw new RpcError('RPC_INVALID_ARGUMENT', `${path} takes one request, a second one came`, {
+        executed: 'no',
+      });
     this.#single = request;
   }
 
@@ -163,7 +175,9 @@ export class ServerStream extends CallStream implements EnclosingCall {
     }
     if (this.#single === NOTHING) {
       this.fail(
-        new RpcError('RPC_INVALID_ARGUMENT', `${this.method.path} needs one request, none came`, { executed: 'no' }),
+        new RpcError('RPC_INVALID_ARGUMENT', `${this.method.path} needs one request, none came`, {
+          executed: 'no',
+        }),
       );
       return;
     }
@@ -178,7 +192,9 @@ export class ServerStream extends CallStream implements EnclosingCall {
   }
 
   connectionLost(error: RpcError): void {
-    this.#abandon(new RpcError('RPC_CANCELLED', `the connection was lost: ${error.message}`, { cause: error }));
+    this.#abandon(
+      new RpcError('RPC_CANCELLED', `the connection was lost: ${error.message}`, { cause: error }),
+    );
   }
 
   /** Ends the call with `error` and stops its handler. */
@@ -207,7 +223,12 @@ export class ServerStream extends CallStream implements EnclosingCall {
   #run(input: unknown): void {
     let result: unknown;
     try {
-      result = runInCall(this, this.#bound.handler as (input: unknown, call: ServerStream) => unknown, input, this);
+      result = runInCall(
+        this,
+        this.#bound.handler as (input: unknown, call: ServerStream) => unknown,
+        input,
+        this,
+      );
     } catch (error) {
       this.#handlerFailed(error);
       return;
@@ -229,7 +250,11 @@ export class ServerStream extends CallStream implements EnclosingCall {
     if (this.#isEnded) return;
     try {
       const message = this.#responses.encode(answer);
-      if (message.bytes <= INLINE_BYTES_MAX && message.bytes <= this.session.peerMessageBytesMax && !this.session.compresses(message.bytes)) {
+      if (
+        message.bytes <= INLINE_BYTES_MAX &&
+        message.bytes <= this.session.peerMessageBytesMax &&
+        !this.session.compresses(message.bytes)
+      ) {
         this.#sendOk(message);
         this.#ended(STATUS.OK);
         return;
@@ -323,9 +348,10 @@ export class ServerStream extends CallStream implements EnclosingCall {
   }
 }
 
-
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  );
 }
 
 function isSyncIterable(value: object): value is Iterable<unknown> {

@@ -6,7 +6,14 @@ import type { EventLoop, SendOutcome, TimerHandle } from '../../reactor/index.js
 import { RpcError } from '../errors.js';
 import { FRAME_HEAD_BYTES } from '../limits.js';
 import type { SerializerName } from '../contract.js';
-import { GOAWAY_REASON, readPing, readWindow, writeGoaway, writePing, writeWindow } from '../wire/control-frames.js';
+import {
+  GOAWAY_REASON,
+  readPing,
+  readWindow,
+  writeGoaway,
+  writePing,
+  writeWindow,
+} from '../wire/control-frames.js';
 import { builder, type FrameBuilder } from '../wire/frame-builder.js';
 import { FLAG_END, FLAG_SKIPPABLE, FLAGS_KNOWN, FRAME } from '../wire/frame-types.js';
 import { type Hello, readHello } from '../wire/hello.js';

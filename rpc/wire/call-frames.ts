@@ -9,13 +9,7 @@
 // Details: per detail typeUrlBytes u16 | valueBytes u32 | typeUrl | value.
 
 import type { EncodedMessage } from '../contract.js';
-import {
-  codeOfStatus,
-  type ErrorDetail,
-  type Executed,
-  RpcError,
-  type RpcErrorCode,
-} from '../errors.js';
+import { codeOfStatus, type ErrorDetail, type Executed, RpcError, type RpcErrorCode } from '../errors.js';
 import {
   FRAME_HEAD_BYTES,
   METADATA_BYTES_MAX,

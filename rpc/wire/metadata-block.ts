@@ -21,8 +21,7 @@ export function metadataBytes(metadata: Metadata | null | undefined): number {
 
 /** @throws RpcError RPC_METADATA_TOO_LARGE: `bytes` is above `bytesMax` or there are too many entries */
 export function checkMetadata(metadata: Metadata, bytes: number, bytesMax: number, side: string): void {
-  if (bytes > bytesMax)
-    throw tooLarge(`${side} metadata has ${bytes} bytes, the limit is ${bytesMax}`);
+  if (bytes > bytesMax) throw tooLarge(`${side} metadata has ${bytes} bytes, the limit is ${bytesMax}`);
   if (metadata.size > ENTRIES_MAX)
     throw tooLarge(`${side} metadata has ${metadata.size} entries, the limit is ${ENTRIES_MAX}`);
 }

@@ -1,0 +1,277 @@
+// The client of one service, or of several on the same instances: what a user constructs and generated clients stand on.
+// It finds instances by a resolver, chooses by a balancer, keeps connections in a pool, and tries again as its policy says.
+
+import type { EventLoop, TlsClientOptions, TransportName } from '../../reactor/index.js';
+import type { Balancer } from '../balance/balancer.js';
+import { type BalancerName, createBalancer } from '../balance/create-balancer.js';
+import type { InstanceRoute } from '../balance/instance-route.js';
+import type { SelectorOptions, SelectorSnapshot } from '../balance/instance-selector.js';
+import type { CallOptions, Caller, Messages, ResponseStream } from '../call.js';
+import type { MethodContract } from '../contract.js';
+import { RpcError } from '../errors.js';
+import type { Resolver } from '../instance.js';
+import { CALL_TIMEOUT_MS } from '../limits.js';
+import { Metadata } from '../metadata.js';
+import type { Middleware, MiddlewareRequest, MiddlewareResponse } from '../middleware.js';
+import type { PoolOptions } from '../pool/pool-options.js';
+import type { HostPoolStats } from '../pool/pool-stats.js';
+import type { RetryBudgetOptions } from '../resilience/retry-budget.js';
+import type { RetryOptions } from '../resilience/retry-policy.js';
+import { runMiddleware } from '../server/application.js';
+import type { CallFigures } from '../server/call-counters.js';
+import { resolveSessionOptions, type SessionOptions } from '../session/session-options.js';
+import { type CallContext, callContext } from './call-context.js';
+import { ClientCore } from './client-core.js';
+import { RequestSource } from './request-source.js';
+import { staticTarget } from './static-target.js';
+import { StreamCall } from './stream-call.js';
+import { UnaryCall } from './unary-call.js';
+
+export interface RpcClientOptions extends SessionOptions {
+  /** Where the instances are: `host:port`, or a list of them; or a resolver of yours. */
+  target: string | Resolver;
+  /** For messages and metrics. Default: the target. */
+  name?: string;
+  /** How an instance is chosen: a name, or a balancer of yours. Default 'peak-ewma'. */
+  balancer?: BalancerName | Balancer;
+  /** Which instances are wanted: by version, group and tags. Default all. */
+  route?: InstanceRoute;
+  /** Ejection, panic threshold, circuit breakers. */
+  selector?: Omit<SelectorOptions, 'route'>;
+  pool?: PoolOptions;
+  /** attemptsMax 1 is no retry. */
+  retry?: RetryOptions;
+  retryBudget?: RetryBudgetOptions;
+  /** Milliseconds a call may take, all attempts together, unless it says otherwise. Default 10,000. */
+  timeoutMs?: number;
+  /** Around every call, the first one outermost. */
+  middleware?: readonly Middleware[];
+  /** Shown to servers that ask for one. */
+  token?: string;
+  tls?: TlsClientOptions;
+  /** Default 'net'; 'epoll' speaks no TLS. */
+  transport?: TransportName;
+  /** Inside a handler module: its loop. */
+  loop?: EventLoop;
+  /** Shown to servers in HELLO. Default 'reactor-net'. */
+  agent?: string;
+}
+
+export interface RpcClientFigures {
+  readonly calls: readonly CallFigures[];
+  readonly retries: number;
+  readonly instances: SelectorSnapshot;
+  readonly hosts: readonly HostPoolStats[];
+}
+
+export class RpcClient implements Caller {
+  readonly #core: ClientCore;
+  readonly #timeoutMs: number;
+  readonly #middleware: readonly Middleware[];
+
+  /** Connects to nothing yet. @throws RpcError RPC_OPTION_INVALID */
+  constructor(options: RpcClientOptions) {
+    const { target, timeoutMs = CALL_TIMEOUT_MS, middleware = [], balancer = 'peak-ewma', route } = options;
+    if (!(timeoutMs > 0)) throw invalid(`timeoutMs must be above 0, not ${timeoutMs}`);
+    this.#timeoutMs = timeoutMs;
+    this.#middleware = middleware;
+    const session = resolveSessionOptions(options);
+    this.#core = new ClientCore({
+      service: options.name ?? (typeof target === 'string' ? target : 'the service'),
+      resolver: typeof target === 'string' ? staticTarget(target) : target,
+      balancer: typeof balancer === 'string' ? createBalancer(balancer, Math.random) : balancer,
+      selector: { ...options.selector, ...(route === undefined ? {} : { route }) },
+      pool: options.pool ?? {},
+      retry: options.retry ?? {},
+      retryBudget: options.retryBudget ?? {},
+      dial: {
+        session,
+        transport: options.transport ?? 'net',
+        tls: options.tls ?? null,
+        token: options.token ?? '',
+        agent: options.agent ?? 'reactor-net',
+        loop: options.loop ?? null,
+        connectTimeoutMs: options.pool?.connectTimeoutMs ?? 10_000,
+      },
+    });
+  }
+
+  unary<Q, A>(method: MethodContract<Q, A>, request: Q, options?: CallOptions): Promise<A> {
+    if (this.#middleware.length > 0) return this.#throughMiddleware(method, request, options) as Promise<A>;
+    return this.#unary(method, request, options);
+  }
+
+  serverStream<Q, A>(method: MethodContract<Q, A>, request: Q, options?: CallOptions): ResponseStream<A> {
+    if (this.#middleware.length > 0) return this.#streamThroughMiddleware(method, request, options);
+    return this.#stream(method, request, null, options);
+  }
+
+  clientStream<Q, A>(method: MethodContract<Q, A>, requests: Messages<Q>, options?: CallOptions): Promise<A> {
+    if (this.#middleware.length > 0) return this.#throughMiddleware(method, requests, options) as Promise<A>;
+    return this.#clientStream(method, requests, options);
+  }
+
+  bidiStream<Q, A>(
+    method: MethodContract<Q, A>,
+    requests: Messages<Q>,
+    options?: CallOptions,
+  ): ResponseStream<A> {
+    if (this.#middleware.length > 0) return this.#streamThroughMiddleware(method, requests, options);
+    return this.#stream(method, undefined, new RequestSource(requests), options);
+  }
+
+  /** What it knows and did, for metrics and status pages. */
+  figures(): RpcClientFigures {
+    const core = this.#core;
+    return {
+      calls: core.counters.figures(),
+      retries: core.retries,
+      instances: core.selector.snapshot(core.nowMs()),
+      hosts: core.pool.stats(),
+    };
+  }
+
+  /** Refuses new calls, lets those under way finish for up to `drainMs` (default 10 s), then ends them. Idempotent. */
+  close(drainMs: number = 10_000): Promise<void> {
+    return this.#core.close(drainMs);
+  }
+
+  #unary<Q, A>(method: MethodContract<Q, A>, request: Q, options?: CallOptions): Promise<A> {
+    return new Promise((resolve, reject) => {
+      const context = this.#context(options); // what it throws rejects
+      new UnaryCall(this.#core, method, context, request, null, resolve, reject).begin();
+    });
+  }
+
+  #clientStream<Q, A>(
+    method: MethodContract<Q, A>,
+    requests: Messages<Q>,
+    options?: CallOptions,
+  ): Promise<A> {
+    return new Promise((resolve, reject) => {
+      const context = this.#context(options);
+      const source = new RequestSource(requests);
+      new UnaryCall(this.#core, method, context, undefined, source, resolve, reject).begin();
+    });
+  }
+
+  #stream<Q, A>(
+    method: MethodContract<Q, A>,
+    request: Q | undefined,
+    source: RequestSource<Q> | null,
+    options?: CallOptions,
+  ): ResponseStream<A> {
+    const call = new StreamCall(this.#core, method, this.#context(options), request, source);
+    call.begin();
+    return call;
+  }
+
+  #context(options: CallOptions | undefined): CallContext {
+    const core = this.#core;
+    if (core.isClosed) throw new RpcError('RPC_CLOSED', 'the client is closed', { executed: 'no' });
+    return callContext(options, this.#timeoutMs, core.nowMs());
+  }
+
+  // Middleware.
+
+  async #throughMiddleware(
+    method: MethodContract,
+    message: unknown,
+    options?: CallOptions,
+  ): Promise<unknown> {
+    return (await this.#run(method, message, options)).message;
+  }
+
+  #streamThroughMiddleware<Q, A>(
+    method: MethodContract<Q, A>,
+    message: unknown,
+    options?: CallOptions,
+  ): ResponseStream<A> {
+    const abort = new AbortController();
+    const signal =
+      options?.signal === undefined ? abort.signal : AbortSignal.any([abort.signal, options.signal]);
+    const response = this.#run(method, message, { ...options, signal });
+    const headers = response.then((answer) => answer.headers);
+    const trailers = response.then((answer) => answer.trailers);
+    headers.catch(() => {});
+    trailers.catch(() => {}); // who reads the messages hears of it
+    return {
+      headers,
+      trailers,
+      cancel: () => abort.abort(new RpcError('RPC_CANCELLED', 'the call was cancelled by its caller')),
+      async *[Symbol.asyncIterator]() {
+        yield* (await response).message as AsyncIterable<A>;
+      },
+    };
+  }
+
+  #run(method: MethodContract, message: unknown, options: CallOptions = {}): Promise<MiddlewareResponse> {
+    const startedMs = this.#core.nowMs();
+    const timeoutMs = options.timeoutMs ?? this.#timeoutMs;
+    const request: MiddlewareRequest = {
+      side: 'client',
+      method,
+      metadata: options.metadata?.clone() ?? new Metadata(),
+      signal: options.signal ?? new AbortController().signal,
+      message,
+      call: null,
+      remainingMs: () => Math.max(0, startedMs + timeoutMs - this.#core.nowMs()),
+    };
+    return runMiddleware(this.#middleware, (inner) => this.#innermost(inner, options), request);
+  }
+
+  async #innermost(request: MiddlewareRequest, options: CallOptions): Promise<MiddlewareResponse> {
+    let headers = new Metadata();
+    let trailers = new Metadata();
+    const inner: CallOptions = {
+      ...options,
+      timeoutMs: Math.max(1, request.remainingMs()),
+      signal: request.signal,
+      metadata: request.metadata,
+      onHeaders: (received) => {
+        headers = received;
+        options.onHeaders?.(received);
+      },
+      onTrailers: (received) => {
+        trailers = received;
+        options.onTrailers?.(received);
+      },
+    };
+    const { method } = request;
+    switch (method.kind) {
+      case 'unary':
+        return { message: await this.#unary(method, request.message, inner), headers, trailers };
+      case 'client-stream':
+        return {
+          message: await this.#clientStream(method, request.message as Messages<unknown>, inner),
+          headers,
+          trailers,
+        };
+      case 'server-stream':
+        return streamResponse(this.#stream(method, request.message, null, inner));
+      case 'bidi-stream':
+        return streamResponse(
+          this.#stream(method, undefined, new RequestSource(request.message as Messages<unknown>), inner),
+        );
+      default:
+        return method.kind satisfies never;
+    }
+  }
+}
+
+/** Waits for the headers, so that middleware sees them; the trailers fill in at the end. */
+async function streamResponse(stream: ResponseStream<unknown>): Promise<MiddlewareResponse> {
+  const headers = await stream.headers;
+  const trailers = new Metadata();
+  stream.trailers.then(
+    (received) => {
+      for (const [key, value] of received) trailers.add(key, value);
+    },
+    () => {}, // the messages end with it
+  );
+  return { message: stream, headers, trailers };
+}
+
+function invalid(message: string): RpcError {
+  return new RpcError('RPC_OPTION_INVALID', message);
+}
