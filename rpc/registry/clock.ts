@@ -6,7 +6,7 @@ export interface Clock {
   nowMs(): number;
   /** Milliseconds since the Unix epoch: for what people read and other machines compare. */
   wallMs(): number;
-  /** Calls `task` once, `delayMs` from now; what it returns takes that back. The process does not wait for it. */
+  /** Calls `task` once, `delayMs` from now; what it returns takes that back. Holds the process, as a socket does. */
   after(delayMs: number, task: () => void): () => void;
 }
 
@@ -14,7 +14,7 @@ export const systemClock: Clock = {
   nowMs: () => performance.now(),
   wallMs: () => Date.now(),
   after: (delayMs, task) => {
-    const timer = setTimeout(task, delayMs).unref();
+    const timer = setTimeout(task, delayMs);
     return () => clearTimeout(timer);
   },
 };
