@@ -69,6 +69,8 @@ export interface Registration {
   registered(): Promise<void>;
   /** Leaves. @returns whether every registry that had us said so; it takes a second at most */
   deregister(): Promise<boolean>;
+  /** The same for `RpcServer.beforeDrain`: answers false, since nobody confirms that the clients have heard. */
+  leave(): Promise<boolean>;
 }
 
 const DEFAULTS: Required<RegistryClientOptions> = {
@@ -127,11 +129,10 @@ export class RegistryClient {
       endpoints: new Endpoints(endpoints, this.#random),
       clock: this.#clock,
       random: this.#random,
+      onClose: () => this.#open.delete(resolver),
     };
-    const resolver = new RegistryResolver(service, parts, {
-      callOptions: this.#options.callOptions,
-      ...options,
-    });
+    const { callOptions } = this.#options;
+    const resolver: RegistryResolver = new RegistryResolver(service, parts, { callOptions, ...options });
     this.#open.add(resolver);
     return resolver;
   }
@@ -217,6 +218,11 @@ class ClientRegistration implements Registration {
     const answers = await Promise.all(Array.from(this.#sessions.values(), (session) => session.deregister()));
     return answers.every(Boolean);
   }
+
+  readonly leave = async (): Promise<boolean> => {
+    await this.deregister();
+    return false;
+  };
 
   async close(): Promise<void> {
     await Promise.all(Array.from(this.#sessions.values(), (session) => session.close()));

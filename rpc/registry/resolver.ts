@@ -67,6 +67,7 @@ export interface ResolverParts {
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  readonly onClose?: () => void;
 }
 
 type Options = Required<RegistryResolverOptions>;
@@ -88,7 +89,7 @@ const DEFAULTS: Omit<Options, 'staleMsMax'> = {
 
 /** A watch has no end of its own. */
 const WATCH_TIMEOUT_MS = 2 ** 31 - 1;
-const DISCOVER_TIMEOUT_MS = 5000;
+const ANSWER_TIMEOUT_MS = 5000;
 const CACHE_WRITE_MS = 1000;
 
 export class RegistryResolver implements Resolver {
@@ -109,6 +110,7 @@ export class RegistryResolver implements Resolver {
   #refreshedMs = Number.NEGATIVE_INFINITY;
   #cancelRefresh: (() => void) | null = null;
   #cancelCacheWrite: (() => void) | null = null;
+  #writing: Promise<void> = Promise.resolve();
   #isWatching = false;
   #isFromDisk = false;
 
@@ -173,7 +175,9 @@ export class RegistryResolver implements Resolver {
     const hasUnwritten = this.#cancelCacheWrite !== null;
     this.#cancelCacheWrite?.();
     await this.#running;
+    await this.#writing;
     if (hasUnwritten) await this.#writeCache();
+    this.#parts.onClose?.();
   }
 
   async #run(): Promise<void> {
@@ -204,15 +208,16 @@ export class RegistryResolver implements Resolver {
     const silence = new AbortController();
     const onClose = (): void => silence.abort();
     this.#closing.signal.addEventListener('abort', onClose, { once: true });
-    const listen = (): (() => void) => clock.after(expireMs, () => silence.abort());
-    let cancel = listen();
+    const listen = (ms: number): (() => void) => clock.after(ms, () => silence.abort());
+    // The first word comes at once, or not at all.
+    let cancel = listen(Math.min(expireMs, ANSWER_TIMEOUT_MS));
     const request = { service: this.service, ...this.#position, progressMs: refreshMs };
     const parts: Instance[] = [];
     try {
       const options = { ...callOptions, timeoutMs: WATCH_TIMEOUT_MS, signal: silence.signal };
       for await (const response of endpoint.caller.serverStream(contract.methods.watch, request, options)) {
         cancel();
-        cancel = listen();
+        cancel = listen(expireMs);
         this.#isWatching = true;
         this.#backoff.reset();
         this.#take(response, parts);
@@ -224,7 +229,7 @@ export class RegistryResolver implements Resolver {
       this.#isWatching = false;
       this.#closing.signal.removeEventListener('abort', onClose);
     }
-    const what = silence.signal.aborted ? `says nothing for ${expireMs} ms` : 'ended the watch';
+    const what = silence.signal.aborted ? 'says nothing' : 'ended the watch';
     throw new RpcError('RPC_UNAVAILABLE', what);
   }
 
@@ -254,7 +259,7 @@ export class RegistryResolver implements Resolver {
     const { contract, endpoints, clock } = this.#parts;
     const endpoint = endpoints.current;
     const { callOptions } = this.#options;
-    const options = { ...callOptions, timeoutMs: DISCOVER_TIMEOUT_MS, signal: this.#closing.signal };
+    const options = { ...callOptions, timeoutMs: ANSWER_TIMEOUT_MS, signal: this.#closing.signal };
     try {
       const answer = await endpoint.caller.unary(
         contract.methods.discover,
@@ -322,7 +327,7 @@ export class RegistryResolver implements Resolver {
     if (this.#cache === null || this.#cancelCacheWrite !== null) return;
     this.#cancelCacheWrite = this.#parts.clock.after(CACHE_WRITE_MS, () => {
       this.#cancelCacheWrite = null;
-      void this.#writeCache();
+      this.#writing = this.#writeCache();
     });
   }
 
