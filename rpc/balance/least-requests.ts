@@ -18,12 +18,20 @@ export class LeastRequestsBalancer implements Balancer {
 
   pick(candidates: readonly Candidate[]): Candidate {
     const sampler = this.#sampler;
-    let chosen = candidates[sampler.draw(candidates)]!;
-    if (candidates.length === 1) return chosen;
+    const count = candidates.length;
+    let at = sampler.draw(candidates);
+    if (count === 1) return candidates[0]!;
+    let chosen = candidates[at]!;
     for (let draw = 1; draw < this.#choiceCount; draw += 1) {
-      const other = candidates[sampler.draw(candidates)]!;
+      let otherAt = sampler.draw(candidates);
+      // Never the same twice: a slow instance among few would be its own only rival too often.
+      if (otherAt === at) otherAt = at + 1 === count ? 0 : at + 1;
+      const other = candidates[otherAt]!;
       // Draws go by weight already, so that equals (all idle, say) are chosen by weight too.
-      if (load(other) < load(chosen)) chosen = other;
+      if (load(other) < load(chosen)) {
+        at = otherAt;
+        chosen = other;
+      }
     }
     return chosen;
   }

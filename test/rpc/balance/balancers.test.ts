@@ -49,7 +49,10 @@ for (const name of BALANCERS) {
       removes: fc.boolean(),
     });
     const property = fc.property(fc.array(step, { maxLength: 40 }), fc.nat(), (steps, seed) => {
-      const balancer = createBalancer(name, seededRandom(seed), { loadFactor: seed % 2 === 0 ? 0 : 1.25 });
+      const balancer = createBalancer(name, seededRandom(seed), {
+        loadFactor: seed % 2 === 0 ? 0 : 1.25,
+        pointsPerWeight: 10,
+      });
       for (const candidate of all) candidate.callsInFlight = 0;
       let nowMs = 0;
       for (const { subset, repeat, isFailure, latencyMs, removes } of steps) {
@@ -120,12 +123,11 @@ test('least requests takes the less busy of two, per unit of weight', () => {
   const balancer = createBalancer('least-requests', seededRandom(SEED));
   const candidates = candidatesOf(1, 1);
   candidates[0]!.callsInFlight = 5;
-  // Both draws fall on the busy one in a quarter of the cases.
-  assertShares(share(balancer, candidates, 20_000), [0.25, 0.75], 0.02);
+  assertShares(share(balancer, candidates, 1000), [0, 1], 0);
   const weighted = candidatesOf(1, 4);
   weighted[0]!.callsInFlight = 2;
   weighted[1]!.callsInFlight = 4; // 1 per unit of weight
-  assertShares(share(balancer, weighted, 20_000), [0.04, 0.96], 0.02);
+  assertShares(share(balancer, weighted, 1000), [0, 1], 0);
 });
 
 test('least requests spreads by weight while all are idle', () => {
@@ -140,7 +142,7 @@ test('more choices find the idle one more often', () => {
     (choiceCount) =>
       share(createBalancer('least-requests', seededRandom(SEED), { choiceCount }), candidates, 10_000)[0]!,
   );
-  assertShares(shares, [1 - 0.8 ** 2, 1 - 0.8 ** 4, 1 - 0.8 ** 10], 0.02);
+  assert(shares[0]! >= 0.4 && shares[1]! > shares[0]! + 0.2 && shares[2]! > 0.9, shares.join(' '));
 });
 
 test('two choices keep the longest queue short where plain chance does not', () => {
