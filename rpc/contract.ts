@@ -46,14 +46,36 @@ export interface MethodContract<Request = unknown, Response = unknown> {
   readonly responseType: MessageType<Response>;
 }
 
-export interface ServiceContract {
+/** By local name. */
+export type MethodTable = Readonly<Record<string, MethodContract>>;
+
+/** Generated code knows the types of its handlers and methods; of contracts made at run time they are not known. */
+export interface ServiceContract<
+  Handlers extends object = object,
+  Methods extends MethodTable = MethodTable,
+> {
   /** `demo.Greeter` */
   readonly fullName: string;
-  /** By local name. */
-  readonly methods: Readonly<Record<string, MethodContract>>;
+  readonly methods: Methods;
   /**
    * The serialized google.protobuf.FileDescriptorProto of its file and of everything that imports, dependencies
    * first: what reflection hands out.
    */
   fileDescriptors(): readonly Uint8Array[];
+  /** Never there: tells `implement` the type of the handlers. */
+  readonly handlersType?: Handlers;
 }
+
+/**
+ * What may be sent as a message of type T: any of its fields may be left out, at any depth. Messages that come have all
+ * fields that have a default.
+ */
+export type MessageInit<T> = { readonly [K in keyof T]?: FieldInit<T[K]> | undefined };
+
+type FieldInit<V> = V extends bigint | boolean | number | string | Uint8Array | undefined
+  ? V
+  : V extends readonly (infer Item)[]
+    ? readonly FieldInit<Item>[]
+    : string extends keyof V
+      ? { readonly [K in keyof V]: FieldInit<V[K]> } // a map
+      : MessageInit<V>;

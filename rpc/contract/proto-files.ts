@@ -46,6 +46,16 @@ export function readProtoFiles(
   return { names, parsed: reader.parsed };
 }
 
+/** A well-known file and what it imports, resolved; undefined when there is none of that name. */
+export function wellKnownProto(name: string): ReadonlyMap<string, ParsedProto> | undefined {
+  const source = wellKnownSource(name);
+  if (source === undefined) return undefined;
+  const reader = new Reader([]);
+  reader.add(name, source);
+  resolveNames(reader.parsed);
+  return reader.parsed;
+}
+
 class Reader {
   readonly parsed: Map<string, ParsedProto> = new Map();
   readonly #roots: readonly string[];
@@ -67,11 +77,11 @@ class Reader {
       );
     }
     if (first === undefined) throw invalid(`${file}: no such file`);
-    this.#add(name, this.#read(file));
+    this.add(name, this.#read(file));
     return name;
   }
 
-  #add(name: string, source: string): void {
+  add(name: string, source: string): void {
     if (this.parsed.has(name)) return;
     const proto = parseProto(name, source);
     this.#open.push(name);
@@ -89,14 +99,14 @@ class Reader {
     }
     const found = this.#find(name);
     if (found !== undefined) {
-      this.#add(name, this.#read(found));
+      this.add(name, this.#read(found));
       return;
     }
     const source = wellKnownSource(name);
     if (source === undefined) {
       throw invalid(`${place}: cannot find "${name}" in ${this.#roots.join(', ')}`);
     }
-    this.#add(name, source);
+    this.add(name, source);
   }
 
   #find(name: string): string | undefined {

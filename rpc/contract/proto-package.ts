@@ -1,14 +1,14 @@
 // The door of this folder: contracts from .proto files, from descriptors that generated code embeds, and from descriptors
 // that a reflection service sent. All three become one ProtoPackage.
 
-import type { CallKind, MessageType, MethodContract, ServiceContract } from '../contract.js';
+import type { CallKind, MessageType, MethodContract, MethodTable, ServiceContract } from '../contract.js';
 import { RpcError } from '../errors.js';
 import { TypeFamily } from './compiled-type.js';
 import { decodeFile, encodeFile, type FileProto } from './descriptor.js';
 import type { JsonContext } from './json-mapping.js';
 import { SchemaMessageType } from './message-codec.js';
-import { descriptorsOf, type ProtoFile, readProtoFiles } from './proto-files.js';
-import type { EnumSchema, Int64Mode, MessageSchema, MethodSchema, Schema, ServiceSchema } from './schema.js';
+import { descriptorsOf, type ProtoFile, readProtoFiles, wellKnownProto } from './proto-files.js';
+import type { Int64Mode, MessageSchema, MethodSchema, Schema, ServiceSchema } from './schema.js';
 import { buildSchema } from './schema-builder.js';
 
 export interface ContractOptions {
@@ -59,6 +59,41 @@ export function loadDescriptors(files: readonly Uint8Array[], options: ContractO
     byName.set(file.name, { file, bytes });
   }
   return new DescriptorPackage(dependenciesFirst(byName), options);
+}
+
+/** The descriptor that a generated module embeds, and what its own imports embed. */
+export interface GeneratedFile {
+  readonly descriptors: readonly Uint8Array[];
+  /** The type arguments are the generator's word. */
+  messageType<T>(fullName: string): MessageType<T>;
+  service<Handlers extends object, Methods extends MethodTable>(
+    fullName: string,
+  ): ServiceContract<Handlers, Methods>;
+}
+
+/**
+ * For generated code.
+ * @param descriptor the serialized FileDescriptorProto, in base64
+ * @param imports the generated modules whose types it uses
+ */
+export function contractFromDescriptor(
+  descriptor: string,
+  imports: readonly GeneratedFile[],
+  options: ContractOptions = {},
+): GeneratedFile {
+  const descriptors = [
+    ...new Set(imports.flatMap((each) => each.descriptors)),
+    Uint8Array.from(Buffer.from(descriptor, 'base64')),
+  ];
+  let loaded: ProtoPackage | null = null;
+  // Not before it is used: a program may import many files and call one service.
+  const load = (): ProtoPackage => (loaded ??= loadDescriptors(descriptors, options));
+  return {
+    descriptors,
+    messageType: <T>(fullName: string) => load().messageType(fullName) as MessageType<T>,
+    service: <Handlers extends object, Methods extends MethodTable>(fullName: string) =>
+      load().service(fullName) as ServiceContract<Handlers, Methods>,
+  };
 }
 
 interface DescribedFile {
@@ -186,13 +221,14 @@ class Archive {
   }
 }
 
-/** Imports of what is not there are left out: reflection services may not know well-known files. */
+/** Well-known files may be missing: not every reflection service hands them out, and generated code has no need to. */
 function dependenciesFirst(files: ReadonlyMap<string, DescribedFile>): DescribedFile[] {
   const ordered = new Map<string, DescribedFile>();
   const open = new Set<string>();
   const add = (name: string): void => {
-    const described = files.get(name);
-    if (described === undefined || ordered.has(name)) return;
+    if (ordered.has(name)) return;
+    const described = files.get(name) ?? wellKnownFile(name);
+    if (described === undefined) return; // what it defines will be missed, if anything
     if (open.has(name)) throw new RpcError('RPC_PROTO_INVALID', `${name}: files import each other`);
     open.add(name);
     for (const dependency of described.file.dependency ?? []) add(dependency);
@@ -203,4 +239,7 @@ function dependenciesFirst(files: ReadonlyMap<string, DescribedFile>): Described
   return [...ordered.values()];
 }
 
-export type { EnumSchema, Int64Mode, MessageSchema, Schema };
+function wellKnownFile(name: string): DescribedFile | undefined {
+  const parsed = wellKnownProto(name)?.get(name);
+  return parsed === undefined ? undefined : { file: parsed.file, bytes: null };
+}

@@ -7,7 +7,13 @@ import { MESSAGE_DEPTH_MAX } from './schema.js';
 
 /** Shorter text is put together from character codes; node's own reader costs more to call than that. */
 const SHORT_TEXT_MAX = 12;
-const SHORT_COPY_MAX = 32;
+const SHORT_COPY_MAX = 24;
+/** Typed arrays up to here are plain objects of V8. */
+const HEAP_BYTES_MAX = 64;
+const SLAB_BYTES = 16 * 1024;
+const SLAB_FIELD_BYTES_MAX = 2048;
+let slab: ArrayBuffer = new ArrayBuffer(SLAB_BYTES);
+let slabUsedBytes = 0;
 const EMPTY = new Uint8Array(0);
 
 const HALVES = new Uint32Array(2);
@@ -178,7 +184,7 @@ export class WireReader {
     if (length === 0) return new Uint8Array(0);
     this.pos = start + length;
     const bytes = this.#bytes;
-    const copy = new Uint8Array(length);
+    const copy = newBytes(length);
     if (length <= SHORT_COPY_MAX) {
       for (let index = 0; index < length; index += 1) copy[index] = bytes[start + index]!;
     } else copy.set(bytes.subarray(start, start + length));
@@ -302,6 +308,21 @@ export class WireReader {
     if (text.includes('\uFFFD') && !isUtf8(bytes.subarray(start, start + length))) throw notText();
     return text;
   }
+}
+
+/**
+ * Memory for a byte field. Between what V8 keeps in its own heap and what is worth an allocation of its own, fields share
+ * a slab, as node's Buffers do.
+ */
+function newBytes(length: number): Uint8Array {
+  if (length <= HEAP_BYTES_MAX || length > SLAB_FIELD_BYTES_MAX) return new Uint8Array(length);
+  if (slabUsedBytes + length > SLAB_BYTES) {
+    slab = new ArrayBuffer(SLAB_BYTES);
+    slabUsedBytes = 0;
+  }
+  const bytes = new Uint8Array(slab, slabUsedBytes, length);
+  slabUsedBytes += (length + 7) & ~7; // typed arrays over it may want to be aligned
+  return bytes;
 }
 
 export function tooDeep(): FieldError {

@@ -13,7 +13,7 @@ const SMALL_MESSAGES_MAX = 64;
 /** Shorter text is written character by character; node's own writer costs more to call than that. */
 const SHORT_TEXT_MAX = 40;
 /** Fewer bytes are copied one by one. */
-const SHORT_COPY_MAX = 32;
+const SHORT_COPY_MAX = 24;
 
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
@@ -30,8 +30,7 @@ const SINGLE_BYTES = new Uint8Array(SINGLE.buffer);
 
 /** Methods of every Buffer that its types leave out. */
 interface FastBuffer extends Buffer {
-  utf8Write(text: string, offset: number, length?: number): number;
-  latin1Write(text: string, offset: number, length?: number): number;
+  utf8Write(text: string, offset: number): number;
 }
 
 export class WireWriter {
@@ -145,24 +144,26 @@ export class WireWriter {
   /** @throws FieldError for text with half of a surrogate pair, which UTF-8 cannot say */
   string(value: string, name: string): void {
     const { length } = value;
+    if (this.pos + length * 3 > this.#limit) this.#grow(length * 3);
     if (length > SHORT_TEXT_MAX) {
       this.#longText(value, name);
       return;
     }
-    if (this.pos + length > this.#limit) this.#grow(length);
     const buffer = this.#buffer;
     const start = this.pos;
     let pos = start + 1;
     for (let index = 0; index < length; index += 1) {
       const code = value.charCodeAt(index);
-      if (code > 0x7f) {
-        this.#longText(value, name);
-        return;
+      if (code < 0x80) {
+        buffer[pos] = code;
+        pos += 1;
+      } else {
+        const next = code >= 0xd800 && code < 0xe000 ? value.charCodeAt(index + 1) : 0;
+        if (next > 0) index += 1;
+        pos = writeCharacter(buffer, pos, code, next, name);
       }
-      buffer[pos] = code;
-      pos += 1;
     }
-    buffer[start] = length;
+    buffer[start] = pos - start - 1; // below 128: SHORT_TEXT_MAX characters of 3 bytes
     this.pos = pos;
     if (pos > this.#limit) this.#grow(0);
   }
@@ -200,19 +201,24 @@ export class WireWriter {
     if (this.pos > this.#limit) this.#grow(0);
   }
 
+  /** The caller made room for three bytes a character. */
   #longText(value: string, name: string): void {
-    const length = Buffer.byteLength(value);
-    this.uint32(length);
-    if (this.pos + length > this.#limit) this.#grow(length);
-    if (length === value.length) this.#buffer.latin1Write(value, this.pos, length);
-    else {
-      // Node has it since 20; the library we compile against does not know yet.
-      if (!(value as string & { isWellFormed(): boolean }).isWellFormed()) {
-        throw new FieldError(name, 'expected Unicode text, got half of a surrogate pair');
-      }
-      this.#buffer.utf8Write(value, this.pos, length);
+    const start = this.pos;
+    // Most text is ASCII: its length is guessed, and the text moved when that was wrong.
+    const guessedBytes = varintBytes(value.length);
+    const length = this.#buffer.utf8Write(value, start + guessedBytes);
+    // Node has isWellFormed since 20; the library we compile against does not know yet.
+    if (length !== value.length && !(value as string & { isWellFormed(): boolean }).isWellFormed()) {
+      throw loneSurrogate(name);
     }
-    this.pos += length;
+    const lengthBytes = varintBytes(length);
+    if (lengthBytes !== guessedBytes) {
+      const from = start + guessedBytes;
+      this.#buffer.copyWithin(start + lengthBytes, from, from + length);
+    }
+    this.#varint(length, start);
+    this.pos = start + lengthBytes + length;
+    if (this.pos > this.#limit) this.#grow(0);
   }
 
   #varint(value: number, start: number): number {
@@ -275,6 +281,34 @@ export class WireWriter {
     this.pos = 0;
     this.#resize(INITIAL_BYTES);
   }
+}
+
+/** One character that is not ASCII; `next` is what follows a surrogate. */
+function writeCharacter(buffer: Uint8Array, start: number, code: number, next: number, name: string): number {
+  let pos = start;
+  if (code < 0x800) buffer[pos] = 0xc0 | (code >> 6);
+  else {
+    if (next === 0) {
+      if (code >= 0xd800 && code < 0xe000) throw loneSurrogate(name);
+      buffer[pos] = 0xe0 | (code >> 12);
+    } else {
+      if (code >= 0xdc00 || next < 0xdc00 || next >= 0xe000) throw loneSurrogate(name);
+      const point = 0x10000 + ((code & 0x3ff) << 10) + (next & 0x3ff);
+      buffer[pos] = 0xf0 | (point >> 18);
+      buffer[pos + 1] = 0x80 | ((point >> 12) & 0x3f);
+      buffer[pos + 2] = 0x80 | ((point >> 6) & 0x3f);
+      buffer[pos + 3] = 0x80 | (point & 0x3f);
+      return pos + 4;
+    }
+    pos += 1;
+    buffer[pos] = 0x80 | ((code >> 6) & 0x3f);
+  }
+  buffer[pos + 1] = 0x80 | (code & 0x3f);
+  return pos + 2;
+}
+
+function loneSurrogate(name: string): FieldError {
+  return new FieldError(name, 'expected Unicode text, got half of a surrogate pair');
 }
 
 function varintBytes(value: number): number {

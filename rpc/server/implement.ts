@@ -22,7 +22,10 @@ export type HandlerOf<M extends MethodContract> =
  * @param handlers by local method name, an object literal or an instance of a class
  * @throws RpcError RPC_UNIMPLEMENTED naming the methods that have no handler
  */
-export function implement(contract: ServiceContract, handlers: object): ServiceImplementation {
+export function implement<Handlers extends object>(
+  contract: ServiceContract<Handlers>,
+  handlers: NoInfer<Handlers>,
+): ServiceImplementation {
   const bound: Record<string, (input: never, call: ServerCall) => unknown> = {};
   const missing: string[] = [];
   for (const { localName } of Object.values(contract.methods)) {
