@@ -1,6 +1,8 @@
 // A concurrency limit that finds itself: limit = highest rate × ((2 + alpha) × lowest latency − latency), as in brpc.
 // While the answers are as quick as they can be the limit is a little above what the rate needs; as they slow down, queues
 // are building up somewhere and it falls. concurrency-limiter.ts feeds it every call that ends. Pure: time comes in.
+// The lowest latency is only known when nothing queues: at first and from time to time the limit is halved for a moment,
+// again and again while no fewer calls end for it. (brpc lowers it by a tenth, and from a bad start finds down slowly.)
 
 import { checkNumber, withDefaults } from '../option-checks.js';
 
@@ -17,7 +19,7 @@ export interface GradientLimitOptions {
   sampleMs?: number;
   /** Or, if they come, over this many calls; fewer than half say nothing. Default 200 (brpc). */
   sampleCalls?: number;
-  /** The lowest latency is measured anew, with a lowered limit, after this time. Default 50 s (brpc). */
+  /** The lowest latency is measured anew, with a halved limit, after this time. Default 50 s (brpc). */
   remeasureMs?: number;
 }
 
@@ -34,8 +36,8 @@ const DEFAULTS: Required<GradientLimitOptions> = {
 /** How fast the lowest latency follows a lower one and the highest rate forgets a higher one. */
 const SMOOTHING = 0.1;
 const RATE_DECAY = 0.01;
-/** While the lowest latency is measured, the limit is this share of what the rate needs. */
-const REMEASURE_RATIO = 0.9;
+/** A halved limit was above the need if the rate stays above this share of what it was. */
+const RATE_KEPT = 0.75;
 
 export class GradientLimit {
   readonly #options: Required<GradientLimitOptions>;
@@ -47,8 +49,12 @@ export class GradientLimit {
   #inFlightMax = 0;
   #latencyMinMs = 0;
   #ratePerMsMax = 0;
-  #remeasureAtMs = Infinity;
+  #remeasureAtMs = 0;
   #isRemeasuring = false;
+  /** Before the limit was halved. */
+  #rateBefore = 0;
+  /** Calls that end before began under a limit that was higher. */
+  #ignoreUntilMs = -Infinity;
 
   /** @throws RpcError RPC_OPTION_INVALID naming the option */
   constructor(options: GradientLimitOptions = {}) {
@@ -70,6 +76,7 @@ export class GradientLimit {
 
   /** A call ended; `inFlight` counts it. A failure's time counts, its success does not. */
   ended(latencyMs: number, isFailure: boolean, inFlight: number, nowMs: number): void {
+    if (nowMs < this.#ignoreUntilMs) return;
     if (this.#startMs < 0) this.#begin(nowMs);
     this.#calls += 1;
     this.#latencySumMs += latencyMs;
@@ -79,11 +86,11 @@ export class GradientLimit {
     const tookMs = nowMs - this.#startMs;
     if (tookMs <= 0 || (tookMs < sampleMs && this.#calls < sampleCalls)) return;
     if (this.#calls >= sampleCalls / 2) this.#judge(tookMs, nowMs);
-    this.#begin(nowMs);
+    this.#begin(Math.max(nowMs, this.#ignoreUntilMs));
   }
 
   #judge(tookMs: number, nowMs: number): void {
-    const { alpha, limitMin, limitMax, remeasureMs } = this.#options;
+    const { alpha, limitMin, limitMax } = this.#options;
     if (this.#good === 0) {
       this.#limit = Math.max(limitMin, Math.floor(this.#limit / 2));
       return;
@@ -94,22 +101,34 @@ export class GradientLimit {
       ratePerMs > this.#ratePerMsMax
         ? ratePerMs
         : this.#ratePerMsMax + (ratePerMs - this.#ratePerMsMax) * RATE_DECAY;
-    if (this.#latencyMinMs === 0 || this.#isRemeasuring) {
-      this.#latencyMinMs = latencyMs;
-      this.#isRemeasuring = false;
-      this.#remeasureAtMs = nowMs + remeasureMs;
-    } else if (latencyMs < this.#latencyMinMs) {
-      this.#latencyMinMs += (latencyMs - this.#latencyMinMs) * SMOOTHING;
-    }
-    let limit = this.#ratePerMsMax * ((2 + alpha) * this.#latencyMinMs - latencyMs);
-    if (nowMs >= this.#remeasureAtMs) {
-      this.#isRemeasuring = true;
-      limit = this.#ratePerMsMax * this.#latencyMinMs * REMEASURE_RATIO;
-    }
-    // A limit that was not reached says nothing about a lower one being right.
-    if (limit < this.#limit && this.#inFlightMax < this.#limit / 2) return;
+    // A limit that is far from reached makes nothing queue, and its height says nothing.
+    const isReached = this.#inFlightMax >= this.#limit / 2;
+    if (this.#measured(latencyMs, ratePerMs, isReached, nowMs)) return;
+    const limit = this.#ratePerMsMax * ((2 + alpha) * this.#latencyMinMs - latencyMs);
+    if (limit < this.#limit && !isReached) return;
     const stepped = Math.min(Math.max(limit, this.#limit / 2), this.#limit * 2);
     this.#limit = Math.round(Math.min(Math.max(stepped, limitMin), limitMax));
+  }
+
+  /** Keeps the lowest latency. @returns whether the limit was halved to measure it */
+  #measured(latencyMs: number, ratePerMs: number, isReached: boolean, nowMs: number): boolean {
+    const { limitMin, remeasureMs } = this.#options;
+    const isFirst = this.#latencyMinMs === 0;
+    const wasAbove = this.#isRemeasuring && ratePerMs > RATE_KEPT * this.#rateBefore;
+    const isDue = !this.#isRemeasuring && nowMs >= this.#remeasureAtMs;
+    if (isFirst || this.#isRemeasuring) this.#latencyMinMs = latencyMs;
+    else if (latencyMs < this.#latencyMinMs)
+      this.#latencyMinMs += (latencyMs - this.#latencyMinMs) * SMOOTHING;
+    this.#isRemeasuring = (isFirst || wasAbove || isDue) && isReached && this.#limit > limitMin;
+    if (!this.#isRemeasuring) {
+      if (nowMs >= this.#remeasureAtMs) this.#remeasureAtMs = nowMs + remeasureMs;
+      return false;
+    }
+    this.#rateBefore = ratePerMs;
+    this.#limit = Math.max(limitMin, Math.floor(this.#limit / 2));
+    this.#ignoreUntilMs = nowMs + 2 * latencyMs;
+    this.#remeasureAtMs = nowMs + remeasureMs;
+    return true;
   }
 
   #begin(nowMs: number): void {
