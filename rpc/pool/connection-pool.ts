@@ -35,6 +35,7 @@ export class ConnectionPool<C extends PoolableConnection> {
     this.#owner = {
       takeSlot: (host, isUrgent) => this.#takeSlot(host, isUrgent),
       giveSlot: () => this.#giveSlot(),
+      dropClaim: (host) => void this.#starved.delete(host),
       hostEmptied: (host) => this.#hostEmptied(host),
     };
   }
@@ -121,10 +122,11 @@ export class ConnectionPool<C extends PoolableConnection> {
     for (const host of this.#hosts.values()) host.clean(nowMs);
   }
 
+  /** Who only wants to keep its minimum comes after all who have calls waiting. */
   #takeSlot(host: HostPool<C>, isUrgent: boolean): boolean {
-    if (this.#slotsTaken < this.#options.connectionsTotalMax) {
+    const isFree = this.#slotsTaken < this.#options.connectionsTotalMax;
+    if (isFree && (isUrgent || this.#starved.size === 0)) {
       this.#slotsTaken += 1;
-      this.#starved.delete(host);
       return true;
     }
     if (isUrgent) {
@@ -156,7 +158,6 @@ export class ConnectionPool<C extends PoolableConnection> {
     this.#evictions = Math.max(0, this.#evictions - 1);
     for (const host of this.#starved) {
       if (this.#slotsTaken >= this.#options.connectionsTotalMax) return;
-      this.#starved.delete(host); // if it still wants one it takes it, or waits again
       host.mayDial();
     }
   }

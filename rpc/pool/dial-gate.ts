@@ -16,6 +16,7 @@ export class DialGate {
   /** No dial before. */
   #notBeforeMs: number = -Infinity;
   #isFailing: boolean = false;
+  #isDoubtful: boolean = false;
   #succeededMs: number = Infinity;
 
   constructor(random: () => number, options: CompletePoolOptions) {
@@ -30,9 +31,14 @@ export class DialGate {
     this.#tokens = this.#tokensMax;
   }
 
-  /** The last thing heard of the host was a failure: one dial at a time is enough to find out more. */
+  /** The last dial failed, or its connection died young. */
   get isFailing(): boolean {
     return this.#isFailing;
+  }
+
+  /** The last thing heard of the host was a failure: one dial at a time is enough to find out more. */
+  get isDoubtful(): boolean {
+    return this.#isDoubtful;
   }
 
   /** Milliseconds until a dial is allowed; 0: now. */
@@ -50,11 +56,15 @@ export class DialGate {
   /** A connection is up. The delays start small again only once it has proved stable. */
   succeeded(nowMs: number): void {
     this.#isFailing = false;
+    this.#isDoubtful = false;
     this.#notBeforeMs = -Infinity;
     this.#succeededMs = nowMs;
   }
 
+  /** Failures that come while a delay is running belong to the one that began it: they do not lengthen it. */
   failed(nowMs: number): void {
+    this.#isDoubtful = true;
+    if (nowMs < this.#notBeforeMs) return;
     if (nowMs - this.#succeededMs >= STABLE_MS) this.#backoff.reset();
     this.#succeededMs = Infinity;
     this.#isFailing = true;
@@ -63,6 +73,7 @@ export class DialGate {
 
   /** A connection that was made at `createdMs` died. */
   lost(createdMs: number, nowMs: number): void {
+    this.#isDoubtful = true;
     if (nowMs - createdMs < STABLE_MS) this.failed(nowMs);
   }
 

@@ -8,17 +8,15 @@ import assert from 'node:assert/strict';
 import { RpcError } from '../errors.js';
 import type { Instance } from '../instance.js';
 import { DialGate } from './dial-gate.js';
-import { FailureWindow } from './failure-window.js';
-import type { CompletePoolOptions } from './pool-options.js';
+import { HostDialler } from './host-dialler.js';
+import { instanceName } from './instance-name.js';
+import { Members } from './members.js';
+import type { CompletePoolOptions, PoolEvent } from './pool-options.js';
 import { type HostPoolState, type HostPoolStats, type HostPoolTotals, zeroTotals } from './pool-stats.js';
 import type { PoolTime } from './pool-time.js';
 import type { Acquirer, Dial, PoolableConnection } from './poolable.js';
-import {
-  fewestCalls,
-  lastReturned,
-  PooledConnection,
-  type PooledConnectionHost,
-} from './pooled-connection.js';
+import { PooledConnection, type PooledConnectionHost } from './pooled-connection.js';
+import { Quarantine } from './quarantine.js';
 import { Waiter, WaiterQueue } from './waiter-queue.js';
 
 export interface WaitOptions {
@@ -35,56 +33,37 @@ export interface AcquireOptions extends WaitOptions {
 
 /** @internal What a host pool asks of the pool it belongs to. */
 export interface HostPoolOwner<C extends PoolableConnection> {
-  /** A place among all connections; false: there is none, and `hostMayDial` comes when there is. */
+  /** A place among all connections; false: there is none, and if it was urgent `mayDial` comes when there is. */
   takeSlot(host: HostPool<C>, isUrgent: boolean): boolean;
   giveSlot(): void;
+  /** It does not need the place any more for which it was refused. */
+  dropClaim(host: HostPool<C>): void;
   /** It has left or is closed, and has nothing any more. */
   hostEmptied(host: HostPool<C>): void;
 }
 
-type Phase = 'active' | 'leaving' | 'closed';
-
-interface DialAttempt {
-  readonly abort: AbortController;
-  timer: unknown;
-}
-
 export class HostPool<C extends PoolableConnection> implements PooledConnectionHost<C> {
   readonly #owner: HostPoolOwner<C>;
-  readonly #dial: Dial<C>;
   readonly #time: PoolTime;
   readonly #random: () => number;
   readonly #options: CompletePoolOptions;
   readonly #isExclusive: boolean;
   readonly #gate: DialGate;
-  readonly #failures: FailureWindow;
+  readonly #dialler: HostDialler<C>;
+  readonly #members: Members<C>;
+  readonly #quarantine: Quarantine;
+  readonly #waiters: WaiterQueue<C> = new WaiterQueue();
   readonly #totals: HostPoolTotals = zeroTotals();
   #instance: Instance;
-  #phase: Phase = 'active';
-
-  /** Every connection that exists; with #dialling never more than connectionsMax. */
-  readonly #members: Set<PooledConnection<C>> = new Set();
-  /** Members in state 'open'; in exclusive mode the one that came back last is the last. */
-  readonly #open: PooledConnection<C>[] = [];
-  readonly #dialling: Set<DialAttempt> = new Set();
-  readonly #waiters: WaiterQueue<C> = new WaiterQueue();
-  #verifying: number = 0;
-  #draining: number = 0;
-
+  #phase: 'active' | 'leaving' | 'closed' = 'active';
   #lastDemandMs: number = -Infinity;
+  /** All connections are above the soft limit and one more is wanted. */
   #wantsGrowth: boolean = false;
   #wasConnected: boolean = false;
   /** callsMax of the last connection made. */
   #callsPerConnection: number = 1;
   #lastError: RpcError | null = null;
-
   #dialTimer: unknown = null;
-  #isQuarantined: boolean = false;
-  #quarantineTimer: unknown = null;
-  /** After a quarantine: how many waiters are served in one turn, doubling each turn; Infinity otherwise. */
-  #relayWidth: number = Infinity;
-  #relayLeft: number = Infinity;
-  #relayTimer: unknown = null;
   #isPumping: boolean = false;
   #pumpAgain: boolean = false;
 
@@ -99,13 +78,20 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
   ) {
     this.#instance = instance;
     this.#owner = owner;
-    this.#dial = dial;
     this.#time = time;
     this.#random = random;
     this.#options = options;
     this.#isExclusive = options.mode === 'exclusive';
     this.#gate = new DialGate(random, options);
-    this.#failures = new FailureWindow(options.quarantineFailures, options.quarantineWindowMs);
+    this.#members = new Members(options);
+    this.#dialler = new HostDialler(dial, time, options.connectTimeoutMs, {
+      dialled: (connection) => this.#dialled(connection),
+      dialFailed: (error) => this.#dialFailed(error),
+    });
+    this.#quarantine = new Quarantine(time, random, options, {
+      quarantinePaused: () => this.#pump(),
+      relayGoesOn: () => this.#pump(),
+    });
   }
 
   get instance(): Instance {
@@ -114,24 +100,20 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
 
   /** It has a connection that can take a call at once. */
   get isConnected(): boolean {
-    if (this.#isQuarantined) return false;
-    for (const member of this.#open) if (member.hasRoom) return true;
-    return false;
+    return !this.#quarantine.isActive && this.#members.hasRoom;
   }
 
   get state(): HostPoolState {
     if (this.#phase !== 'active') return this.#phase;
-    if (this.#isQuarantined) return 'quarantine';
-    if (this.#members.size > this.#draining) return 'ready';
-    if (this.#dialling.size > 0) return 'connecting';
+    if (this.#quarantine.isActive) return 'quarantine';
+    if (this.#members.lasting > 0) return 'ready';
+    if (this.#dialler.size > 0) return 'connecting';
     return this.#gate.isFailing ? 'backoff' : 'idle';
   }
 
   /** Calls under way on its connections. */
   get callsInFlight(): number {
-    let calls = 0;
-    for (const member of this.#members) calls += member.connection.callsInFlight;
-    return calls;
+    return this.#members.callsInFlight;
   }
 
   /**
@@ -141,8 +123,8 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
    */
   tryAcquire(nowMs: number = this.#time.nowMs()): C | null {
     this.#lastDemandMs = nowMs;
-    if (this.#waiters.size > 0 || this.#isQuarantined) return null; // nobody overtakes
-    const member = this.#choose(nowMs);
+    if (this.#waiters.size > 0 || this.#quarantine.isActive) return null; // nobody overtakes
+    const member = this.#members.choose(nowMs);
     if (member === null) return null;
     this.#lend(member, nowMs);
     return member.connection;
@@ -153,13 +135,12 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
    * @returns a handle for `cancel`
    */
   wait(acquirer: Acquirer<C>, options: WaitOptions = {}): Waiter<C> {
-    const ownTimeoutMs = this.#options.acquireTimeoutMs + this.#quarantineJitterMs();
+    const ownTimeoutMs = this.#options.acquireTimeoutMs + this.#quarantine.waitJitterMs();
     const timeoutMs = Math.min(ownTimeoutMs, Math.max(0, options.timeoutMs ?? Infinity));
     const waiter = new Waiter(acquirer, timeoutMs, options.isFailFast ?? false);
     const refusal = this.#refusal();
     if (refusal !== null) {
-      this.#totals.refused += 1;
-      waiter.fail(refusal);
+      this.#refuse(waiter, refusal);
       return waiter;
     }
     this.#lastDemandMs = this.#time.nowMs();
@@ -194,12 +175,6 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
       const onAbort = (): void => {
         if (this.cancel(waiter)) reject(cancelled(signal!));
       };
-      const ready = this.tryAcquire();
-      if (ready !== null) {
-        this.#reserve(ready);
-        resolve(ready);
-        return;
-      }
       const acquirer: Acquirer<C> = {
         onConnection: (connection) => {
           signal?.removeEventListener('abort', onAbort);
@@ -211,25 +186,29 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
           reject(error);
         },
       };
+      const ready = this.tryAcquire();
+      if (ready !== null) {
+        acquirer.onConnection(ready);
+        return;
+      }
       const waiter = this.wait(acquirer, options);
       if (waiter.isWaiting) signal?.addEventListener('abort', onAbort, { once: true });
     });
   }
 
-  /** Exclusive mode: gives back what was lent. A connection that fails is destroyed by `discard` instead. */
+  /** Exclusive mode: gives back what was lent. A connection that failed goes to `discard` instead. */
   release(connection: C): void {
-    const member = this.#memberOf(connection);
+    const member = this.#members.find(connection);
     if (member === null) return; // it ended while it was lent
     assert(
-      this.#isExclusive && (member.state === 'lent' || member.state === 'draining'),
+      member.state === 'lent' || (this.#isExclusive && member.state === 'draining'),
       'what returns was lent',
     );
     if (member.state === 'draining') {
       connection.close();
     } else {
-      member.state = 'open';
       member.lastTakenMs = this.#time.nowMs();
-      this.#open.push(member);
+      this.#members.reopen(member);
       if (!connection.isUsable) this.#drain(member);
     }
     this.#pump();
@@ -237,11 +216,11 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
 
   /** Destroys a connection that proved to be broken; counts as a failure of the host. */
   discard(connection: C, error: RpcError): void {
-    const member = this.#memberOf(connection);
+    const member = this.#members.find(connection);
     if (member !== null) this.#lose(member, error);
   }
 
-  /** Makes a first connection although nobody waits yet. */
+  /** Makes the first connections although nobody waits yet. */
   warm(): void {
     this.#lastDemandMs = this.#time.nowMs();
     this.#pump();
@@ -252,10 +231,10 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
       instanceId: this.#instance.id,
       state: this.state,
       connections: this.#members.size,
-      lent: this.#lentCount(),
-      verifying: this.#verifying,
-      draining: this.#draining,
-      dialling: this.#dialling.size,
+      lent: this.#members.lent,
+      verifying: this.#members.verifying,
+      draining: this.#members.draining,
+      dialling: this.#dialler.size,
       callsInFlight: this.callsInFlight,
       waiting: this.#waiters.size,
       backoffMs: this.#gate.waitMs(this.#time.nowMs()),
@@ -264,7 +243,7 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
     };
   }
 
-  // From here on: for connection-pool.ts.
+  // For connection-pool.ts.
 
   /** @internal The resolver may know more of it now, such as its weight; it also brings back one that was leaving. */
   listed(instance: Instance): void {
@@ -287,16 +266,13 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
 
   /** @internal Ends what `close` has left. */
   destroy(error: RpcError): void {
-    this.close();
-    for (const member of this.#members) {
-      this.#remove(member);
-      member.connection.destroy(error);
-    }
-    this.#pump();
-  }
-
-  get isEmpty(): boolean {
-    return this.#members.size === 0 && this.#dialling.size === 0;
+    this.#pump(() => {
+      for (const member of this.#members.all()) {
+        if (member.state === 'ended') continue; // went with one before it
+        this.#remove(member);
+        member.connection.destroy(error);
+      }
+    });
   }
 
   /** @internal There is a place among all connections again. */
@@ -306,63 +282,109 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
 
   /** @internal How long its longest idle connection has been idle; -1: none is. */
   longestIdleMs(nowMs: number): number {
-    const member = this.#longestIdle();
-    return member === null ? -1 : nowMs - member.lastTakenMs;
+    const [longest] = this.#members.idle();
+    return longest === undefined ? -1 : nowMs - longest.lastTakenMs;
   }
 
   /** @internal Makes room for another host. */
   closeLongestIdle(): void {
-    const member = this.#longestIdle();
-    if (member === null) return;
+    const [longest] = this.#members.idle();
+    if (longest === undefined) return;
     this.#totals.idled += 1;
-    this.#drain(member);
+    this.#drain(longest);
     this.#pump();
   }
 
   /** @internal One round of the cleaner. */
   clean(nowMs: number): void {
-    for (const member of this.#open.slice()) {
-      if (!member.connection.isUsable) this.#drain(member);
-      else if (member.load > 0) member.lastTakenMs = nowMs;
-    }
-    this.#closeIdle(nowMs);
-    this.#closeExpired(nowMs);
-    this.#pump();
+    this.#pump(() => {
+      for (const member of this.#members.open()) {
+        if (!member.connection.isUsable) this.#drain(member);
+        else if (member.load > 0) member.lastTakenMs = nowMs;
+      }
+      this.#closeIdle(nowMs);
+      this.#closeExpired(nowMs);
+    });
   }
 
-  // What happens to connections.
+  // News of connections.
 
+  /** @internal */
   memberHasCapacity(_member: PooledConnection<C>): void {
     if (this.#waiters.size > 0) this.#pump();
   }
 
+  /** @internal */
   memberUnusable(member: PooledConnection<C>): void {
-    if (member.state === 'ended' || member.state === 'draining') return;
     this.#drain(member);
     this.#pump();
   }
 
+  /** @internal */
   memberEnded(member: PooledConnection<C>, error: RpcError | null): void {
     if (member.state === 'ended') return;
-    const wasWanted = member.state === 'draining';
-    this.#remove(member);
-    if (error !== null && !wasWanted) this.#countLoss(member, error);
-    this.#pump();
+    const wasLeaving = member.state === 'draining';
+    this.#pump(() => {
+      this.#remove(member);
+      if (error !== null && !wasLeaving) this.#countLoss(member, error);
+    });
   }
 
-  // Lending.
+  // The pump.
 
-  #choose(nowMs: number): PooledConnection<C> | null {
-    return this.#isExclusive
-      ? lastReturned(this.#open, nowMs, this.#options.verifyAfterMs)
-      : fewestCalls(this.#open, nowMs, this.#options.verifyAfterMs);
+  /**
+   * Brings everything to rest: serves who can be served, then begins what would let others be served.
+   * @param change done first, as one step: what it sets off here waits until it is complete
+   */
+  #pump(change: () => void = () => {}): void {
+    if (this.#isPumping) {
+      change();
+      this.#pumpAgain = true;
+      return;
+    }
+    this.#isPumping = true;
+    try {
+      change();
+      do {
+        this.#pumpAgain = false;
+        this.#pumpOnce(this.#time.nowMs());
+      } while (this.#pumpAgain);
+    } finally {
+      this.#isPumping = false;
+    }
+    this.#checkInvariants();
+    if (this.#phase !== 'active' && this.#members.size === 0) this.#owner.hostEmptied(this);
+  }
+
+  #pumpOnce(nowMs: number): void {
+    if (this.#phase !== 'active') return;
+    if (this.#quarantine.isActive) {
+      if (!this.#quarantine.isPauseOver || this.#members.verifying > 0) return; // the clean-up goes on
+      this.#quarantine.end();
+      this.#report({ kind: 'quarantine-ended', instanceId: this.#instance.id });
+    }
+    this.#serve(nowMs);
+    this.#verifyForWaiters(nowMs);
+    this.#dialWanted(nowMs);
+    this.#failHopeless();
+  }
+
+  #serve(nowMs: number): void {
+    while (this.#waiters.size > 0 && !this.#quarantine.isActive) {
+      const member = this.#members.choose(nowMs);
+      if (member === null || !this.#quarantine.takeTurn()) return;
+      const waiter = this.#waiters.shift()!;
+      this.#time.cancel(waiter.timer);
+      this.#lend(member, nowMs);
+      guarded(() => waiter.acquirer.onConnection(member.connection));
+    }
+    if (this.#waiters.size === 0) this.#quarantine.relayDone();
   }
 
   #lend(member: PooledConnection<C>, nowMs: number): void {
     member.lastTakenMs = nowMs;
     if (this.#isExclusive) {
-      member.state = 'lent';
-      removeFrom(this.#open, member);
+      this.#members.lend(member);
     } else if (
       member.load >= this.#options.callsPerConnectionSoftMax &&
       !this.#wantsGrowth &&
@@ -375,7 +397,7 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
 
   /** Whoever awaits a promise begins its call a little later; until then its place is not given away again. */
   #reserve(connection: C): void {
-    const member = this.#memberOf(connection);
+    const member = this.#members.find(connection);
     if (this.#isExclusive || member === null) return;
     member.reserved += 1;
     member.reservedTimer ??= this.#time.runAfter(0, () => {
@@ -385,213 +407,81 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
     });
   }
 
-  #refusal(): RpcError | null {
-    if (this.#phase === 'closed') return refused('RPC_CLOSED', `the pool of ${this.#name} is closed`);
-    if (this.#phase === 'leaving') return refused('RPC_NO_INSTANCE', `${this.#name} is not listed any more`);
-    const { waitersMax } = this.#options;
-    return this.#waiters.size < waitersMax
-      ? null
-      : refused('RPC_QUEUE_FULL', `${waitersMax} calls already wait for a connection to ${this.#name}`);
+  /** Who asked not to wait for an unreachable host does not. */
+  #failHopeless(): void {
+    if (!this.#gate.isFailing || this.#members.lasting > 0 || this.#dialler.size > 0) return;
+    for (const waiter of this.#waiters.toArray()) {
+      if (waiter.isFailFast && this.#waiters.remove(waiter)) this.#refuse(waiter, this.#connectError());
+    }
+  }
+
+  #refuse(waiter: Waiter<C>, error: RpcError): void {
+    this.#time.cancel(waiter.timer);
+    this.#totals.refused += 1;
+    guarded(() => waiter.acquirer.onAcquireFailed(error));
   }
 
   #waiterTimedOut(waiter: Waiter<C>): void {
     if (!this.#waiters.remove(waiter)) return;
     this.#totals.timedOut += 1;
-    this.#settle(() => waiter.fail(this.#timeoutError(waiter)));
+    const error = this.#timeoutError(waiter.timeoutMs);
+    guarded(() => waiter.acquirer.onAcquireFailed(error));
     this.#pump();
-  }
-
-  #timeoutError(waiter: Waiter<C>): RpcError {
-    if (this.#members.size === 0 && this.#gate.isFailing) return this.#connectError();
-    const { connectionsMax } = this.#options;
-    return refused(
-      'RPC_POOL_TIMEOUT',
-      `no connection to ${this.#name} came free within ${Math.round(waiter.timeoutMs)} ms ` +
-        `(${this.#members.size} of ${connectionsMax} connections, ${this.#dialling.size} dialling, ` +
-        `${this.callsInFlight} calls in flight, ${this.#waiters.size} waiting)`,
-      this.#lastError,
-    );
-  }
-
-  #connectError(): RpcError {
-    const why = this.#lastError === null ? 'no attempt has succeeded' : this.#lastError.message;
-    return refused('RPC_CONNECT_FAILED', `${this.#name} could not be reached: ${why}`, this.#lastError);
-  }
-
-  // The pump.
-
-  /** Brings everything to rest: serves who can be served, then begins what would let others be served. */
-  #pump(): void {
-    if (this.#isPumping) {
-      this.#pumpAgain = true;
-      return;
-    }
-    this.#isPumping = true;
-    try {
-      do {
-        this.#pumpAgain = false;
-        const nowMs = this.#time.nowMs();
-        this.#serve(nowMs);
-        if (this.#phase === 'active' && !this.#isQuarantined) {
-          this.#verifyForWaiters(nowMs);
-          this.#dialWanted(nowMs);
-          this.#failHopeless();
-        }
-      } while (this.#pumpAgain);
-    } finally {
-      this.#isPumping = false;
-    }
-    this.#checkInvariants();
-    if (this.#phase !== 'active' && this.isEmpty) this.#owner.hostEmptied(this);
-  }
-
-  #serve(nowMs: number): void {
-    while (this.#waiters.size > 0 && !this.#isQuarantined) {
-      const member = this.#choose(nowMs);
-      if (member === null) return;
-      if (this.#relayLeft === 0) {
-        this.#relayTimer ??= this.#time.runAfter(0, () => this.#continueRelay());
-        return;
-      }
-      this.#relayLeft -= 1;
-      const waiter = this.#waiters.shift()!;
-      this.#time.cancel(waiter.timer);
-      this.#lend(member, nowMs);
-      this.#settle(() => waiter.acquirer.onConnection(member.connection));
-    }
-    if (!this.#isQuarantined && this.#waiters.size === 0) this.#relayWidth = this.#relayLeft = Infinity;
-  }
-
-  #continueRelay(): void {
-    this.#relayTimer = null;
-    this.#relayWidth *= 2;
-    this.#relayLeft = this.#relayWidth;
-    this.#pump();
-  }
-
-  /** What a listener throws is its bug; it surfaces, and the others are served all the same. */
-  #settle(tell: () => void): void {
-    try {
-      tell();
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
-  }
-
-  /** Who asked not to wait for an unreachable host does not. */
-  #failHopeless(): void {
-    const hasHope = this.#members.size > this.#draining || this.#dialling.size > 0;
-    if (!this.#gate.isFailing || hasHope) return;
-    for (const waiter of this.#waiters.toArray()) {
-      if (!waiter.isFailFast || !this.#waiters.remove(waiter)) continue;
-      this.#time.cancel(waiter.timer);
-      this.#totals.refused += 1;
-      this.#settle(() => waiter.fail(this.#connectError()));
-    }
   }
 
   // Dialling.
 
   #dialWanted(nowMs: number): void {
-    let wanted = this.#dialsWanted(nowMs) - this.#dialling.size;
-    while (wanted > 0) {
+    for (let wanted = this.#dialsWanted(nowMs) - this.#dialler.size; wanted > 0; wanted -= 1) {
       const waitMs = this.#gate.waitMs(nowMs);
       if (waitMs > 0) {
-        this.#pumpAfter(waitMs);
-        return;
+        this.#dialLater(waitMs);
+        break;
       }
       if (!this.#owner.takeSlot(this, this.#waiters.size > 0)) return;
-      this.#startDial(nowMs);
-      wanted -= 1;
+      this.#gate.started(nowMs);
+      this.#totals.dials += 1;
+      this.#dialler.start(this.#instance);
     }
+    this.#owner.dropClaim(this);
   }
 
   /** How many dials should be under way. */
   #dialsWanted(nowMs: number): number {
-    const isInUse = this.#isInUse(nowMs);
-    const forMinimum = isInUse ? this.#options.connectionsMin - (this.#members.size - this.#draining) : 0;
-    const forAge = isInUse && this.#draining === 0 && this.#expired(nowMs) !== null ? 1 : 0;
+    const { connectionsMin, connectionsMax, idleTimeoutMs } = this.#options;
+    const isInUse = nowMs - this.#lastDemandMs < idleTimeoutMs;
+    const forWaiters = this.#connectionsForWaiters(nowMs) - this.#members.verifying;
+    const forMinimum = isInUse ? connectionsMin - this.#members.lasting : 0;
+    const forAge = isInUse && this.#members.draining === 0 && this.#members.hasExpired(nowMs) ? 1 : 0;
     const forGrowth = this.#wantsGrowth ? 1 : 0;
-    let wanted = Math.max(
-      this.#connectionsForWaiters(nowMs) - this.#verifying,
-      forMinimum,
-      forAge,
-      forGrowth,
-      0,
-    );
+    const wanted = Math.max(forWaiters, forMinimum, forAge, forGrowth);
     // Of a host that was never or not lately reached one dial will tell as much as ten.
-    if (this.#gate.isFailing || (!this.#isExclusive && !this.#wasConnected)) wanted = Math.min(wanted, 1);
-    return Math.min(wanted, this.#options.connectionsMax - this.#members.size);
+    const isDoubtful = this.#gate.isDoubtful || (!this.#isExclusive && !this.#wasConnected);
+    return Math.min(wanted, connectionsMax - this.#members.size, isDoubtful ? 1 : Infinity);
   }
 
-  /** How many more connections could serve all who wait, beside what the open ones will take. */
+  /** How many more connections could serve all who wait, beside what the open ones will take in a relay. */
   #connectionsForWaiters(nowMs: number): number {
-    let unserved = this.#waiters.size;
-    if (unserved === 0) return 0;
-    const { verifyAfterMs } = this.#options;
-    for (const member of this.#open) {
-      if (!member.hasRoom || !member.isFresh(nowMs, verifyAfterMs)) continue;
-      unserved -= this.#isExclusive ? 1 : member.connection.callsMax - member.load; // only in a relay there is any
-    }
+    if (this.#waiters.size === 0) return 0;
+    const unserved = this.#waiters.size - this.#members.spareCalls(nowMs);
     if (unserved <= 0) return 0;
     return this.#isExclusive ? unserved : Math.max(1, Math.ceil(unserved / this.#callsPerConnection));
   }
 
-  #isInUse(nowMs: number): boolean {
-    return nowMs - this.#lastDemandMs < this.#options.idleTimeoutMs;
-  }
-
-  #pumpAfter(delayMs: number): void {
+  #dialLater(delayMs: number): void {
     this.#dialTimer ??= this.#time.runAfter(Math.ceil(delayMs), () => {
       this.#dialTimer = null;
       this.#pump();
     });
   }
 
-  #startDial(nowMs: number): void {
-    const attempt: DialAttempt = { abort: new AbortController(), timer: null };
-    this.#dialling.add(attempt); // the slot is taken before anything is awaited
-    this.#gate.started(nowMs);
-    this.#totals.dials += 1;
-    const { connectTimeoutMs } = this.#options;
-    attempt.timer = this.#time.runAfter(connectTimeoutMs, () => {
-      this.#dialFailed(
-        attempt,
-        refused('RPC_CONNECT_FAILED', `${this.#name} did not answer within ${connectTimeoutMs} ms`),
-      );
-    });
-    const dial = async (): Promise<C> => this.#dial(this.#instance, attempt.abort.signal);
-    dial().then(
-      (connection) => this.#dialled(attempt, connection),
-      (error: unknown) => this.#dialFailed(attempt, this.#asConnectError(error)),
-    );
-  }
-
-  #dialled(attempt: DialAttempt, connection: C): void {
-    if (!this.#dialling.has(attempt)) {
-      connection.destroy(refused('RPC_CLOSED', 'the connection came up after the pool had given it up'));
-      return;
-    }
-    if (!connection.isUsable) {
-      const error = refused(
-        'RPC_CONNECT_FAILED',
-        `the connection to ${this.#name} ended as soon as it was up`,
-      );
-      connection.destroy(error);
-      this.#dialFailed(attempt, error);
-      return;
-    }
-    this.#dialling.delete(attempt); // its slot goes to the member
-    this.#time.cancel(attempt.timer);
+  #dialled(connection: C): void {
     const nowMs = this.#time.nowMs();
     const { lifetimeMs } = this.#options;
     const expiresMs = lifetimeMs === 0 ? Infinity : nowMs + lifetimeMs * (0.9 + 0.2 * this.#random());
     const member = new PooledConnection(this, connection, nowMs, expiresMs);
     connection.poolListener = member;
     this.#members.add(member);
-    this.#open.push(member);
     this.#gate.succeeded(nowMs);
     this.#wasConnected = true;
     this.#callsPerConnection = Math.max(1, connection.callsMax);
@@ -600,45 +490,29 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
     this.#pump();
   }
 
-  #dialFailed(attempt: DialAttempt, error: RpcError): void {
-    if (!this.#dialling.delete(attempt)) return;
-    this.#time.cancel(attempt.timer);
-    attempt.abort.abort(error);
+  #dialFailed(error: RpcError): void {
     const nowMs = this.#time.nowMs();
-    this.#wantsGrowth = false;
-    this.#gate.failed(nowMs);
-    this.#totals.dialsFailed += 1;
-    this.#owner.giveSlot();
-    this.#settle(() =>
-      this.#options.onEvent({ kind: 'connect-failed', instanceId: this.#instance.id, error }),
-    );
-    this.#countFailure(error, nowMs);
-    this.#pump();
-  }
-
-  #asConnectError(error: unknown): RpcError {
-    if (error instanceof RpcError) return error;
-    const text = error instanceof Error ? error.message : String(error);
-    return refused('RPC_CONNECT_FAILED', `connecting to ${this.#name} failed: ${text}`, error);
+    this.#pump(() => {
+      this.#wantsGrowth = false;
+      this.#gate.failed(nowMs);
+      this.#totals.dialsFailed += 1;
+      this.#owner.giveSlot();
+      this.#report({ kind: 'connect-failed', instanceId: this.#instance.id, error });
+      this.#countFailure(error, nowMs);
+    });
   }
 
   // Verifying.
 
   #verifyForWaiters(nowMs: number): void {
-    let wanted = this.#connectionsForWaiters(nowMs) - this.#verifying;
-    for (let index = this.#open.length - 1; index >= 0 && wanted > 0; index -= 1) {
-      const member = this.#open[index]!;
-      if (member.hasRoom && !member.isFresh(nowMs, this.#options.verifyAfterMs)) {
-        this.#verify(member);
-        wanted -= 1;
-      }
-    }
+    const wanted = this.#connectionsForWaiters(nowMs) - this.#members.verifying;
+    if (wanted <= 0) return;
+    for (const member of this.#members.stale(nowMs).slice(0, wanted)) this.#verify(member);
   }
 
   #verify(member: PooledConnection<C>): void {
-    removeFrom(this.#open, member);
-    member.state = 'verifying';
-    this.#verifying += 1;
+    if (!member.isIdle) return; // one with calls has a keepalive that looks after it
+    this.#members.verify(member);
     this.#totals.verified += 1;
     member.connection.ping(this.#options.verifyTimeoutMs).then(
       () => this.#verified(member),
@@ -648,222 +522,169 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
 
   #verified(member: PooledConnection<C>): void {
     if (member.state !== 'verifying') return;
-    this.#verifying -= 1;
-    member.state = 'open';
     member.lastVerifiedMs = this.#time.nowMs();
-    this.#open.push(member);
-    this.#leaveQuarantine();
+    this.#members.reopen(member);
     this.#pump();
   }
 
   /** If one of them did not survive the silence, the others are doubtful: all are pinged at once. */
   #verifyFailed(member: PooledConnection<C>, cause: unknown): void {
     if (member.state !== 'verifying') return;
-    const error = refused(
-      'RPC_KEEPALIVE_TIMEOUT',
-      `an idle connection to ${this.#name} did not answer a ping`,
-      cause,
-    );
-    const nowMs = this.#time.nowMs();
-    for (const other of this.#open.slice()) {
-      if (other.isIdle && !other.isFresh(nowMs, this.#options.verifyAfterMs)) this.#verify(other);
-    }
-    this.#lose(member, error);
+    for (const other of this.#members.stale(this.#time.nowMs())) this.#verify(other);
+    const message = `an idle connection to ${this.#name} did not answer a ping`;
+    this.#lose(member, refusal('RPC_KEEPALIVE_TIMEOUT', message, cause));
   }
 
   // Ending.
 
   #drain(member: PooledConnection<C>): void {
+    if (member.state === 'draining' || member.state === 'ended') return;
     const wasLent = member.state === 'lent';
-    this.#takeOut(member);
-    member.state = 'draining';
-    this.#draining += 1;
-    if (!wasLent) member.connection.close(); // a borrower finishes first: release() closes it
-    this.#leaveQuarantine();
+    this.#members.drain(member);
+    if (!wasLent) member.connection.close(); // a borrower finishes first: `release` closes it
   }
 
   #lose(member: PooledConnection<C>, error: RpcError): void {
-    this.#remove(member);
-    member.connection.destroy(error);
-    this.#countLoss(member, error);
-    this.#pump();
+    this.#pump(() => {
+      this.#remove(member);
+      member.connection.destroy(error);
+      this.#countLoss(member, error);
+    });
   }
 
   /** Its slot is free from here on. */
   #remove(member: PooledConnection<C>): void {
-    this.#takeOut(member);
-    member.state = 'ended';
+    this.#members.remove(member);
     if (member.reservedTimer !== null) this.#time.cancel(member.reservedTimer);
-    this.#members.delete(member);
     this.#owner.giveSlot();
-    this.#leaveQuarantine();
-  }
-
-  #takeOut(member: PooledConnection<C>): void {
-    if (member.state === 'open') removeFrom(this.#open, member);
-    else if (member.state === 'verifying') this.#verifying -= 1;
-    else if (member.state === 'draining') this.#draining -= 1;
   }
 
   #countLoss(member: PooledConnection<C>, error: RpcError): void {
     const nowMs = this.#time.nowMs();
     this.#totals.lost += 1;
     this.#gate.lost(member.createdMs, nowMs);
-    this.#settle(() =>
-      this.#options.onEvent({ kind: 'connection-lost', instanceId: this.#instance.id, error }),
-    );
+    this.#report({ kind: 'connection-lost', instanceId: this.#instance.id, error });
     this.#countFailure(error, nowMs);
   }
 
+  #countFailure(error: RpcError, nowMs: number): void {
+    this.#lastError = error;
+    if (this.#phase === 'active' && this.#quarantine.failed(nowMs)) this.#cleanUp(error);
+  }
+
+  /** A quarantine begins: what is broken goes at once, what is idle stays if it answers. */
+  #cleanUp(error: RpcError): void {
+    this.#totals.quarantines += 1;
+    this.#report({ kind: 'quarantine-began', instanceId: this.#instance.id, error });
+    for (const member of this.#members.open()) {
+      if (!member.connection.isUsable) this.#drain(member);
+      else this.#verify(member);
+    }
+  }
+
+  /** Oldest first, down to the minimum; all of them when the host is not in use. */
   #closeIdle(nowMs: number): void {
-    const keep = this.#isInUse(nowMs) ? this.#options.connectionsMin : 0;
-    const idle = this.#open
-      .filter((member) => member.isIdle && nowMs - member.lastTakenMs >= this.#options.idleTimeoutMs)
-      .toSorted((one, other) => one.lastTakenMs - other.lastTakenMs);
-    for (const member of idle) {
-      if (this.#members.size - this.#draining <= keep) return;
+    const { connectionsMin, idleTimeoutMs } = this.#options;
+    const keep = nowMs - this.#lastDemandMs < idleTimeoutMs ? connectionsMin : 0;
+    for (const member of this.#members.idle()) {
+      if (nowMs - member.lastTakenMs < idleTimeoutMs || this.#members.lasting <= keep) return;
       this.#totals.idled += 1;
       this.#drain(member);
     }
   }
 
-  /** An old connection goes at once where no replacement can or need come first, one at a time. */
+  /** Where no replacement can or need come first an old connection goes at once. Otherwise #dialled sees to it. */
   #closeExpired(nowMs: number): void {
-    const isSpare = this.#members.size - this.#draining > this.#options.connectionsMin;
-    if (this.#isFull || isSpare || !this.#isInUse(nowMs)) this.#retireExpired(nowMs);
+    const { connectionsMin, idleTimeoutMs } = this.#options;
+    const isSpare = this.#members.lasting > connectionsMin || nowMs - this.#lastDemandMs >= idleTimeoutMs;
+    if (this.#isFull || isSpare) this.#retireExpired(nowMs);
   }
 
+  /** One at a time, so that age alone never leaves too few. */
   #retireExpired(nowMs: number): void {
-    if (this.#draining > 0) return; // one at a time
-    const member = this.#expired(nowMs);
-    if (member === null) return;
+    const [oldest] = this.#members.expired(nowMs);
+    if (oldest === undefined || this.#members.draining > 0) return;
     this.#totals.expired += 1;
-    this.#drain(member);
-  }
-
-  #expired(nowMs: number): PooledConnection<C> | null {
-    let oldest: PooledConnection<C> | null = null;
-    for (const member of this.#open) {
-      if (member.expiresMs <= nowMs && member.createdMs < (oldest?.createdMs ?? Infinity)) oldest = member;
-    }
-    return oldest;
-  }
-
-  #longestIdle(): PooledConnection<C> | null {
-    let longest: PooledConnection<C> | null = null;
-    for (const member of this.#open) {
-      if (member.isIdle && member.lastTakenMs < (longest?.lastTakenMs ?? Infinity)) longest = member;
-    }
-    return longest;
+    this.#drain(oldest);
   }
 
   #end(): void {
-    const refusal = this.#refusal()!;
-    for (const attempt of this.#dialling) {
-      this.#dialling.delete(attempt);
-      this.#time.cancel(attempt.timer);
-      attempt.abort.abort(refusal);
-      this.#owner.giveSlot();
-    }
-    for (const timer of [this.#dialTimer, this.#quarantineTimer, this.#relayTimer]) {
-      if (timer !== null) this.#time.cancel(timer);
-    }
-    this.#dialTimer = this.#quarantineTimer = this.#relayTimer = null;
-    this.#isQuarantined = false;
-    this.#wantsGrowth = false;
-    for (const member of this.#members) if (member.state !== 'draining') this.#drain(member);
-    for (let waiter = this.#waiters.shift(); waiter !== null; waiter = this.#waiters.shift()) {
-      this.#time.cancel(waiter.timer);
-      this.#totals.refused += 1;
-      const leaving = waiter;
-      this.#settle(() => leaving.fail(refusal));
-    }
-    this.#pump();
-  }
-
-  // Quarantine.
-
-  #countFailure(error: RpcError, nowMs: number): void {
-    this.#lastError = error;
-    if (this.#failures.record(nowMs) && !this.#isQuarantined && this.#phase === 'active')
-      this.#beginQuarantine(error);
-  }
-
-  /** The clean-up begins at once: what is broken goes, what is idle and healthy stays once it has answered. */
-  #beginQuarantine(error: RpcError): void {
-    this.#isQuarantined = true;
-    this.#totals.quarantines += 1;
-    this.#settle(() =>
-      this.#options.onEvent({ kind: 'quarantine-began', instanceId: this.#instance.id, error }),
-    );
-    this.#quarantineTimer = this.#time.runAfter(this.#random() * this.#options.quarantineJitterMs, () => {
-      this.#quarantineTimer = null;
-      this.#leaveQuarantine();
-      this.#pump();
+    this.#pump(() => {
+      const error = this.#refusal()!;
+      if (this.#dialTimer !== null) this.#time.cancel(this.#dialTimer);
+      this.#dialTimer = null;
+      this.#wantsGrowth = false;
+      this.#quarantine.close();
+      this.#owner.dropClaim(this);
+      for (let left = this.#dialler.abortAll(error); left > 0; left -= 1) this.#owner.giveSlot();
+      for (const member of this.#members.all()) this.#drain(member);
+      for (let waiter = this.#waiters.shift(); waiter !== null; waiter = this.#waiters.shift())
+        this.#refuse(waiter, error);
     });
-    for (const member of this.#open.slice()) {
-      if (!member.connection.isUsable) this.#drain(member);
-      else if (member.isIdle) this.#verify(member);
-    }
   }
 
-  /** Once the clean-up is done and the pause is over; from then on waiters are served one, two, four… in a turn. */
-  #leaveQuarantine(): void {
-    if (!this.#isQuarantined || this.#quarantineTimer !== null || this.#verifying > 0) return;
-    this.#isQuarantined = false;
-    this.#failures.clear();
-    this.#relayWidth = this.#relayLeft = 1;
-    this.#settle(() => this.#options.onEvent({ kind: 'quarantine-ended', instanceId: this.#instance.id }));
-    this.#pumpAgain = true;
+  // Errors.
+
+  #refusal(): RpcError | null {
+    if (this.#phase === 'closed') return refusal('RPC_CLOSED', `the pool of ${this.#name} is closed`);
+    if (this.#phase === 'leaving') return refusal('RPC_NO_INSTANCE', `${this.#name} is not listed any more`);
+    const { waitersMax } = this.#options;
+    return this.#waiters.size < waitersMax
+      ? null
+      : refusal('RPC_QUEUE_FULL', `${waitersMax} calls already wait for a connection to ${this.#name}`);
   }
 
-  #quarantineJitterMs(): number {
-    return this.#isQuarantined ? this.#random() * this.#options.quarantineJitterMs : 0;
+  #timeoutError(timeoutMs: number): RpcError {
+    if (this.#members.lasting === 0 && this.#gate.isFailing) return this.#connectError();
+    return refusal(
+      'RPC_POOL_TIMEOUT',
+      `no connection to ${this.#name} came free within ${Math.round(timeoutMs)} ms ` +
+        `(${this.#members.size} of ${this.#options.connectionsMax} connections, ${this.#dialler.size} dialling, ` +
+        `${this.callsInFlight} calls in flight, ${this.#waiters.size} others waiting)`,
+      this.#lastError,
+    );
   }
 
-  #lentCount(): number {
-    return this.#members.size - this.#open.length - this.#verifying - this.#draining;
+  #connectError(): RpcError {
+    const why = this.#lastError === null ? 'no attempt has succeeded' : this.#lastError.message;
+    return refusal('RPC_CONNECT_FAILED', `${this.#name} could not be reached: ${why}`, this.#lastError);
   }
 
-  get #isFull(): boolean {
-    return this.#members.size + this.#dialling.size >= this.#options.connectionsMax;
-  }
-
-  #memberOf(connection: C): PooledConnection<C> | null {
-    const member = connection.poolListener;
-    return member instanceof PooledConnection && this.#members.has(member) ? member : null;
+  #report(event: PoolEvent): void {
+    guarded(() => this.#options.onEvent(event));
   }
 
   get #name(): string {
-    const { id, host, port, path } = this.#instance;
-    const where = path ?? `${host}:${port}`;
-    return id === where ? where : `${id} (${where})`;
+    return instanceName(this.#instance);
+  }
+
+  get #isFull(): boolean {
+    return this.#members.size + this.#dialler.size >= this.#options.connectionsMax;
   }
 
   #checkInvariants(): void {
-    assert(this.#members.size + this.#dialling.size <= this.#options.connectionsMax);
-    assert(this.#lentCount() >= 0 && (this.#isExclusive || this.#lentCount() === 0));
-    assert(this.#phase === 'active' || this.#waiters.size === 0);
+    assert(this.#members.size + this.#dialler.size <= this.#options.connectionsMax);
+    assert(this.#phase === 'active' || this.#waiters.size + this.#dialler.size === 0);
+    this.#members.checkInvariants();
   }
 }
 
-function removeFrom<T>(list: T[], item: T): void {
-  const index = list.lastIndexOf(item);
-  assert(index >= 0);
-  list.splice(index, 1);
+/** What a listener throws is its bug: it surfaces as an uncaught exception, and the others are served all the same. */
+function guarded(tell: () => void): void {
+  try {
+    tell();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
 }
 
-function refused(
-  code: ConstructorParameters<typeof RpcError>[0],
-  message: string,
-  cause?: unknown,
-): RpcError {
-  return new RpcError(code, message, {
-    executed: 'no',
-    ...(cause === undefined || cause === null ? {} : { cause }),
-  });
+function refusal(code: RpcError['code'], message: string, cause?: unknown): RpcError {
+  const hasCause = cause !== undefined && cause !== null;
+  return new RpcError(code, message, { executed: 'no', ...(hasCause ? { cause } : {}) });
 }
 
 function cancelled(signal: AbortSignal): RpcError {
-  return refused('RPC_CANCELLED', 'the call was cancelled while it waited for a connection', signal.reason);
+  return refusal('RPC_CANCELLED', 'the call was cancelled while it waited for a connection', signal.reason);
 }

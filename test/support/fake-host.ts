@@ -9,6 +9,7 @@ import type { PoolableConnection, PoolListener } from '../../rpc/pool/poolable.j
 export class FakeConnection implements PoolableConnection {
   readonly host: FakeHost;
   readonly number: number;
+  readonly instance: Instance;
   callsInFlight: number = 0;
   callsMax: number;
   lastReceivedMs: number;
@@ -17,8 +18,9 @@ export class FakeConnection implements PoolableConnection {
   destroyedWith: RpcError | null = null;
   pings: number = 0;
 
-  constructor(host: FakeHost, number: number, callsMax: number) {
+  constructor(host: FakeHost, instance: Instance, number: number, callsMax: number) {
     this.host = host;
+    this.instance = instance;
     this.number = number;
     this.callsMax = callsMax;
     this.lastReceivedMs = host.time.nowMs();
@@ -113,7 +115,7 @@ export class FakeHost {
     this.time = time;
   }
 
-  readonly dial = (_instance: Instance, signal: AbortSignal): Promise<FakeConnection> => {
+  readonly dial = (instance: Instance, signal: AbortSignal): Promise<FakeConnection> => {
     this.dialTimes.push(this.time.nowMs());
     this.dialling += 1;
     this.peak = Math.max(this.peak, this.dialling + this.alive.size);
@@ -132,7 +134,7 @@ export class FakeHost {
             return;
           }
           this.#made += 1;
-          const connection = new FakeConnection(this, this.#made, this.callsMax);
+          const connection = new FakeConnection(this, instance, this.#made, this.callsMax);
           this.alive.add(connection);
           resolve(connection);
         }),
