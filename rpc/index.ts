@@ -24,3 +24,25 @@ export type { DrainReport, DrainState, DrainTimes } from './server/drain.js';
 export { type Deregister, RpcServer, type RpcServerOptions } from './server/rpc-server.js';
 export type { ThreadFigures, TokenEntry } from './server/thread-server.js';
 export type { SessionOptions } from './session/session-options.js';
+export {
+  type DnsLookup,
+  type DnsName,
+  DnsResolver,
+  type DnsResolverOptions,
+  type ServiceRecord,
+} from './resolve/dns-resolver.js';
+export { type FileAccess, FileResolver, type FileResolverOptions } from './resolve/file-resolver.js';
+export {
+  type InstanceDescription,
+  instanceOf,
+  parseInstance,
+  sameInstances,
+} from './resolve/instance-list.js';
+export { KeepLastKnown, type KeepLastKnownOptions, type KeptList } from './resolve/keep-last-known.js';
+export {
+  type ResolverContext,
+  resolverFor,
+  type ResolverForOptions,
+  type ResolverScheme,
+} from './resolve/resolver-for.js';
+export { StaticResolver } from './resolve/static-resolver.js';
