@@ -8,6 +8,7 @@ import { type CompletePoolOptions, completePoolOptions, type PoolOptions } from 
 import type { HostPoolStats } from './pool-stats.js';
 import type { PoolTime } from './pool-time.js';
 import type { Dial, PoolableConnection } from './poolable.js';
+import { PooledConnection } from './pooled-connection.js';
 
 export class ConnectionPool<C extends PoolableConnection> {
   readonly #dial: Dial<C>;
@@ -46,15 +47,13 @@ export class ConnectionPool<C extends PoolableConnection> {
   }
 
   /**
-   * The host pool of `instance`, made when there is none. Stays the same while the instance is listed.
+   * The host pool of `instance`, made when there is none. Stays the same while the instance is listed; that of one
+   * that was taken off the list refuses with RPC_NO_INSTANCE until it has finished its calls.
    * @throws RpcError RPC_CLOSED
    */
   host(instance: Instance): HostPool<C> {
     const known = this.#hosts.get(instance.id);
-    if (known !== undefined) {
-      known.listed(instance);
-      return known;
-    }
+    if (known !== undefined) return known;
     if (this.#closing !== null)
       throw new RpcError('RPC_CLOSED', 'the connection pool is closed', { executed: 'no' });
     const host = new HostPool(instance, this.#owner, this.#dial, this.#time, this.#random, this.#options);
@@ -71,6 +70,12 @@ export class ConnectionPool<C extends PoolableConnection> {
   /** See HostPool.acquire. */
   async acquire(instance: Instance, options?: AcquireOptions): Promise<C> {
     return this.host(instance).acquire(options);
+  }
+
+  /** Exclusive mode: gives back what any of the host pools has lent. See HostPool.release. */
+  release(connection: C): void {
+    const member = connection.poolListener;
+    if (member instanceof PooledConnection) member.release();
   }
 
   /** The whole list: host pools of instances that are not on it finish their calls and close. */

@@ -5,7 +5,7 @@
 // Clock, timers, chance and dialling come from outside.
 
 import assert from 'node:assert/strict';
-import { RpcError } from '../errors.js';
+import { RpcError, type RpcErrorCode } from '../errors.js';
 import type { Instance } from '../instance.js';
 import { DialGate } from './dial-gate.js';
 import { HostDialler } from './host-dialler.js';
@@ -163,7 +163,8 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
    * The same as a promise. In multiplexed mode a place on the connection is kept until the next turn of the event
    * loop: begin the call before that.
    * @throws RpcError RPC_POOL_TIMEOUT, RPC_CONNECT_FAILED, RPC_QUEUE_FULL, RPC_NO_INSTANCE, RPC_CLOSED, or
-   * RPC_CANCELLED when `signal` was aborted; `executed` is always 'no'
+   * RPC_CANCELLED when `signal` was aborted; RPC_UNAUTHENTICATED and its like when the host refuses us; `executed` is
+   * always 'no'
    */
   acquire(options: AcquireOptions = {}): Promise<C> {
     const { signal } = options;
@@ -645,9 +646,13 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
     );
   }
 
+  /** What trying again cannot mend keeps its code. */
   #connectError(): RpcError {
-    const why = this.#lastError === null ? 'no attempt has succeeded' : this.#lastError.message;
-    return refusal('RPC_CONNECT_FAILED', `${this.#name} could not be reached: ${why}`, this.#lastError);
+    const error = this.#lastError;
+    if (error !== null && LASTING_ERRORS.has(error.code))
+      return refusal(error.code, `${this.#name} refuses us: ${error.message}`, error);
+    const why = error?.message ?? 'no attempt has succeeded';
+    return refusal('RPC_CONNECT_FAILED', `${this.#name} could not be reached: ${why}`, error);
   }
 
   #report(event: PoolEvent): void {
@@ -669,6 +674,14 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
   }
 }
 
+/** Answers of a host that is there but does not want us, or with which we cannot speak. */
+const LASTING_ERRORS: ReadonlySet<RpcErrorCode> = new Set<RpcErrorCode>([
+  'RPC_UNAUTHENTICATED',
+  'RPC_PERMISSION_DENIED',
+  'RPC_VERSION_MISMATCH',
+  'RPC_OPTION_INVALID',
+]);
+
 /** What a listener throws is its bug: it surfaces as an uncaught exception, and the others are served all the same. */
 function guarded(tell: () => void): void {
   try {
@@ -680,7 +693,7 @@ function guarded(tell: () => void): void {
   }
 }
 
-function refusal(code: RpcError['code'], message: string, cause?: unknown): RpcError {
+function refusal(code: RpcErrorCode, message: string, cause?: unknown): RpcError {
   const hasCause = cause !== undefined && cause !== null;
   return new RpcError(code, message, { executed: 'no', ...(hasCause ? { cause } : {}) });
 }

@@ -43,6 +43,9 @@ export type Dial<C extends PoolableConnection> = (instance: Instance, signal: Ab
 export interface Acquirer<C extends PoolableConnection> {
   /** Begin the call before this returns: only then the pool knows that its place on the connection is taken. */
   onConnection(connection: C): void;
-  /** RPC_POOL_TIMEOUT, RPC_CONNECT_FAILED, RPC_QUEUE_FULL, RPC_NO_INSTANCE or RPC_CLOSED; surely not executed. */
+  /**
+   * RPC_POOL_TIMEOUT, RPC_CONNECT_FAILED, RPC_QUEUE_FULL, RPC_NO_INSTANCE, RPC_CLOSED, or what the host refuses us
+   * with (RPC_UNAUTHENTICATED, RPC_VERSION_MISMATCH…); surely not executed.
+   */
   onAcquireFailed(error: RpcError): void;
 }

@@ -16,6 +16,7 @@ export interface PooledConnectionHost<C extends PoolableConnection> {
   memberHasCapacity(member: PooledConnection<C>): void;
   memberUnusable(member: PooledConnection<C>): void;
   memberEnded(member: PooledConnection<C>, error: RpcError | null): void;
+  release(connection: C): void;
 }
 
 export class PooledConnection<C extends PoolableConnection> implements PoolListener {
@@ -58,6 +59,11 @@ export class PooledConnection<C extends PoolableConnection> implements PoolListe
   isFresh(nowMs: number, verifyAfterMs: number): boolean {
     const { callsInFlight, lastReceivedMs } = this.connection;
     return callsInFlight > 0 || nowMs - Math.max(lastReceivedMs, this.lastVerifiedMs) <= verifyAfterMs;
+  }
+
+  /** Exclusive mode: its borrower is done. */
+  release(): void {
+    this.#host.release(this.connection);
   }
 
   onCapacity(): void {

@@ -15,6 +15,20 @@ test('a connection that is lent goes to nobody else, and the one that came back 
   assert.equal(hostPool.tryAcquire(), two);
 });
 
+test('the pool itself takes back what was lent, also of an instance that is not listed any more', async (context) => {
+  const { host, pool, hostPool } = await connectedBench(context, 2, { mode: 'exclusive' });
+  const [one, two] = [hostPool.tryAcquire()!, hostPool.tryAcquire()!];
+  pool.release(one);
+  assert.equal(hostPool.tryAcquire(), one);
+  pool.setInstances([]);
+  pool.release(one);
+  assert.equal(host.alive.size, 1);
+  assert.equal(hostPool.state, 'leaving', 'the release did not bring it back');
+  pool.release(two);
+  assert.equal(host.alive.size, 0);
+  assert.deepEqual(pool.stats(), []);
+});
+
 test('what was released twice or never lent is refused', async (context) => {
   const { hostPool } = await connectedBench(context, 1, { mode: 'exclusive' });
   const connection = hostPool.tryAcquire()!;

@@ -141,7 +141,7 @@ class Day {
     if (this.calls.length === 0) return;
     const [connection] = this.calls.splice(this.random.integer(0, this.calls.length - 1), 1);
     if (connection!.callsInFlight > 0) connection!.endCall();
-    if (this.options.mode === 'exclusive') this.pool.host(connection!.instance).release(connection!);
+    if (this.options.mode === 'exclusive') this.pool.release(connection!);
   }
 
   discard(): void {

@@ -65,6 +65,18 @@ test('who asked to fail fast learns of the first failed connect, and while the h
   assert.equal((await patient).state, 'open', 'who did not ask waits through the backoff');
 });
 
+test('what a host refuses us with keeps its code, since no other attempt would mend it', async (context) => {
+  const { time, host, hostPool } = poolBench(context);
+  host.answer = 'refuse';
+  host.refusal = new RpcError('RPC_UNAUTHENTICATED', 'the token is not known');
+  const failed = assert.rejects(
+    hostPool.acquire({ isFailFast: true }),
+    failsWith('RPC_UNAUTHENTICATED', /host:1 refuses us: the token is not known/),
+  );
+  await time.pass(10);
+  await failed;
+});
+
 test('a connect that hangs ends at the connect timeout, and what it had begun is undone', async (context) => {
   const { time, host, hostPool } = poolBench(context, { acquireTimeoutMs: 60_000 });
   host.answer = 'hang';

@@ -104,6 +104,8 @@ export class FakeHost {
   peak: number = 0;
   /** What becomes of a dial. */
   answer: 'accept' | 'refuse' | 'hang' = 'accept';
+  /** What a refused dial fails with; null: the system's error. */
+  refusal: RpcError | null = null;
   dialMs: number = 10;
   callsMax: number = 100;
   /** Accepts connections but answers no ping. */
@@ -130,7 +132,9 @@ export class FakeHost {
       const timer = this.time.runAfter(this.answer === 'hang' ? 3_600_000 : this.dialMs, () =>
         finish(() => {
           if (this.answer !== 'accept') {
-            reject(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }));
+            reject(
+              this.refusal ?? Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }),
+            );
             return;
           }
           this.#made += 1;
