@@ -13,6 +13,7 @@ import { VirtualTime } from '../support/virtual-time.js';
 
 const HOSTS = ['one:1', 'two:1', 'three:1'] as const;
 const STEPS = 150;
+const VERIFY_AFTER_MS = 3_000;
 const SEEDS = Number(process.env['REACTOR_TEST_ROUNDS'] ?? 30);
 
 interface Wait {
@@ -51,7 +52,7 @@ class Day {
       ...this.options,
       idleTimeoutMs: 20_000,
       lifetimeMs: 40_000,
-      verifyAfterMs: 3_000,
+      verifyAfterMs: VERIFY_AFTER_MS,
       cleanEveryMs: 5_000,
       backoffMaxMs: 10_000,
       callsPerConnectionSoftMax: this.random.pick([1, 4, Infinity]),
@@ -170,9 +171,11 @@ class Day {
       // Quarantine lets one wait up to 50 ms longer only where the pool's own timeout decides.
       assert(wait.state !== 'waiting' || nowMs <= wait.dueMs + 50, `wait ${wait.number} is forgotten`);
     }
-    for (const { instanceId, waiting } of this.pool.stats()) {
+    for (const { instanceId, state: hostState, waiting } of this.pool.stats()) {
       const counted = this.waits.filter(({ hostId, state }) => hostId === instanceId && state === 'waiting');
       assert.equal(waiting, counted.length, 'the line holds those who wait');
+      const isServing = hostState === 'ready' && waiting > 0;
+      assert(!isServing || !this.#hasRoom(instanceId), `${instanceId} has room while ${waiting} wait`);
     }
   }
 
@@ -213,6 +216,17 @@ class Day {
       assert(!isAhead, `wait ${wait.number} was served before wait ${earlier.number}`);
     }
     this.#begin(connection);
+  }
+
+  #hasRoom(hostId: string): boolean {
+    const nowMs = this.time.nowMs();
+    return [...this.hosts.get(hostId)!.alive].some((connection) => {
+      const { callsInFlight, lastReceivedMs, state, callsMax } = connection;
+      const isFresh = callsInFlight > 0 || nowMs - lastReceivedMs <= VERIFY_AFTER_MS;
+      const isFree =
+        this.options.mode === 'exclusive' ? !this.calls.includes(connection) : callsInFlight < callsMax;
+      return state === 'open' && isFresh && isFree;
+    });
   }
 
   /** A connection may have ended between the promise and here; the caller tries again. */
