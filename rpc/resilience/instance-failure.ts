@@ -23,6 +23,8 @@ const NOT_BLAMED: ReadonlySet<RpcErrorCode> = new Set<RpcErrorCode>([
   'RPC_ALL_CONNECTING',
   'RPC_BREAKER_OPEN',
   'RPC_RESOLVE_FAILED',
+  'RPC_LIST_STALE',
+  'RPC_REGISTRY_FULL', // it serves those it has
 ]);
 
 /** For `CallOutcome.isFailure`. */

@@ -68,6 +68,25 @@ test('what one had earned stays with it when another comes, goes or was tried al
   assert.equal(picked, wanted);
 });
 
+test(`the noted cycle gives the turns that working them out would give, and changes of the list do, too (seed ${SEED})`, () => {
+  const weights = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 2, maxLength: 9 });
+  const rounds = fc.array(fc.tuple(fc.integer({ min: 1, max: 120 }), fc.nat({ max: 9 })), { maxLength: 8 });
+  const property = fc.property(weights, rounds, (list, steps) => {
+    // Fractions of a power of two are exact, have the same turns, and no cycle is noted for them.
+    const noted = candidatesOf(...list);
+    const workedOut = candidatesOf(...list.map((weight) => weight / 1024));
+    const [one, other] = [create(), create()];
+    for (const [picks, without] of steps) {
+      const left = (all: readonly TestCandidate[]): TestCandidate[] =>
+        all.length > 2 ? all.filter((_, at) => at !== without) : [...all];
+      assert.equal(sequence(one, left(noted), picks), sequence(other, left(workedOut), picks));
+      const [a, b] = [[...noted], [...workedOut]];
+      assert.equal(sequence(one, a, picks), sequence(other, b, picks));
+    }
+  });
+  fc.assert(property, { seed: SEED, numRuns: 200 });
+});
+
 test('a new weight counts from the next array on', () => {
   const candidates = candidatesOf(1, 3);
   const balancer = create();
