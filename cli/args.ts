@@ -7,15 +7,19 @@ import type { ArgsContext, Command, CommandSpec } from './command-spec.js';
 import { configTexts } from './config-file.js';
 import { type FlagTexts, UsageError } from './flags.js';
 import { nearest } from './nearest.js';
+import { RPC_COMMANDS } from './rpc-command.js';
 import { SERVE_COMMAND } from './serve-command.js';
 import { SHM_COMMANDS } from './shm-command.js';
 
 export type { ArgsContext, Command } from './command-spec.js';
 
-const COMMANDS: readonly CommandSpec[] = [SERVE_COMMAND, ...SHM_COMMANDS];
+const COMMANDS: readonly CommandSpec[] = [SERVE_COMMAND, ...RPC_COMMANDS, ...SHM_COMMANDS];
 /** Areas whose commands have a verb. */
-const AREAS: readonly (readonly [area: string, summary: string])[] = [['shm', 'shared-memory segments']];
-const AREA_NAMES = ['serve', 'shm', 'bench', 'completion'];
+const AREAS: readonly (readonly [area: string, summary: string])[] = [
+  ['rpc', 'contracts and calls of RPC services'],
+  ['shm', 'shared-memory segments'],
+];
+const AREA_NAMES = ['serve', 'rpc', 'shm', 'bench', 'completion'];
 
 /** @throws UsageError with one line that names the flag and what would be right */
 export async function parseArgs(args: readonly string[], context: ArgsContext): Promise<Command> {

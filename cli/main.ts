@@ -41,6 +41,10 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
         const { serve } = await import('./serve.js');
         return await serve(command.options, io);
       }
+      case 'rpc': {
+        const { rpc } = await import('./rpc.js');
+        return await rpc(command.options, io);
+      }
       case 'shm': {
         const { shm } = await import('./shm.js');
         return shm(command.options, io);

@@ -22,3 +22,7 @@ export type {
   ServiceSchema,
   ValueSchema,
 } from './schema.js';
+export { type Change, type ChangeKind, type Place } from './compatibility/change.js';
+export { compareProtos } from './compatibility/compare.js';
+export { generate, type GeneratedModule, type GenerateOptions } from './generate/generate.js';
+export { type ProtoFile, type ProtoFiles, readProtoFiles } from './proto-files.js';

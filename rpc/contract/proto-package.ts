@@ -85,14 +85,12 @@ export function contractFromDescriptor(
     ...new Set(imports.flatMap((each) => each.descriptors)),
     Uint8Array.from(Buffer.from(descriptor, 'base64')),
   ];
-  let loaded: ProtoPackage | null = null;
-  // Not before it is used: a program may import many files and call one service.
-  const load = (): ProtoPackage => (loaded ??= loadDescriptors(descriptors, options));
+  const loaded = loadDescriptors(descriptors, options);
   return {
     descriptors,
-    messageType: <T>(fullName: string) => load().messageType(fullName) as MessageType<T>,
+    messageType: <T>(fullName: string) => loaded.messageType(fullName) as MessageType<T>,
     service: <Handlers extends object, Methods extends MethodTable>(fullName: string) =>
-      load().service(fullName) as ServiceContract<Handlers, Methods>,
+      loaded.service(fullName) as ServiceContract<Handlers, Methods>,
   };
 }
 

@@ -253,11 +253,8 @@ function optionsOf(
 ): OptionsProto | undefined {
   const known: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(given ?? {})) {
-    if (key.startsWith('features.')) {
-      const features = (known['features'] ??= {}) as Record<string, unknown>;
-      const name = camelCase(key.slice('features.'.length));
-      const enumeration = protobufDescriptor.FeatureSet.fields[name]?.resolve().resolvedType;
-      if (enumeration instanceof protobuf.Enum) features[name] = enumeration.values[String(value)];
+    if (key === 'features' && typeof value === 'object' && value !== null) {
+      known['features'] = featuresOf(value);
       continue;
     }
     const field = type.fields[camelCase(key)];
@@ -267,4 +264,15 @@ function optionsOf(
     known[field.name] = resolvedType instanceof protobuf.Enum ? resolvedType.values[String(value)] : value;
   }
   return Object.keys(known).length === 0 ? undefined : known;
+}
+
+function featuresOf(given: object): Record<string, number> {
+  const features: Record<string, number> = {};
+  for (const [key, value] of Object.entries(given)) {
+    const name = camelCase(key);
+    const type = protobufDescriptor.FeatureSet.fields[name]?.resolve().resolvedType;
+    const number = type instanceof protobuf.Enum ? type.values[String(value)] : undefined;
+    if (number !== undefined) features[name] = number;
+  }
+  return features;
 }

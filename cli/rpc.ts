@@ -1,0 +1,20 @@
+// The area `rpc`: hands each verb to the file that carries it out, which is loaded only then.
+
+import type { Io } from './main.js';
+import type { RpcOptions } from './rpc-command.js';
+
+/** @returns the exit code */
+export async function rpc(options: RpcOptions, io: Io): Promise<number> {
+  switch (options.verb) {
+    case 'generate': {
+      const { rpcGenerate } = await import('./rpc-generate.js');
+      return rpcGenerate(options, io);
+    }
+    case 'check': {
+      const { rpcCheck } = await import('./rpc-check.js');
+      return rpcCheck(options, io);
+    }
+    default:
+      return options satisfies never;
+  }
+}
