@@ -7,19 +7,26 @@ import type { ArgsContext, Command, CommandSpec } from './command-spec.js';
 import { configTexts } from './config-file.js';
 import { type FlagTexts, UsageError } from './flags.js';
 import { nearest } from './nearest.js';
+import { REGISTRY_COMMANDS } from './registry-command.js';
 import { RPC_COMMANDS } from './rpc-command.js';
 import { SERVE_COMMAND } from './serve-command.js';
 import { SHM_COMMANDS } from './shm-command.js';
 
 export type { ArgsContext, Command } from './command-spec.js';
 
-const COMMANDS: readonly CommandSpec[] = [SERVE_COMMAND, ...RPC_COMMANDS, ...SHM_COMMANDS];
+const COMMANDS: readonly CommandSpec[] = [
+  SERVE_COMMAND,
+  ...RPC_COMMANDS,
+  ...REGISTRY_COMMANDS,
+  ...SHM_COMMANDS,
+];
 /** Areas whose commands have a verb. */
 const AREAS: readonly (readonly [area: string, summary: string])[] = [
   ['rpc', 'contracts and calls of RPC services'],
+  ['registry', 'where servers say that they are there, and clients find them'],
   ['shm', 'shared-memory segments'],
 ];
-const AREA_NAMES = ['serve', 'rpc', 'shm', 'bench', 'completion'];
+const AREA_NAMES = ['serve', 'rpc', 'registry', 'shm', 'bench', 'completion'];
 
 /** @throws UsageError with one line that names the flag and what would be right */
 export async function parseArgs(args: readonly string[], context: ArgsContext): Promise<Command> {

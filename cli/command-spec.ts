@@ -1,7 +1,8 @@
 // What a command of the program is: its words, its flags, and what becomes of them.
-// serve-command.ts, shm-command.ts and rpc-command.ts declare theirs; args.ts shows them to yargs and reads with them.
+// serve-command.ts, shm-command.ts and the like declare theirs; args.ts shows them to yargs and reads with them.
 
 import { type Flag, type FlagSources, type FlagTable, resolveFlags } from './flags.js';
+import type { RegistryServeOptions } from './registry-command.js';
 import type { RpcOptions } from './rpc-command.js';
 import type { ServeOptions } from './serve-options.js';
 import type { ShmOptions } from './shm-command.js';
@@ -10,6 +11,7 @@ export type Command =
   | { readonly kind: 'serve'; readonly options: ServeOptions }
   | { readonly kind: 'rpc'; readonly options: RpcOptions }
   | { readonly kind: 'shm'; readonly options: ShmOptions }
+  | { readonly kind: 'registry-serve'; readonly options: RegistryServeOptions }
   | { readonly kind: 'bench'; readonly args: readonly string[] }
   | { readonly kind: 'print'; readonly text: string };
 

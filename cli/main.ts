@@ -49,6 +49,10 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
         const { shm } = await import('./shm.js');
         return shm(command.options, io);
       }
+      case 'registry-serve': {
+        const { registryServe } = await import('./registry-serve.js');
+        return await registryServe(command.options, io);
+      }
       case 'bench':
         return await runBench(command.args);
       default:

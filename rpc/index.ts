@@ -46,3 +46,4 @@ export {
   type ResolverScheme,
 } from './resolve/resolver-for.js';
 export { StaticResolver } from './resolve/static-resolver.js';
+export * from './registry/index.js';

@@ -1,7 +1,7 @@
 // Judges each call of the registry: who makes it, and whether they may.
 // service.ts asks it; it asks the token rules as they are now, so that a reload counts at once.
 
-import type { ServerCall } from '../call.js';
+import type { Peer, ServerCall } from '../call.js';
 import { RpcError } from '../errors.js';
 import type { Rights, TokenRules } from './token-rules.js';
 
@@ -24,10 +24,10 @@ export class RegistryAccess {
   }
 
   /** The name behind the token of a connection; for RpcServer. @throws RpcError RPC_UNAUTHENTICATED */
-  authenticate(token: string): string | null {
+  authenticate(token: string, peer?: Peer): string | null {
     const rules = this.#rules();
     // Without one, calls may bring theirs, or a certificate speaks for the connection.
-    if (rules === null || token === '') return null;
+    if (rules === null || token === '') return peer?.identity ?? null;
     const name = rules.nameOf(token);
     if (name === null)
       throw new RpcError('RPC_UNAUTHENTICATED', 'the token is not known here', { executed: 'no' });

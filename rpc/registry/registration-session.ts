@@ -4,6 +4,7 @@
 
 import { Backoff } from '../../reactor/index.js';
 import type { CallOptions } from '../call.js';
+import { detached } from '../call-scope.js';
 import { RpcError } from '../errors.js';
 import { type Clock, pause } from './clock.js';
 import type { Endpoints, RegistryEndpoint } from './endpoints.js';
@@ -38,7 +39,7 @@ export interface SessionParts {
 }
 
 /** No deadline: the session ends when one side leaves. */
-const SESSION_TIMEOUT_MS = 2 ** 31 - 1;
+const SESSION_TIMEOUT_MS: number = Number.POSITIVE_INFINITY;
 /** How long the farewell may take: the server goes anyway, its lease runs out. */
 export const DEREGISTER_TIMEOUT_MS = 1000;
 /** A registry that came back without its memory is not asked by everybody in the same moment. */
@@ -75,7 +76,7 @@ export class RegistrationSession {
     this.#options = options;
     this.#epoch = parts.epoch;
     this.#backoff = new Backoff(parts.random, { firstMs: options.retryFirstMs, capMs: options.retryCapMs });
-    this.#running = this.#run();
+    this.#running = detached(() => this.#run());
   }
 
   get state(): RegistrationState {

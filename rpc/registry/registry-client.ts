@@ -70,7 +70,7 @@ export interface Registration {
   /** Leaves. @returns whether every registry that had us said so; it takes a second at most */
   deregister(): Promise<boolean>;
   /** The same for `RpcServer.beforeDrain`: answers false, since nobody confirms that the clients have heard. */
-  leave(): Promise<boolean>;
+  readonly leave: () => Promise<boolean>;
 }
 
 const DEFAULTS: Required<RegistryClientOptions> = {

@@ -4,6 +4,7 @@
 
 import { Backoff } from '../../reactor/index.js';
 import type { CallOptions } from '../call.js';
+import { detached } from '../call-scope.js';
 import { RpcError } from '../errors.js';
 import type { Instance, Resolver, ResolverListener } from '../instance.js';
 import { type Clock, pause } from './clock.js';
@@ -88,7 +89,7 @@ const DEFAULTS: Omit<Options, 'staleMsMax'> = {
 };
 
 /** A watch has no end of its own. */
-const WATCH_TIMEOUT_MS = 2 ** 31 - 1;
+const WATCH_TIMEOUT_MS: number = Number.POSITIVE_INFINITY;
 const ANSWER_TIMEOUT_MS = 5000;
 const CACHE_WRITE_MS = 1000;
 
@@ -151,7 +152,8 @@ export class RegistryResolver implements Resolver {
   start(listener: ResolverListener): void {
     if (this.#listener !== null) throw new RpcError('RPC_OPTION_INVALID', 'a resolver is started once');
     this.#listener = listener;
-    this.#running = this.#run();
+    // Whoever makes the first call may be a handler: its deadline is not ours.
+    this.#running = detached(() => this.#run());
   }
 
   /** While the registry is away it is asked again now; else whether the list is still right. At most each 5 s. */
@@ -162,7 +164,7 @@ export class RegistryResolver implements Resolver {
     this.#cancelRefresh = clock.after(waitMs, () => {
       this.#cancelRefresh = null;
       this.#refreshedMs = clock.nowMs();
-      if (this.#isWatching) void this.#discover();
+      if (this.#isWatching) void detached(() => this.#discover());
       else this.#wake?.abort();
     });
   }
