@@ -8,8 +8,8 @@ export type { RegistryLimits } from './limits.js';
 export { MemoryStore, type MemoryStoreOptions, type MemoryStoreParts } from './memory-store.js';
 export type { Probe, ProbeVerdict } from './probe.js';
 export type {
-  Change,
-  ChangeKind,
+  Change as RegistryChange,
+  ChangeKind as RegistryChangeKind,
   InstanceFacts,
   InstanceRecord,
   Lease,

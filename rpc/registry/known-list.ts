@@ -3,13 +3,14 @@
 // resolver.ts feeds it what the registry tells. Pure: time comes in.
 // - A registry that settles (it started less than a lease ago) may not have heard of everybody yet: what it does not
 //   mention stays, until it has settled or says that it left.
-// - An empty list after one that was not needs a second word, some time later; until then the old one stays.
+// - A list that is suddenly empty, or most of it gone, needs a second word some time later: resolve/keep-last-known.ts.
 
 import type { Instance } from '../instance.js';
+import { KeepLastKnown } from '../resolve/keep-last-known.js';
 
 export interface KnownListOptions {
-  /** Between an empty list and the word that confirms it. Default 10,000. */
-  emptyConfirmMs?: number;
+  /** Between a list that is too bad to be true and the word that confirms it, in ms. Default 10,000. */
+  confirmMs?: number;
 }
 
 export interface ListChange {
@@ -17,72 +18,55 @@ export interface ListChange {
   readonly instance: Instance;
 }
 
-export const EMPTY_CONFIRM_MS = 10_000;
+export const CONFIRM_MS = 10_000;
 
 export class KnownList {
-  readonly #emptyConfirmMs: number;
+  readonly #guard: KeepLastKnown;
   /** As the registry has them, by address. */
   #listed = new Map<string, Instance>();
   /** Not mentioned by a registry that settles, by address. */
-  #unmentioned = new Map<string, Instance>();
-  /** What is believed while an empty list waits for its confirmation. */
-  #beforeEmpty: ReadonlyMap<string, Instance> | null = null;
-  #emptySinceMs = 0;
+  readonly #unmentioned = new Map<string, Instance>();
 
-  constructor({ emptyConfirmMs = EMPTY_CONFIRM_MS }: KnownListOptions = {}) {
-    this.#emptyConfirmMs = emptyConfirmMs;
+  constructor({ confirmMs = CONFIRM_MS }: KnownListOptions = {}) {
+    this.#guard = new KeepLastKnown({ holdMs: confirmMs });
   }
 
-  /** What to go by. */
+  /** What to go by: one life of each address, the one that is listed where the guard keeps an earlier one too. */
   get instances(): readonly Instance[] {
-    return [...(this.#beforeEmpty ?? this.#believed()).values()];
+    const held = this.#guard.instances;
+    const listedIds = new Set(Array.from(this.#listed.values(), ({ id }) => id));
+    return held.filter((instance) => listedIds.has(instance.id) || !this.#listed.has(addressKey(instance)));
   }
 
-  /** The registry said that there are none, and nobody has confirmed it. */
+  /** The registry said that there are none or few, and nobody has confirmed it. */
   get awaitsConfirmation(): boolean {
-    return this.#beforeEmpty !== null;
+    return this.#guard.isHolding;
   }
 
   /** The whole list. */
   replace(instances: readonly Instance[], settlingMs: number, nowMs: number): void {
-    const before = this.#believed();
+    const before = this.#listed;
     this.#listed = new Map(instances.map((instance) => [addressKey(instance), instance]));
     for (const [key, instance] of before) if (!this.#listed.has(key)) this.#unmentioned.set(key, instance);
     for (const key of this.#listed.keys()) this.#unmentioned.delete(key);
-    this.#settle(before, settlingMs, nowMs);
+    this.confirm(settlingMs, nowMs);
   }
 
+  /** One after the other: many that leave one by one are believed, but for the last. */
   change(changes: readonly ListChange[], settlingMs: number, nowMs: number): void {
-    const before = this.#believed();
     for (const { kind, instance } of changes) {
       const key = addressKey(instance);
       this.#unmentioned.delete(key);
       if (kind === 'put') this.#listed.set(key, instance);
       else this.#listed.delete(key);
+      this.confirm(settlingMs, nowMs);
     }
-    this.#settle(before, settlingMs, nowMs);
   }
 
-  /** Nothing has changed. */
+  /** It is as the registry said last. */
   confirm(settlingMs: number, nowMs: number): void {
-    this.#settle(this.#believed(), settlingMs, nowMs);
-  }
-
-  #believed(): Map<string, Instance> {
-    return new Map([...this.#listed, ...this.#unmentioned]);
-  }
-
-  #settle(before: ReadonlyMap<string, Instance>, settlingMs: number, nowMs: number): void {
     if (settlingMs <= 0) this.#unmentioned.clear();
-    if (this.#listed.size + this.#unmentioned.size > 0) {
-      this.#beforeEmpty = null;
-    } else if (this.#beforeEmpty === null) {
-      if (before.size === 0) return; // it was empty before, and believed to be
-      this.#beforeEmpty = before;
-      this.#emptySinceMs = nowMs;
-    } else if (nowMs - this.#emptySinceMs >= this.#emptyConfirmMs) {
-      this.#beforeEmpty = null;
-    }
+    this.#guard.offer([...this.#listed.values(), ...this.#unmentioned.values()], nowMs);
   }
 }
 

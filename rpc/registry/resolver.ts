@@ -74,7 +74,7 @@ export interface ResolverParts {
 type Options = Required<RegistryResolverOptions>;
 
 const DEFAULTS: Omit<Options, 'staleMsMax'> = {
-  emptyConfirmMs: 10_000,
+  confirmMs: 10_000,
   where: {},
   refreshMs: 5000,
   expireMs: 15_000,

@@ -99,7 +99,7 @@ class EchoCaller {
     this.resolver = this.registry.resolver('demo.Echo', {
       refreshMs: 500,
       expireMs: 2000,
-      emptyConfirmMs: 60_000,
+      confirmMs: 60_000,
       retryCapMs: 500,
     });
     this.client = new RpcClient({ target: this.resolver, balancer: 'round-robin', name: 'demo.Echo' });
