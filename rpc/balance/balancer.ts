@@ -31,6 +31,8 @@ export interface Balancer {
   pick(candidates: readonly Candidate[], request: PickRequest): Candidate;
   /** An attempt on `candidate` has ended. */
   finished?(candidate: Candidate, outcome: CallOutcome): void;
+  /** An attempt on `candidate` was given up after `waitedMs` without an answer: it would have taken longer. */
+  abandoned?(candidate: Candidate, waitedMs: number, nowMs: number): void;
   /** The instance is not listed any more: forget it. */
   removed?(candidate: Candidate): void;
 }

@@ -165,11 +165,12 @@ export class InstanceSelector {
   }
 
   /** An attempt was given up (cancelled, lost against a hedge) before it said anything about the instance. */
-  abandoned(candidate: Candidate, startedMs: number): void {
+  abandoned(candidate: Candidate, startedMs: number, nowMs: number): void {
     const listed = candidate as ListedInstance; // `pick` gave it
     listed.callsInFlight -= 1;
-    if (listed.isListed && listed.breaker !== null && listed.breaker.abandoned(startedMs))
-      this.#isStale = true;
+    if (!listed.isListed) return;
+    if (listed.breaker !== null && listed.breaker.abandoned(startedMs)) this.#isStale = true;
+    this.#balancer.abandoned?.(candidate, nowMs - startedMs, nowMs);
   }
 
   snapshot(nowMs: number): SelectorSnapshot {

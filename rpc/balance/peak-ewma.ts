@@ -69,6 +69,14 @@ export class PeakEwmaBalancer implements Balancer {
     estimate.answeredMs = outcome.nowMs;
   }
 
+  /** What loses against a hedge every time never finishes: it must not stay unknown, and so attractive. */
+  abandoned(candidate: Candidate, waitedMs: number, nowMs: number): void {
+    const estimate = this.#estimateOf(candidate);
+    if (waitedMs <= estimate.latencyMs) return;
+    estimate.latencyMs = waitedMs;
+    estimate.answeredMs = nowMs;
+  }
+
   removed(candidate: Candidate): void {
     this.#estimates.delete(candidate);
   }

@@ -266,7 +266,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#releaseSession();
     if (this.#candidate === null) return;
-    this.core.selector.abandoned(this.#candidate, this.#attemptMs);
+    this.core.selector.abandoned(this.#candidate, this.#attemptMs, this.core.nowMs());
     this.#candidate = null;
   }
 

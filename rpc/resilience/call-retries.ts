@@ -52,6 +52,12 @@ const PROVED_NOT_BEGUN: ReadonlySet<RpcErrorCode> = new Set<RpcErrorCode>([
   'RPC_CONNECTION_LOST', // with executed 'no': above the last id of a GOAWAY
 ]);
 
+/** Not retryable by default, but when they come from here, before anything was sent, another instance may have room. */
+const FULL_HERE: ReadonlySet<RpcErrorCode> = new Set<RpcErrorCode>([
+  'RPC_QUEUE_FULL',
+  'RPC_TOO_MANY_STREAMS',
+]);
+
 const TRANSPARENT: RetryDecision = { kind: 'transparent' };
 
 export class CallRetries {
@@ -75,9 +81,10 @@ export class CallRetries {
 
   /** To be called once for each attempt that failed: it also counts against the budget. */
   afterFailure(failed: FailedAttempt): RetryDecision {
-    const { error, remainingMs } = failed;
+    const { error, remainingMs, wasSent, untriedCount } = failed;
     const isRetryable = this.#policy.isRetryable(error);
-    const obstacle = this.#obstacle(failed, isRetryable);
+    const isMovable = !wasSent && untriedCount > 0 && FULL_HERE.has(error.code);
+    const obstacle = this.#obstacle(failed, isRetryable || isMovable);
     if (obstacle === null && this.#isTransparent(failed)) return TRANSPARENT;
 
     this.#attempts += 1;
@@ -96,11 +103,11 @@ export class CallRetries {
   }
 
   /** What rules out any further attempt, transparent ones included. */
-  #obstacle(failed: FailedAttempt, isRetryable: boolean): RetryStopReason | null {
+  #obstacle(failed: FailedAttempt, mayRepeat: boolean): RetryStopReason | null {
     const { error, wasSent, isCommitted, isReplayable, remainingMs } = failed;
     if (isCommitted) return 'committed';
     if (remainingMs <= 0 || error.status === 'DEADLINE_EXCEEDED') return 'deadline';
-    if (!isRetryable) return 'not-retryable';
+    if (!mayRepeat) return 'not-retryable';
     if (wasSent && error.executed !== 'no' && !this.#call.isIdempotent) return 'not-idempotent';
     return isReplayable ? null : 'not-replayable';
   }

@@ -283,7 +283,7 @@ test('a probe that is given up makes room for another, one that fails doubles th
   assert.equal(picked(selector, 100), 'ab');
   selector.started(a);
   assert.equal(picked(selector, 101), 'b');
-  selector.abandoned(a, 100);
+  selector.abandoned(a, 100, 102);
   assert.equal(picked(selector, 102), 'ab');
   call(selector, a, failure(103));
   assert.equal(picked(selector, 302), 'b');

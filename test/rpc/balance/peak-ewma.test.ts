@@ -117,6 +117,18 @@ test('an instance that was slow is tried again when that has faded, with one cal
   assert.deepEqual(picks(balancer, candidates, triedAtMs + 1), new Set(['b']));
 });
 
+test('one whose attempts are always given up before they answer does not stay attractive', () => {
+  const candidates = two();
+  const [a, b] = candidates;
+  const balancer = create();
+  balancer.finished!(a, success(0, 5));
+  assert.deepEqual(picks(balancer, candidates, 0), new Set(['b'])); // unknown and idle
+  balancer.abandoned!(b, 50, 50); // a hedge was quicker
+  assert.deepEqual(picks(balancer, candidates, 50), new Set(['a']));
+  balancer.abandoned!(a, 1, 60); // given up at once: that says nothing
+  assert.deepEqual(picks(balancer, candidates, 60), new Set(['a']));
+});
+
 test('failing quickly is not taken for answering quickly', () => {
   const candidates = two();
   const [a, b] = candidates;

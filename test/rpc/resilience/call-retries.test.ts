@@ -99,6 +99,30 @@ test('the first failure of a call is decided by this table', () => {
     ['pushback does not make it idempotent', NOT_IDEMPOTENT, { retryPushbackMs: 5 }, 'not-idempotent'],
     ['never sent, others are left', NOT_IDEMPOTENT, { wasSent: false, untriedCount: 1 }, 'transparent'],
     ['never sent, no other is left', NOT_IDEMPOTENT, { wasSent: false }, 100],
+    [
+      'no room here, others are left',
+      NOT_IDEMPOTENT,
+      { code: 'RPC_QUEUE_FULL', wasSent: false, untriedCount: 1 },
+      'transparent',
+    ],
+    [
+      'no room here, no other is left',
+      NOT_IDEMPOTENT,
+      { code: 'RPC_QUEUE_FULL', wasSent: false },
+      'not-retryable',
+    ],
+    [
+      'no room there',
+      IDEMPOTENT,
+      { code: 'RPC_QUEUE_FULL', executed: 'no', untriedCount: 1 },
+      'not-retryable',
+    ],
+    [
+      'cannot be encoded',
+      IDEMPOTENT,
+      { code: 'RPC_MESSAGE_INVALID', wasSent: false, untriedCount: 1 },
+      'not-retryable',
+    ],
     ['never sent, chained', CHAINED, { wasSent: false, untriedCount: 1 }, 'transparent'],
     [
       'draining, others are left',
