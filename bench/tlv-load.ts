@@ -1,20 +1,12 @@
 // Runs the native load generator (bench/native/) against a subject and measures both sides.
-// The generator waits at a gate before the load and keeps its connections after it, so the server's CPU is
-// read while it rests: what lies between the two readings is exactly the work for the replies counted.
+// generator.ts has what every generator does.
 
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import type { Readable, Writable } from 'node:stream';
-import type { SparseHistogram } from './histogram.js';
-import { type JsonEvent, JsonLines } from './json-lines.js';
+import { assertClean, type Generator, measureGated, RESULT_GRACE_MS, startGenerator } from './generator.js';
 import { TLV_LOAD } from './paths.js';
-import { cpuBetween, type CpuMicros, cpuSnapshot, residentBytes } from './process-usage.js';
 import type { Sample } from './sample.js';
-import { cleanEnvironment, pinned, type Subject } from './subject.js';
+import type { Subject } from './subject.js';
 
 const CONNECT_TIMEOUT_MS = 30_000;
-/** Beyond warm-up and duration: the generator's own deadline for a stalled server is shorter. */
-const RESULT_GRACE_MS = 30_000;
 
 export interface TlvLoad {
   /** 'udp' is the closed loop over UDP. */
@@ -33,8 +25,8 @@ export interface TlvLoad {
 }
 
 /** @throws Error when a reply was wrong, or over TCP missing, the server stalled, or the generator failed. */
-export async function measureTlv(subject: Subject, load: TlvLoad): Promise<Sample> {
-  const generator = startGenerator(subject, load.pinTo, {
+export function measureTlv(subject: Subject, load: TlvLoad): Promise<Sample> {
+  const generator = startTlvLoad(subject, load.pinTo, {
     mode: load.mode,
     connections: load.connections,
     depth: load.depth,
@@ -44,22 +36,7 @@ export async function measureTlv(subject: Subject, load: TlvLoad): Promise<Sampl
     ...(load.rate === undefined ? {} : { rate: load.rate }),
     ...(load.visits === undefined ? {} : { visits: load.visits }),
   });
-  try {
-    await generator.lines.next('connected', CONNECT_TIMEOUT_MS);
-    const before = cpuSnapshot(subject.pid);
-    const resultLine = generator.lines.next(
-      'result',
-      (load.warmupSeconds + load.durationSeconds) * 1000 + RESULT_GRACE_MS,
-    );
-    generator.child.stdin.write('\n');
-    const result = await resultLine;
-    const cpu = cpuBetween(before, cpuSnapshot(subject.pid));
-    const rssBytes = residentBytes(subject.pid);
-    assertClean(subject, result);
-    return toSample(result, cpu, rssBytes);
-  } finally {
-    await generator.end();
-  }
+  return measureGated(subject, generator, load.warmupSeconds + load.durationSeconds);
 }
 
 /** Connections that were opened, proven by one echo each, and now do nothing. */
@@ -70,7 +47,7 @@ export interface IdleConnections {
 }
 
 export async function holdIdle(subject: Subject, connections: number): Promise<IdleConnections> {
-  const generator = startGenerator(subject, null, { mode: 'idle', connections });
+  const generator = startTlvLoad(subject, null, { mode: 'idle', connections });
   try {
     const ready = await generator.lines.next('ready', CONNECT_TIMEOUT_MS);
     const close = async (): Promise<void> => {
@@ -89,14 +66,7 @@ export async function holdIdle(subject: Subject, connections: number): Promise<I
   }
 }
 
-interface Generator {
-  child: ChildProcessByStdio<Writable, Readable, null>;
-  lines: JsonLines;
-  /** Ends its input, which lets it close its connections, and waits for its exit. */
-  end(): Promise<void>;
-}
-
-function startGenerator(
+function startTlvLoad(
   subject: Subject,
   pinTo: number | null,
   settings: Record<string, string | number>,
@@ -108,48 +78,5 @@ function startGenerator(
   ]);
   // An idle run waits for the end of its input without being told.
   if (settings['mode'] !== 'idle') args.push('--gate');
-  const [command, commandArgs] = pinned(TLV_LOAD, args, pinTo);
-  const child = spawn(command, commandArgs, { stdio: ['pipe', 'pipe', 'inherit'], env: cleanEnvironment() });
-  const lines = new JsonLines(child.stdout);
-  child.once('error', (error) => lines.fail(error));
-  child.stdin.on('error', (error) => lines.fail(error));
-  const exited = once(child, 'exit').catch((error: unknown) => lines.fail(error as Error));
-  const end = async (): Promise<void> => {
-    child.stdin.end();
-    const timer = setTimeout(() => child.kill('SIGKILL'), RESULT_GRACE_MS);
-    await exited;
-    clearTimeout(timer);
-  };
-  return { child, lines, end };
-}
-
-function assertClean(subject: Subject, result: JsonEvent): void {
-  const errors = result['errors'] as Record<string, number>; // written by report.cc
-  const failed = Object.entries(errors).filter(([, count]) => count > 0);
-  if (result['stalled'] === true) throw new Error(`${subject.name} stalled under load`);
-  if (failed.length > 0) {
-    throw new Error(
-      `${subject.name}: ${failed.map(([kind, count]) => `${count} ${kind} errors`).join(', ')}`,
-    );
-  }
-}
-
-function toSample(result: JsonEvent, cpu: CpuMicros, rssBytes: number): Sample {
-  const figure = (name: string): number => Number(result[name]);
-  const ops = figure('replies_total');
-  return {
-    operations: ops,
-    opsPerSecond: figure('ops_per_s'),
-    bytesPerSecond: figure('bytes_per_s'),
-    cpuPerOp: cpu.total / ops,
-    userPerOp: cpu.user / ops,
-    systemPerOp: cpu.system / ops,
-    loadCpuPerOp: (figure('cpu_user_us') + figure('cpu_system_us')) / ops,
-    rssBytes,
-    histogram: result['histogram'] as SparseHistogram, // written by report.cc
-    p50: figure('p50_us'),
-    p99: figure('p99_us'),
-    p999: figure('p999_us'),
-    ...(result['mode'] === 'udp' ? { loss: { sent: figure('sent'), lost: figure('lost') } } : {}),
-  };
+  return startGenerator(TLV_LOAD, args, pinTo);
 }

@@ -2,7 +2,8 @@
 
 import type { Suite } from '../suite.js';
 import { HTTP } from './http.js';
+import { RPC } from './rpc.js';
 import { TCP } from './tcp.js';
 import { UDP } from './udp.js';
 
-export const SUITES: readonly Suite[] = [TCP, HTTP, UDP];
+export const SUITES: readonly Suite[] = [TCP, HTTP, UDP, RPC];
