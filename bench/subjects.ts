@@ -15,10 +15,11 @@ export function reactorNet(
   threads: number,
   transport: Transport = 'net',
   serveFlags: readonly string[] = [],
+  name: string = `reactor-net/${transport}`,
 ): SubjectSpec {
   const flags = [`--${listener}`, '127.0.0.1:0', '--threads', String(threads), '--transport', transport];
   return {
-    name: `reactor-net/${transport}`,
+    name,
     command: process.execPath,
     args: [LAUNCHER, 'serve', ...flags, '--log-level', 'error', '--json', ...serveFlags],
   };

@@ -20,7 +20,7 @@ const definition = Object.fromEntries(
     },
   ]),
 );
-server.addService(definition as never, {
+server.addService(definition, {
   echo: ({ request }: grpc.ServerUnaryCall<Payload, Payload>, done: grpc.sendUnaryData<Payload>) => {
     const { text, delayMs = 0 } = request;
     if (delayMs === 0) done(null, { text: text ?? '' });

@@ -215,9 +215,9 @@ class TlvLoad implements LoadClient {
       reconnect: false,
       handlers: {
         onFrame: (_, frame) => {
-          const { bytes, resolve, reject } = this.#waiting.shift()!; // answers come in order
-          if (frame.body.length === bytes) resolve();
-          else reject(new Error('the answer is another'));
+          const call = this.#waiting.shift()!; // answers come in order
+          if (frame.body.length === call.bytes) call.resolve();
+          else call.reject(new Error('the answer is another'));
         },
       },
     });

@@ -92,7 +92,7 @@ export const RPC: Suite = {
       ...TRANSPORTS.map((transport) => nodePeer(ours(transport), 'rpc-echo', [transport])),
       GRPC,
       HTTP_JSON,
-      ...TRANSPORTS.map((transport) => ({ ...reactorNet('tcp', 1, transport), name: tlv(transport) })),
+      ...TRANSPORTS.map((transport) => reactorNet('tcp', 1, transport, [], tlv(transport))),
     ];
     const subjects = await startSubjects(bench, specs);
     try {

@@ -15,6 +15,8 @@ import { type CallContext, cancelled } from './call-context.js';
 import type { ClientCore, HostWaiter } from './client-core.js';
 
 const TIMEOUT_MS_MAX = 0xffff_ffff;
+/** A u8 on the wire. */
+const ATTEMPTS_SENT_MAX = 255;
 
 export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<ClientSession> {
   protected readonly core: ClientCore;
@@ -29,6 +31,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   #attempts = 0;
   #session: ClientSession | null = null;
   #tried: Set<string> | null = null;
+  readonly #hedge: { readonly tried: Set<string>; readonly previousAttempts: number } | null;
   #retries: CallRetries | null = null;
   #waiter: HostWaiter | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -37,7 +40,17 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   #endedEarly: { readonly error: RpcError | null; readonly trailers: Metadata | null } | null = null;
   readonly #onAbort: (() => void) | null = null;
 
-  constructor(core: ClientCore, method: MethodContract<Q, A>, context: CallContext) {
+  /**
+   * @param hedge it is one of several attempts that are under way together: it is not repeated, and goes to an
+   *   instance that is not in `tried` yet
+   */
+  constructor(
+    core: ClientCore,
+    method: MethodContract<Q, A>,
+    context: CallContext,
+    hedge: { readonly tried: Set<string>; readonly previousAttempts: number } | null = null,
+  ) {
+    this.#hedge = hedge;
     this.core = core;
     this.method = method;
     this.context = context;
@@ -72,7 +85,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
 
   /** Makes the first attempt, as soon as instances are known. */
   begin(): void {
-    this.core.callStarted(this.method.path);
+    if (this.#hedge === null) this.core.callStarted(this.method.path);
     if (this.core.hasList) this.#attempt();
     else this.#awaitList();
   }
@@ -150,7 +163,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
       const { path } = this.method;
       candidate = this.core.selector.pick(
         { path, hashKey: this.context.hashKey, nowMs },
-        this.#tried ?? undefined,
+        this.#hedge?.tried ?? this.#tried ?? undefined,
       );
       this.core.selector.started(candidate);
     } catch (error) {
@@ -160,6 +173,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
       return;
     }
     this.#candidate = candidate;
+    this.#hedge?.tried.add(candidate.instance.id);
     let session: ClientSession | null;
     try {
       const host = this.core.pool.host(candidate.instance);
@@ -191,8 +205,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     const head = {
       path: method.path,
       timeoutMs: remainingMs === Infinity ? 0 : Math.min(Math.ceil(remainingMs), TIMEOUT_MS_MAX),
-      previousAttempts:
-        this.#retries === null ? context.previousAttempts : Math.min(this.#retries.previousAttempts, 255),
+      previousAttempts: this.#previousAttempts,
       callFlags: context.callFlags,
       metadata: context.metadata,
     };
@@ -217,6 +230,10 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   #attemptFailed(error: RpcError, wasSent: boolean): void {
     const candidate = this.#candidate;
     this.#judge(error);
+    if (this.#hedge !== null) {
+      this.#finish(error, null);
+      return;
+    }
     if (candidate !== null) (this.#tried ??= new Set()).add(candidate.instance.id);
     this.#retries ??= new CallRetries(this.core.retryPolicy, this.core.budget, {
       isIdempotent: this.context.isIdempotent || this.method.idempotency !== 'unknown',
@@ -247,6 +264,11 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
       default:
         decision satisfies never;
     }
+  }
+
+  get #previousAttempts(): number {
+    const before = this.#retries?.previousAttempts ?? this.context.previousAttempts;
+    return Math.min(before + (this.#hedge?.previousAttempts ?? 0), ATTEMPTS_SENT_MAX);
   }
 
   /** The selector hears how the attempt went. */
@@ -306,8 +328,10 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     if (this.#onAbort !== null) {
       for (const signal of this.context.signals) signal.removeEventListener('abort', this.#onAbort);
     }
-    if (error !== null) error.attempts = Math.max(1, this.#attempts);
-    this.core.callEnded(this.method.path, error, this.core.nowMs() - this.#begunMs);
+    if (this.#hedge === null) {
+      if (error !== null) error.attempts = Math.max(1, this.#attempts);
+      this.core.callEnded(this.method.path, error, this.core.nowMs() - this.#begunMs);
+    }
     this.ended(error, trailers);
   }
 

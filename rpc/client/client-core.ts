@@ -10,6 +10,7 @@ import type { Instance, Resolver } from '../instance.js';
 import { ConnectionPool } from '../pool/connection-pool.js';
 import type { PoolOptions } from '../pool/pool-options.js';
 import { loopPoolTime, systemPoolTime } from '../pool/pool-time.js';
+import { HedgingPolicy, type HedgingOptions } from '../resilience/hedging-policy.js';
 import { RetryBudget, type RetryBudgetOptions } from '../resilience/retry-budget.js';
 import { type RetryOptions, RetryPolicy } from '../resilience/retry-policy.js';
 import { CallCounters } from '../server/call-counters.js';
@@ -25,6 +26,7 @@ export interface CoreOptions {
   readonly pool: PoolOptions;
   readonly retry: RetryOptions;
   readonly retryBudget: RetryBudgetOptions;
+  readonly hedging: HedgingOptions | null;
   readonly dial: DialOptions;
 }
 
@@ -41,6 +43,8 @@ export class ClientCore {
   readonly pool: ConnectionPool<ClientSession>;
   readonly retryPolicy: RetryPolicy;
   readonly budget: RetryBudget;
+  /** Null: calls are not hedged. */
+  readonly hedging: HedgingPolicy | null;
   readonly counters: CallCounters = new CallCounters();
   retries = 0;
   readonly #resolver: Resolver;
@@ -62,6 +66,7 @@ export class ClientCore {
     this.retryPolicy = new RetryPolicy(Math.random, options.retry);
     if (this.retryPolicy.warning !== null) process.emitWarning(this.retryPolicy.warning);
     this.budget = new RetryBudget(options.retryBudget);
+    this.hedging = options.hedging === null ? null : new HedgingPolicy(options.hedging);
     const { loop } = options.dial;
     const { onEvent } = options.pool;
     this.pool = new ConnectionPool(

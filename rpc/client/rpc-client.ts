@@ -15,6 +15,7 @@ import { Metadata } from '../metadata.js';
 import type { Middleware, MiddlewareRequest, MiddlewareResponse } from '../middleware.js';
 import type { PoolOptions } from '../pool/pool-options.js';
 import type { HostPoolStats } from '../pool/pool-stats.js';
+import type { HedgingOptions } from '../resilience/hedging-policy.js';
 import type { RetryBudgetOptions } from '../resilience/retry-budget.js';
 import type { RetryOptions } from '../resilience/retry-policy.js';
 import { runMiddleware } from '../server/application.js';
@@ -22,6 +23,7 @@ import type { CallFigures } from '../server/call-counters.js';
 import { resolveSessionOptions, type SessionOptions } from '../session/session-options.js';
 import { type CallContext, callContext } from './call-context.js';
 import { ClientCore } from './client-core.js';
+import { HedgedCall } from './hedged-call.js';
 import { RequestSource } from './request-source.js';
 import { staticTarget } from './static-target.js';
 import { StreamCall } from './stream-call.js';
@@ -42,6 +44,8 @@ export interface RpcClientOptions extends SessionOptions {
   /** attemptsMax 1 is no retry. */
   retry?: RetryOptions;
   retryBudget?: RetryBudgetOptions;
+  /** Unary idempotent calls are sent to a second instance when the first is slow, instead of retries. Default off. */
+  hedging?: HedgingOptions;
   /** Milliseconds a call may take, all attempts together, unless it says otherwise. Default 10,000. */
   timeoutMs?: number;
   /** Around every call, the first one outermost. */
@@ -84,6 +88,7 @@ export class RpcClient implements Caller {
       pool: options.pool ?? {},
       retry: options.retry ?? {},
       retryBudget: options.retryBudget ?? {},
+      hedging: options.hedging ?? null,
       dial: {
         session,
         transport: options.transport ?? 'net',
@@ -139,7 +144,9 @@ export class RpcClient implements Caller {
   #unary<Q, A>(method: MethodContract<Q, A>, request: Q, options?: CallOptions): Promise<A> {
     return new Promise((resolve, reject) => {
       const context = this.#context(options); // what it throws rejects
-      new UnaryCall(this.#core, method, context, request, null, resolve, reject).begin();
+      const isHedged = this.#core.hedging !== null && isIdempotent(method, context);
+      if (isHedged) new HedgedCall(this.#core, method, context, request, resolve, reject).begin();
+      else new UnaryCall(this.#core, method, context, request, null, resolve, reject).begin();
     });
   }
 
@@ -257,6 +264,10 @@ export class RpcClient implements Caller {
         return method.kind satisfies never;
     }
   }
+}
+
+function isIdempotent(method: MethodContract, context: CallContext): boolean {
+  return context.isIdempotent || method.idempotency !== 'unknown';
 }
 
 /** Waits for the headers, so that middleware sees them; the trailers fill in at the end. */

@@ -26,8 +26,9 @@ export class UnaryCall<Q, A> extends AttemptedCall<Q, A> {
     source: RequestSource<Q> | null,
     resolve: (answer: A) => void,
     reject: (error: RpcError) => void,
+    hedge: { readonly tried: Set<string>; readonly previousAttempts: number } | null = null,
   ) {
-    super(core, method, context);
+    super(core, method, context, hedge);
     this.request = request;
     this.#source = source;
     this.#resolve = resolve;
