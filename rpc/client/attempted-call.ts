@@ -244,6 +244,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
       wasSent,
       isCommitted: this.isCommitted,
       isReplayable: this.isReplayable,
+      isCounted: wasSent && this.core.isCounted(error),
       remainingMs: this.remainingMs(),
       untriedCount: this.core.selector.untriedCount(this.#tried ?? NOBODY, this.core.nowMs()),
     });

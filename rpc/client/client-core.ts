@@ -57,6 +57,7 @@ export class ClientCore {
   readonly #failedUntil = new Map<string, NodeJS.Timeout>();
   #instances: readonly Instance[] = [];
   #isClosed = false;
+  readonly #countedLosses = new WeakSet<object>();
 
   /** @throws RpcError RPC_OPTION_INVALID */
   constructor(options: CoreOptions) {
@@ -124,6 +125,17 @@ export class ClientCore {
   /** Nobody could be chosen: the list may be old. */
   noteNoInstance(): void {
     this.#resolver.refresh();
+  }
+
+  /**
+   * Whether the event behind `error` was counted for another call: a lost connection takes all calls on it along, and
+   * is one failure of the service, not hundreds.
+   */
+  isCounted({ code, cause }: RpcError): boolean {
+    if (code !== 'RPC_CONNECTION_LOST' || typeof cause !== 'object' || cause === null) return false;
+    if (this.#countedLosses.has(cause)) return true;
+    this.#countedLosses.add(cause);
+    return false;
   }
 
   /** Gives a connection back where calls do not share them. */

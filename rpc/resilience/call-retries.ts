@@ -25,6 +25,8 @@ export interface FailedAttempt {
   readonly isReplayable: boolean;
   /** Of the call; Infinity without a deadline. */
   readonly remainingMs: number;
+  /** The same event has failed another call already, such as the loss of their connection: it counts once. */
+  readonly isCounted: boolean;
   /** Instances this call has not been at and could go to: `InstanceSelector.untriedCount`. */
   readonly untriedCount: number;
 }
@@ -90,7 +92,9 @@ export class CallRetries {
     this.#attempts += 1;
     const { retryPushbackMs } = error;
     const isForbidden = retryPushbackMs !== null && !(retryPushbackMs >= 0); // also NaN: unparsable
-    if (isRetryable || isForbidden) this.#budget.failed();
+    if (failed.isCounted) {
+      // the budget has heard of it
+    } else if (isRetryable || isForbidden) this.#budget.failed();
     else this.#budget.succeeded(); // the service answered
     if (obstacle !== null) return stop(obstacle);
     if (isForbidden) return stop('pushback');

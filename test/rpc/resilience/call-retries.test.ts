@@ -32,6 +32,7 @@ function failed({ code = 'RPC_UNAVAILABLE', ...more }: Case = {}): FailedAttempt
     wasSent: more.wasSent ?? true,
     isCommitted: more.isCommitted ?? false,
     isReplayable: more.isReplayable ?? true,
+    isCounted: more.isCounted ?? false,
     remainingMs: more.remainingMs ?? 10_000,
     untriedCount: more.untriedCount ?? 0,
   };
@@ -277,4 +278,14 @@ test('impossible options are refused with their name', () => {
       message: new RegExp(`retry option ${name}`),
     });
   }
+});
+
+test('what one event did to many calls counts once against the budget, and all of them are tried again', () => {
+  const budget = new RetryBudget();
+  const decisions = Array.from({ length: 50 }, (_, index) =>
+    retries(IDEMPOTENT, {}, budget).afterFailure(
+      failed({ code: 'RPC_CONNECTION_LOST', isCounted: index > 0, untriedCount: 1 }),
+    ),
+  );
+  assert(decisions.every(({ kind }) => kind === 'retry'));
 });

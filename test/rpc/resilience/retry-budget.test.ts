@@ -88,6 +88,7 @@ function run(calls: number, failureShare: (nowMs: number) => number, budget: Ret
         wasSent: true,
         isCommitted: false,
         isReplayable: true,
+        isCounted: false,
         remainingMs: 10_000,
         untriedCount: selector.untriedCount(tried, nowMs),
       });
