@@ -18,6 +18,7 @@ import type { HostPoolStats } from '../pool/pool-stats.js';
 import type { HedgingOptions } from '../resilience/hedging-policy.js';
 import type { RetryBudgetOptions } from '../resilience/retry-budget.js';
 import type { RetryOptions } from '../resilience/retry-policy.js';
+import { resolverFor, type ResolverForOptions } from '../resolve/resolver-for.js';
 import { runMiddleware } from '../server/application.js';
 import type { CallFigures } from '../server/call-counters.js';
 import { resolveSessionOptions, type SessionOptions } from '../session/session-options.js';
@@ -25,13 +26,14 @@ import { type CallContext, callContext } from './call-context.js';
 import { ClientCore } from './client-core.js';
 import { HedgedCall } from './hedged-call.js';
 import { RequestSource } from './request-source.js';
-import { staticTarget } from './static-target.js';
 import { StreamCall } from './stream-call.js';
 import { UnaryCall } from './unary-call.js';
 
 export interface RpcClientOptions extends SessionOptions {
-  /** Where the instances are: `host:port`, or a list of them; or a resolver of yours. */
+  /** Where the instances are: `host:port`, a list, `dns:…`, `file:…`, `unix:…`; or a resolver of yours. */
   target: string | Resolver;
+  /** Further schemes of targets, such as `registry:`, and how names are looked up. */
+  resolve?: ResolverForOptions;
   /** For messages and metrics. Default: the target. */
   name?: string;
   /** How an instance is chosen: a name, or a balancer of yours. Default 'peak-ewma'. */
@@ -82,7 +84,7 @@ export class RpcClient implements Caller {
     const session = resolveSessionOptions(options);
     this.#core = new ClientCore({
       service: options.name ?? (typeof target === 'string' ? target : 'the service'),
-      resolver: typeof target === 'string' ? staticTarget(target) : target,
+      resolver: typeof target === 'string' ? resolverFor(target, options.resolve) : target,
       balancer: typeof balancer === 'string' ? createBalancer(balancer, Math.random) : balancer,
       selector: { ...options.selector, ...(route === undefined ? {} : { route }) },
       pool: options.pool ?? {},

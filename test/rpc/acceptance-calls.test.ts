@@ -15,15 +15,17 @@ import { deferred } from './support/deferred.js';
 import { ECHO, echoService, type SayRequest } from './support/echo.js';
 import { startClient, startPair, startServer } from './support/rpc-pair.js';
 
-const HEALTHY_MS = 20;
+const HEALTHY_MS = 40;
 const SLOW_MS = 20 * HEALTHY_MS;
 
-const CALLS = 1500;
+/** Few, so that a busy machine does not make the healthy ones look overloaded. */
+const WORKERS = 6;
 
 /** How many of the calls to three instances went to the one that is 20 times slower, and the p99 of all. */
 async function callsToSlow(
   t: test.TestContext,
   balancer: BalancerName,
+  calls: number,
 ): Promise<{ slow: number; p99: number }> {
   let slow = 0;
   const answerAfter = (delayMs: number) => (): Promise<object> => {
@@ -41,23 +43,23 @@ async function callsToSlow(
   const latencies: number[] = [];
   let started = 0;
   const worker = async (): Promise<void> => {
-    while (started < CALLS) {
+    while (started < calls) {
       started += 1;
       const startMs = performance.now();
       await client.unary(ECHO.say, {});
       latencies.push(performance.now() - startMs);
     }
   };
-  await Promise.all(Array.from({ length: 16 }, worker));
+  await Promise.all(Array.from({ length: WORKERS }, worker));
   return { slow, p99: latencies.toSorted((a, b) => a - b)[Math.floor(latencies.length * 0.99)]! };
 }
 
 test('an instance 20 times slower gets so few calls that the p99 is not its, which round robin cannot do', async (t) => {
-  const ewma = await callsToSlow(t, 'peak-ewma');
-  const roundRobin = await callsToSlow(t, 'round-robin');
+  const ewma = await callsToSlow(t, 'peak-ewma', 600);
+  const roundRobin = await callsToSlow(t, 'round-robin', 60);
   t.diagnostic(`p99: peak-ewma ${Math.round(ewma.p99)} ms, round robin ${Math.round(roundRobin.p99)} ms`);
-  assert(ewma.slow < CALLS * 0.01, `${ewma.slow} of ${CALLS} calls went to the slow instance`);
-  assert(roundRobin.slow > CALLS * 0.2, `round robin: ${roundRobin.slow}`);
+  assert(ewma.slow < 6, `${ewma.slow} of 600 calls went to the slow instance`);
+  assert(roundRobin.slow >= 12, `round robin: ${roundRobin.slow} of 60`);
 });
 
 test('when everything fails the attempts stay below 1.2 times the calls', async (t) => {
