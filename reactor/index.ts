@@ -26,7 +26,12 @@ export type { FastifyLike, HttpApplication, HttpHandlers, HttpRequestHandler } f
 export { UdpServer, type UdpServerOptions } from './udp-server.js';
 export { UdpClient, type UdpClientOptions } from './udp-client.js';
 export type { ConnectionOptions } from './tcp-options.js';
-export type { TlsClientOptions, TlsServerOptions } from './tls-options.js';
+export {
+  type TlsClientOptions,
+  type TlsServerOptions,
+  toTlsClientOptions,
+  toTlsServerOptions,
+} from './tls-options.js';
 export { formatAddress, type ListenAddress, openDescriptors } from './listening-socket.js';
 export { type ActivatedSocket, takeActivatedSockets } from './socket-activation.js';
 

@@ -2,12 +2,11 @@
 // thread-server.ts binds it on every thread; middleware is folded in here, so that a call without any pays nothing.
 
 import type { EventLoop } from '../../reactor/index.js';
-import type { Peer, ServiceImplementation } from '../call.js';
+import type { Peer, ServerCall, ServiceImplementation } from '../call.js';
 import { RpcError } from '../errors.js';
 import { Metadata } from '../metadata.js';
 import type { Middleware, MiddlewareRequest, MiddlewareResponse, Next } from '../middleware.js';
 import type { BoundMethod } from '../session/server-session.js';
-import type { ServerStream } from '../session/server-stream.js';
 
 export interface MethodLimits {
   /** Calls of the method whose handlers are at work on one thread; more are refused with RPC_RESOURCE_EXHAUSTED. */
@@ -25,6 +24,8 @@ export interface RpcApplication {
    * RPC_UNAUTHENTICATED to turn it away. Default: the server's `tokens`.
    */
   authenticate?(token: string, peer: Peer): string | null;
+  /** The server goes away: told once on every thread, before calls are refused. A health service says so to watchers. */
+  onDraining?(): void;
 }
 
 /** The default export of a service module; runs once on every sub-reactor. */
@@ -35,7 +36,7 @@ export type RpcModule = (
   | readonly ServiceImplementation[]
   | Promise<RpcApplication | readonly ServiceImplementation[]>;
 
-type Handler = (input: never, call: ServerStream) => unknown;
+type Handler = (input: never, call: ServerCall) => unknown;
 
 /** @throws RpcError RPC_OPTION_INVALID: it has another shape, or two services of one name */
 export function checkApplication(value: unknown): RpcApplication {
@@ -50,6 +51,15 @@ export function checkApplication(value: unknown): RpcApplication {
     names.add(contract.fullName);
   }
   return application;
+}
+
+/** A drain goes on whatever the application makes of it. */
+export function tellDraining(application: RpcApplication): void {
+  try {
+    application.onDraining?.();
+  } catch (error) {
+    process.emitWarning(error instanceof Error ? error : String(error), { type: 'RpcDrainHookFailed' });
+  }
 }
 
 /** Methods by path. `active` counts handlers at work, by path. */
@@ -153,7 +163,7 @@ async function* unpackStream(response: Promise<MiddlewareResponse>): AsyncIterab
   yield* message as AsyncIterable<unknown>;
 }
 
-function isStream({ method: { kind } }: ServerStream): boolean {
+function isStream({ method: { kind } }: ServerCall): boolean {
   return kind === 'server-stream' || kind === 'bidi-stream';
 }
 

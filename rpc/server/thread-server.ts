@@ -12,7 +12,7 @@ import type { Hello } from '../wire/hello.js';
 import { type BoundMethod, ServerSession, type ServerSessionHost } from '../session/server-session.js';
 import type { ServerStream } from '../session/server-stream.js';
 import type { SessionLimits } from '../session/session-options.js';
-import { bindMethods, type RpcApplication } from './application.js';
+import { bindMethods, type RpcApplication, tellDraining } from './application.js';
 import { CallCounters, type CallFigures } from './call-counters.js';
 
 /** Who may connect: a client that shows `token` goes by `name`. */
@@ -157,6 +157,7 @@ export class ThreadServer implements ServerSessionHost {
   /** Tells every client to go elsewhere; calls under way go on, new ones are refused. */
   startDraining(graceMs: number): void {
     this.#isDraining = true;
+    tellDraining(this.#application);
     for (const session of this.#sessions)
       session.goaway(GOAWAY_REASON.shutdown, 'the server is shutting down', graceMs);
   }

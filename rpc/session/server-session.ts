@@ -2,7 +2,7 @@
 // server/thread-server.ts makes one per connection and answers what it asks; server-stream.ts is one call.
 
 import type { EventLoop } from '../../reactor/index.js';
-import type { Peer } from '../call.js';
+import type { Peer, ServerCall } from '../call.js';
 import type { MethodContract } from '../contract.js';
 import { RpcError } from '../errors.js';
 import { GOAWAY_REASON, readCancel, readGoaway } from '../wire/control-frames.js';
@@ -20,9 +20,9 @@ import { statusName } from '../status.js';
 export interface BoundMethod {
   readonly contract: MethodContract;
   /** Of the type that its kind asks for; middleware is inside. */
-  readonly handler: (input: never, call: ServerStream) => unknown;
+  readonly handler: (input: never, call: ServerCall) => unknown;
   /** Null when the call may start; else why not. */
-  readonly admit: ((call: ServerStream) => RpcError | null) | null;
+  readonly admit: ((call: ServerCall) => RpcError | null) | null;
 }
 
 /** What a session asks of the server it belongs to. */

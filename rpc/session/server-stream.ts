@@ -223,12 +223,7 @@ export class ServerStream extends CallStream implements EnclosingCall {
   #run(input: unknown): void {
     let result: unknown;
     try {
-      result = runInCall(
-        this,
-        this.#bound.handler as (input: unknown, call: ServerStream) => unknown,
-        input,
-        this,
-      );
+      result = runInCall(this, this.#bound.handler, input as never, this); // of the type its kind asks for
     } catch (error) {
       this.#handlerFailed(error);
       return;
