@@ -233,7 +233,7 @@ class DirectCaller implements Caller {
       });
       clearTimeout(timer);
     }
-    for (const call of [...this.#open]) call.cancel(new RpcError('RPC_CLOSED', 'the gRPC caller was closed'));
+    for (const call of this.#open) call.cancel(new RpcError('RPC_CLOSED', 'the gRPC caller was closed'));
     this.#channel.close();
   }
 

@@ -160,7 +160,7 @@ test('metadata, headers and trailers cross, with several values and binary ones'
   const sent = seen as ServerCall['metadata'] | null;
   assert.equal(sent?.get('x-one'), 'a');
   assert.deepEqual(
-    sent?.getAll('x-many-bin').map((value) => [...(value as Uint8Array)]),
+    sent?.getAll('x-many-bin').map((value) => Array.from(value as Uint8Array)),
     [[1], [2, 255]],
   );
   assert.deepEqual(
