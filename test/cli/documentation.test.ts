@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { REGISTRY_COMMANDS } from '../../cli/registry-command.js';
+import { RPC_COMMANDS } from '../../cli/rpc-command.js';
 import { SERVE_COMMAND } from '../../cli/serve-command.js';
 import { SHM_COMMANDS } from '../../cli/shm-command.js';
 import { Metrics, SharedCounters } from '../../reactor/index.js';
@@ -11,7 +12,7 @@ function page(name: string): string {
 }
 
 test('docs/cli.md lists every flag of every command and none that does not exist', () => {
-  const commands = [SERVE_COMMAND, ...REGISTRY_COMMANDS, ...SHM_COMMANDS];
+  const commands = [SERVE_COMMAND, ...REGISTRY_COMMANDS, ...RPC_COMMANDS, ...SHM_COMMANDS];
   const flags = commands.flatMap((command) => command.flags).filter(({ hidden }) => hidden !== true);
   const text = page('cli.md');
   for (const { flag } of flags) assert(text.includes(`\`--${flag}`), `--${flag} is not described`);

@@ -112,6 +112,11 @@ function modulePathOf(name: string): string {
 
 /** `specifier`, which is relative to the output folder, as seen from the module of `name`. */
 function relativeTo(name: string, specifier: string): string {
-  const relative = path.posix.relative(path.posix.dirname(name), specifier);
+  const folder = path.posix.dirname(name);
+  // Pure: node's `relative` would ask for the current folder, so all is put below one of our own; what leads out of the
+  // output folder keeps its way.
+  const relative = specifier.startsWith('../')
+    ? path.posix.join(folder === '.' ? '' : folder.replace(/[^/]+/g, '..'), specifier)
+    : path.posix.relative(path.posix.join('/', folder), path.posix.join('/', specifier));
   return relative.startsWith('.') ? relative : `./${relative}`;
 }
