@@ -4,6 +4,7 @@
 // transports keep the same promises.
 
 import assert from 'node:assert/strict';
+import type { PeerCertificate } from 'node:tls';
 
 import { inOwnScope } from './async-scope.js';
 import { lender } from './body-lender.js';
@@ -85,6 +86,11 @@ export abstract class Connection extends SendingHalf implements FrameSink {
   /** Numeric address of the peer, or of the client a PROXY header named; undefined for Unix sockets. */
   abstract get remoteAddress(): string | undefined;
   abstract get remotePort(): number | undefined;
+
+  /** The certificate the peer showed, if our authorities vouch for it; null without TLS or without one. */
+  get peerCertificate(): PeerCertificate | null {
+    return null;
+  }
 
   // What a transport supplies.
 

@@ -115,6 +115,13 @@ export class NetConnection extends StreamConnection {
     this.watchDeadlines();
   }
 
+  override get peerCertificate(): tls.PeerCertificate | null {
+    const socket = this.#socket as Partial<tls.TLSSocket>; // TLS or not
+    if (socket.authorized !== true || socket.getPeerCertificate === undefined) return null;
+    const certificate = socket.getPeerCertificate();
+    return Object.keys(certificate).length === 0 ? null : certificate; // Node's way to say that there is none
+  }
+
   protected socketAddress(): SocketAddress {
     return { address: this.#socket.remoteAddress, port: this.#socket.remotePort };
   }

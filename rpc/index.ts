@@ -20,6 +20,7 @@ export { RpcClient, type RpcClientFigures, type RpcClientOptions } from './clien
 export { detached, enclosingCall, type EnclosingCall } from './call-scope.js';
 export type { MethodLimits, RpcApplication, RpcModule } from './server/application.js';
 export { type CallFigures, LATENCY_BUCKETS_S } from './server/call-counters.js';
+export { offload, type OffloadOptions } from './server/offload.js';
 export type { DrainReport, DrainState, DrainTimes } from './server/drain.js';
 export { type Deregister, RpcServer, type RpcServerOptions } from './server/rpc-server.js';
 export type { ThreadFigures, TokenEntry } from './server/thread-server.js';

@@ -198,7 +198,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     const { method, context } = this;
     const remainingMs = this.remainingMs();
     if (remainingMs <= 0) {
-      this.core.release(session, this.#candidate);
+      this.core.release(session);
       this.#attemptFailed(this.#deadlineError('no'), false);
       return;
     }
@@ -295,7 +295,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
 
   #releaseSession(): void {
     if (this.#session === null) return;
-    this.core.release(this.#session, this.#candidate);
+    this.core.release(this.#session);
     this.#session = null;
   }
 

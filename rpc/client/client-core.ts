@@ -3,7 +3,6 @@
 
 import { performance } from 'node:perf_hooks';
 import type { Balancer } from '../balance/balancer.js';
-import type { Candidate } from '../balance/balancer.js';
 import { InstanceSelector, type SelectorOptions } from '../balance/instance-selector.js';
 import type { RpcError } from '../errors.js';
 import type { Instance, Resolver } from '../instance.js';
@@ -139,8 +138,8 @@ export class ClientCore {
   }
 
   /** Gives a connection back where calls do not share them. */
-  release(session: ClientSession, candidate: Candidate | null): void {
-    if (this.#isExclusive && candidate !== null) this.pool.host(candidate.instance).release(session);
+  release(session: ClientSession): void {
+    if (this.#isExclusive) this.pool.release(session);
   }
 
   retried(): void {

@@ -20,8 +20,9 @@ export interface RpcApplication {
   /** By path, `/demo.Greeter/SayHello`, or by service, `demo.Greeter`. */
   readonly limits?: Readonly<Record<string, MethodLimits>>;
   /**
-   * Who a client is, by the token it showed ('' is none). Null: nobody, which is allowed. Throw
-   * RPC_UNAUTHENTICATED to turn it away. Default: the server's `tokens`.
+   * Who a client is, by the token it showed ('' is none); `peer.identity` is whom its certificate names. Null: nobody,
+   * which is allowed. Throw RPC_UNAUTHENTICATED to turn it away. Default: the server's `tokens`, or else the
+   * certificate.
    */
   authenticate?(token: string, peer: Peer): string | null;
   /** The server goes away: told once on every thread, before calls are refused. A health service says so to watchers. */

@@ -78,6 +78,7 @@ export class ThreadServer implements ServerSessionHost {
           address,
           port,
         });
+        session.certifiedName = nameIn(connection.peerCertificate);
         connection.context = session;
         this.#sessions.add(session);
         session.start();
@@ -103,7 +104,7 @@ export class ThreadServer implements ServerSessionHost {
     if (this.#application.authenticate !== undefined)
       return this.#application.authenticate(hello.token, peer);
     const { tokens } = this.#spec;
-    if (tokens.length === 0) return null;
+    if (tokens.length === 0) return peer.identity;
     const shown = Buffer.from(hello.token);
     const entry = tokens.find(({ token }) => isSameSecret(Buffer.from(token), shown));
     if (entry === undefined) {
@@ -189,6 +190,13 @@ export class ThreadServer implements ServerSessionHost {
       calls: this.#counters.figures(),
     };
   }
+}
+
+/** The common name of a certificate, or else its first alternative name. */
+function nameIn(certificate: Connection['peerCertificate']): string | null {
+  if (certificate === null) return null;
+  const { CN: name } = certificate.subject;
+  return (Array.isArray(name) ? name[0] : name) ?? certificate.subjectaltname?.split(', ')[0] ?? null;
 }
 
 function sessionOf(connection: Connection): ServerSession {

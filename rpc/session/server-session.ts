@@ -48,6 +48,8 @@ export class ServerSession extends Session<ServerStream> {
   readonly peerAddress: { readonly address: string | undefined; readonly port: number | undefined };
   /** Replaced when the handler module is reloaded. */
   host: ServerSessionHost;
+  /** Whom the client's certificate names, where it showed one that our authorities vouch for. */
+  certifiedName: string | null = null;
   identity: string | null = null;
   #lastStreamId = 0;
   #lastPingMs = -Infinity;
@@ -99,7 +101,7 @@ export class ServerSession extends Session<ServerStream> {
   }
 
   protected override greeted(hello: Hello): void {
-    this.identity = this.host.identify(hello, { ...this.peerAddress, identity: null });
+    this.identity = this.host.identify(hello, { ...this.peerAddress, identity: this.certifiedName });
     const serializer = hello.serializers.find((name) => this.options.serializers.includes(name));
     if (serializer === undefined) {
       throw new RpcError('RPC_VERSION_MISMATCH', 'client and server have no serializer in common', {
