@@ -9,6 +9,8 @@ import type { ServerCall } from './call.js';
 export interface EnclosingCall extends ServerCall {
   /** It is itself a repetition, or part of one: what it calls is not repeated. */
   readonly isRepetition: boolean;
+  /** A call is made inside its handler. */
+  callMade(): void;
 }
 
 const scope = new AsyncLocalStorage<EnclosingCall | null>();

@@ -28,6 +28,9 @@ export const PATH_BYTES_MAX = 1024;
 /** Bytes of DATA frames that may be under way before the reader has taken any: per stream and per connection. */
 export const STREAM_WINDOW_BYTES: number = 256 * KIB;
 export const CONNECTION_WINDOW_BYTES: number = 16 * MIB;
+/** Two whole frames: half of it is given back at a time, and a frame must always find room. */
+export const WINDOW_BYTES_MIN: number = 2 * FRAME_BODY_BYTES_MAX;
+export const WINDOW_BYTES_MAX: number = 2 ** 30;
 /** Calls at a time on one connection. */
 export const STREAMS_MAX = 1024;
 /** Output that waits on one connection before it is given up. */

@@ -11,7 +11,8 @@ import { CallRetries, type RetryStopReason } from '../resilience/call-retries.js
 import { isInstanceFailure } from '../resilience/instance-failure.js';
 import type { CallListener, ClientCall } from '../session/client-call.js';
 import type { ClientSession } from '../session/client-session.js';
-import { type CallContext, cancelled } from './call-context.js';
+import type { PackedMessage } from '../session/packed-message.js';
+import { type CallContext, cancelled, tellCaller } from './call-context.js';
 import type { ClientCore, HostWaiter } from './client-core.js';
 
 const TIMEOUT_MS_MAX = 0xffff_ffff;
@@ -67,7 +68,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   // What a kind of call supplies.
 
   abstract readonly hasUnread: boolean;
-  abstract messageReceived(message: A, cost: number): void;
+  abstract messageReceived(message: A | PackedMessage<A>, cost: number): void;
   /** The one request, where the client does not stream. */
   protected abstract readonly request: Q | undefined;
   /** The caller has seen a part of the answer. */
@@ -117,7 +118,8 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   // CallListener.
 
   headersReceived(headers: Metadata): void {
-    this.context.onHeaders?.(headers);
+    const failure = tellCaller(this.context.onHeaders, headers);
+    if (failure !== null) this.cancel(failure);
   }
 
   callEnded(error: RpcError | null, trailers: Metadata | null): void {

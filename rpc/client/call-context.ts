@@ -39,6 +39,7 @@ export function callContext(
   const enclosing = enclosingCall();
   let isRepetition = false;
   if (enclosing !== null) {
+    enclosing.callMade();
     timeoutMs = Math.min(timeoutMs, enclosing.remainingMs());
     signals = [...signals, enclosing.signal];
     isRepetition = enclosing.isRepetition;
@@ -75,6 +76,21 @@ export function cancelled(signal: AbortSignal, executed: 'no' | 'unknown'): RpcE
     return new RpcError('RPC_DEADLINE_EXCEEDED', reason.message, { cause: reason, executed });
   const why = reason instanceof Error ? reason.message : String(reason);
   return new RpcError('RPC_CANCELLED', `the call was cancelled: ${why}`, { cause: reason, executed });
+}
+
+/** Tells the caller; what its function throws is the end of this call, and not of the connection: it is returned. */
+export function tellCaller(
+  tell: ((metadata: Metadata) => void) | undefined,
+  metadata: Metadata,
+): RpcError | null {
+  if (tell === undefined) return null;
+  try {
+    tell(metadata);
+    return null;
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : 'something that is no Error';
+    return new RpcError('RPC_CANCELLED', `onHeaders or onTrailers of the caller failed: ${text}`, { cause });
+  }
 }
 
 function invalid(message: string): RpcError {

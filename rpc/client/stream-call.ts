@@ -4,9 +4,10 @@ import type { ResponseStream } from '../call.js';
 import type { MethodContract } from '../contract.js';
 import { RpcError } from '../errors.js';
 import { Metadata } from '../metadata.js';
+import type { PackedMessage } from '../session/packed-message.js';
 import { InboundQueue } from '../session/inbound-queue.js';
 import { AttemptedCall } from './attempted-call.js';
-import type { CallContext } from './call-context.js';
+import { type CallContext, tellCaller } from './call-context.js';
 import type { ClientCore } from './client-core.js';
 import type { RequestSource } from './request-source.js';
 
@@ -30,7 +31,7 @@ export class StreamCall<Q, A> extends AttemptedCall<Q, A> implements ResponseStr
     this.#source = source;
     this.#queue = new InboundQueue(
       (cost) => this.call?.messageTaken(cost),
-      () => this.cancel(),
+      (error) => (error instanceof RpcError ? this.cancel(error) : this.cancel()),
     );
   }
 
@@ -62,7 +63,7 @@ export class StreamCall<Q, A> extends AttemptedCall<Q, A> implements ResponseStr
     super.headersReceived(headers);
   }
 
-  messageReceived(message: A, cost: number): void {
+  messageReceived(message: A | PackedMessage<A>, cost: number): void {
     this.noteAnswered();
     if (!this.#isCommitted) {
       this.#isCommitted = true;
@@ -95,8 +96,9 @@ export class StreamCall<Q, A> extends AttemptedCall<Q, A> implements ResponseStr
     const received = trailers ?? new Metadata();
     this.#headers.resolve(new Metadata());
     this.#trailers.resolve(received);
-    this.context.onTrailers?.(received);
-    this.#queue.finish();
+    const failure = tellCaller(this.context.onTrailers, received);
+    if (failure === null) this.#queue.finish();
+    else this.#queue.fail(failure);
   }
 }
 

@@ -3,8 +3,9 @@
 import type { MethodContract } from '../contract.js';
 import type { RpcError } from '../errors.js';
 import type { Metadata } from '../metadata.js';
+import { type PackedMessage, unpacked } from '../session/packed-message.js';
 import { AttemptedCall } from './attempted-call.js';
-import type { CallContext } from './call-context.js';
+import { type CallContext, tellCaller } from './call-context.js';
 import type { ClientCore } from './client-core.js';
 import { RequestSource } from './request-source.js';
 
@@ -40,8 +41,8 @@ export class UnaryCall<Q, A> extends AttemptedCall<Q, A> {
     super.headersReceived(headers);
   }
 
-  messageReceived(message: A, cost: number): void {
-    this.#answer = message;
+  messageReceived(message: A | PackedMessage<A>, cost: number): void {
+    this.#answer = unpacked(message);
     if (cost > 0) this.call?.messageTaken(cost);
   }
 
@@ -64,7 +65,13 @@ export class UnaryCall<Q, A> extends AttemptedCall<Q, A> {
       this.#reject(error);
       return;
     }
-    if (trailers !== null) this.context.onTrailers?.(trailers);
+    if (trailers !== null) {
+      const failure = tellCaller(this.context.onTrailers, trailers);
+      if (failure !== null) {
+        this.#reject(failure);
+        return;
+      }
+    }
     this.#resolve(this.#answer as A); // client-call.ts ends a call well only after its message
   }
 }

@@ -4,7 +4,7 @@
 
 import { timingSafeEqual } from 'node:crypto';
 
-import type { Connection, EventLoop, Handlers } from '../../reactor/index.js';
+import type { Connection, EventLoop, Handlers, TimerHandle } from '../../reactor/index.js';
 import type { Peer } from '../call.js';
 import { RpcError } from '../errors.js';
 import { GOAWAY_REASON } from '../wire/control-frames.js';
@@ -49,6 +49,7 @@ export class ThreadServer implements ServerSessionHost {
   readonly #spec: ThreadServerSpec;
   readonly #loop: EventLoop;
   readonly #sessions = new Set<ServerSession>();
+  readonly #ageTimers = new Map<ServerSession, TimerHandle>();
   readonly #active = new Map<string, number>();
   readonly #counters = new CallCounters();
   #application: RpcApplication = { services: [] };
@@ -102,7 +103,7 @@ export class ThreadServer implements ServerSessionHost {
 
   identify(hello: Hello, peer: Peer): string | null {
     if (this.#application.authenticate !== undefined)
-      return this.#application.authenticate(hello.token, peer);
+      return askUser(this.#application, hello.token, peer);
     const { tokens } = this.#spec;
     if (tokens.length === 0) return peer.identity;
     const shown = Buffer.from(hello.token);
@@ -141,16 +142,23 @@ export class ThreadServer implements ServerSessionHost {
     const { connectionAgeMs } = this.#spec;
     if (connectionAgeMs === 0) return;
     const ageMs = connectionAgeMs * (1 - AGE_JITTER + 2 * AGE_JITTER * Math.random());
-    this.#loop.runAfter(ageMs, () => {
+    const timer = this.#loop.runAfter(ageMs, () => {
       session.goaway(GOAWAY_REASON.age, `the connection is ${Math.round(ageMs / 1000)} s old`, AGE_GRACE_MS);
-      this.#loop.runAfter(AGE_GRACE_MS, () =>
+      if (!this.#sessions.has(session)) return; // it was idle, and that was its end
+      const grace = this.#loop.runAfter(AGE_GRACE_MS, () =>
         session.cut(new RpcError('RPC_CANCELLED', 'the connection is too old')),
       );
+      this.#ageTimers.set(session, grace);
     });
+    this.#ageTimers.set(session, timer);
   }
 
   sessionEnded(session: ServerSession): void {
     this.#sessions.delete(session);
+    const timer = this.#ageTimers.get(session);
+    if (timer === undefined) return;
+    this.#loop.cancel(timer);
+    this.#ageTimers.delete(session);
   }
 
   // Drain.
@@ -201,6 +209,27 @@ function nameIn(certificate: Connection['peerCertificate']): string | null {
 
 function sessionOf(connection: Connection): ServerSession {
   return connection.context as ServerSession; // onConnect put it there
+}
+
+/** @throws RpcError RPC_UNAUTHENTICATED, also when the function fails: a stranger is not let in by accident */
+function askUser(application: RpcApplication, token: string, peer: Peer): string | null {
+  let name: unknown;
+  try {
+    name = application.authenticate?.(token, peer);
+  } catch (cause) {
+    if (cause instanceof RpcError && cause.code === 'RPC_UNAUTHENTICATED') throw cause;
+    process.emitWarning(cause instanceof Error ? cause : 'authenticate failed', {
+      type: 'RpcAuthenticateFailed',
+    });
+    throw new RpcError('RPC_UNAUTHENTICATED', 'the client could not be identified', {
+      cause,
+      executed: 'no',
+    });
+  }
+  if (name === null || typeof name === 'string') return name;
+  const text = `authenticate answered with ${typeof name}, not with a name or null`; // a promise, most likely
+  process.emitWarning(text, { type: 'RpcAuthenticateFailed' });
+  throw new RpcError('RPC_UNAUTHENTICATED', 'the client could not be identified', { executed: 'no' });
 }
 
 function isSameSecret(known: Buffer, shown: Buffer): boolean {

@@ -10,7 +10,8 @@ import { RpcError } from '../errors.js';
 import { FRAME_HEAD_BYTES, FRAME_PAYLOAD_BYTES_MAX } from '../limits.js';
 import { builder } from '../wire/frame-builder.js';
 import { FLAG_COMPRESSED, FLAG_END, FLAG_MORE, FRAME } from '../wire/frame-types.js';
-import { MessageAssembly } from './message-assembly.js';
+import type { Gatherer } from './gather-budget.js';
+import { MessageAssembly, messageTooLarge, unpack } from './message-assembly.js';
 import type { Session } from './session.js';
 
 /** A part of a message is not sent for less than this, unless it is the last. */
@@ -25,7 +26,7 @@ interface Outbound {
   readonly isWhole: boolean;
 }
 
-export abstract class CallStream extends TimerNode {
+export abstract class CallStream extends TimerNode implements Gatherer {
   readonly id: number;
   readonly session: Session<CallStream>;
   #sendCredit: number;
@@ -34,8 +35,14 @@ export abstract class CallStream extends TimerNode {
   #owed = 0;
   /** Cost of what came and was not given back to the connection yet. */
   #unreturned = 0;
-  /** Credit of parts of an unfinished message, kept back while finished ones wait. */
+  /** Credit of parts of an unfinished message, kept back while finished ones wait or the connection holds too many. */
   #withheld = 0;
+  /** How much of that the connection has back already. */
+  #withheldHere = 0;
+  /** Bytes of the unfinished message. */
+  #gathered = 0;
+  /** The connection holds so much of unfinished messages that this one has to wait. */
+  #mayGather = true;
   #outbound: Outbound | null = null;
   #whenSent: (() => void) | null = null;
   #assembly: MessageAssembly | null = null;
@@ -50,8 +57,10 @@ export abstract class CallStream extends TimerNode {
 
   /** The call is over on this side: nothing is sent or delivered any more. */
   abstract get isEnded(): boolean;
-  /** A whole message has come; `bytes` is only lent. */
+  /** A whole message has come; `bytes` is only lent. @throws RpcError */
   protected abstract messageReceived(bytes: Buffer, cost: number): void;
+  /** A whole message has come that is compressed; `unpack` gives its bytes or throws RPC_MESSAGE_INVALID. */
+  protected abstract packedReceived(unpack: () => Buffer, cost: number): void;
   /** Finished messages wait to be read. */
   protected abstract get hasUnread(): boolean;
   /** The call cannot go on, though the connection can. */
@@ -70,7 +79,7 @@ export abstract class CallStream extends TimerNode {
       throw new RpcError(
         'RPC_MESSAGE_TOO_LARGE',
         `a message of ${message.bytes} bytes is above what the ${session.peerSide} receives, ${session.peerMessageBytesMax}`,
-        { executed: 'no' },
+        { executed: session.side === 'client' ? 'no' : 'unknown' },
       );
     }
     const cost = FRAME_HEAD_BYTES + message.bytes;
@@ -144,6 +153,7 @@ export abstract class CallStream extends TimerNode {
 
   /** Forgets what was not sent and lets who waits for it go on. */
   dropOutbound(): void {
+    if (this.#outbound !== null) this.session.stopWaiting(this);
     this.#outbound = null;
     const whenSent = this.#whenSent;
     this.#whenSent = null;
@@ -165,14 +175,56 @@ export abstract class CallStream extends TimerNode {
     const { session } = this;
     this.#assembly ??= new MessageAssembly(session.options.messageBytesMax, session.side);
     const message = this.#assembly.add(flags, body.subarray(FRAME_HEAD_BYTES));
-    if (message !== null) {
-      const withheld = this.#withheld;
-      this.#withheld = 0;
+    if (message === null) {
+      this.#gathered += cost;
+      this.#withheld += cost;
+      this.#mayGather = session.gathering.gathered(this, cost);
+      if (this.#mayReleaseWithheld) {
+        this.#releaseWithheld();
+      } else if (!this.#mayGather) {
+        // Only this stream waits: the credit of the connection is for those that may finish.
+        this.#withheldHere += cost;
+        this.#giveConnectionCredit(cost);
+      }
+      return;
+    }
+    const withheld = this.#withheld - this.#withheldHere;
+    this.#withheld = 0;
+    if (this.#withheldHere > 0) {
+      this.#giveStreamCredit(this.#withheldHere);
+      this.#withheldHere = 0;
+    }
+    if (this.#gathered > 0) this.#stopGathering();
+    if (!this.#assembly.isCompressed) {
       this.messageReceived(message, cost + withheld);
       return;
     }
-    this.#withheld += cost;
-    if (!this.hasUnread) this.#releaseWithheld();
+    const packed = message.buffer === body.buffer ? Buffer.from(message) : message; // what was gathered is ours
+    this.packedReceived(() => unpack(packed), cost + withheld);
+  }
+
+  /** A message inside of the frame that opens or ends the call is judged like any other. @throws RpcError */
+  protected judgeInline(message: Buffer): void {
+    const { messageBytesMax } = this.session.options;
+    if (message.length > messageBytesMax)
+      throw messageTooLarge(message.length, this.session.side, messageBytesMax);
+  }
+
+  /** Gatherer. */
+  goOnGathering(): void {
+    this.#mayGather = true;
+    if (this.#mayReleaseWithheld) this.#releaseWithheld();
+  }
+
+  get #mayReleaseWithheld(): boolean {
+    return this.#withheld > 0 && this.#mayGather && !this.hasUnread;
+  }
+
+  #stopGathering(): void {
+    const gathered = this.#gathered;
+    this.#gathered = 0;
+    this.#mayGather = true;
+    this.session.gathering.finished(this, gathered);
   }
 
   get isInsideMessage(): boolean {
@@ -182,11 +234,13 @@ export abstract class CallStream extends TimerNode {
   /** The reader took a message of that cost: the other side may send as much again. */
   messageTaken(cost: number): void {
     this.#giveCredit(cost);
-    if (this.#withheld > 0 && !this.hasUnread) this.#releaseWithheld();
+    if (this.#mayReleaseWithheld) this.#releaseWithheld();
   }
 
   /** The call has ended: what it holds of the connection's credit is given back, read or not. */
   protected releaseCredit(): void {
+    if (this.#gathered > 0) this.#stopGathering();
+    this.#assembly = null;
     const cost = this.#unreturned;
     this.#unreturned = 0;
     if (cost > 0) this.session.giveCredit(cost);
@@ -194,14 +248,26 @@ export abstract class CallStream extends TimerNode {
 
   #releaseWithheld(): void {
     const cost = this.#withheld;
+    const forConnection = cost - this.#withheldHere;
     this.#withheld = 0;
-    this.#giveCredit(cost);
+    this.#withheldHere = 0;
+    if (this.isEnded) return;
+    if (forConnection > 0) this.#giveConnectionCredit(forConnection);
+    this.#giveStreamCredit(cost);
   }
 
   #giveCredit(cost: number): void {
     if (cost === 0 || this.isEnded) return;
+    this.#giveConnectionCredit(cost);
+    this.#giveStreamCredit(cost);
+  }
+
+  #giveConnectionCredit(cost: number): void {
     this.#unreturned -= cost;
     this.session.giveCredit(cost);
+  }
+
+  #giveStreamCredit(cost: number): void {
     this.#owed += cost;
     if (this.#owed * 2 < this.session.options.streamWindowBytes) return;
     this.#receiveCredit += this.#owed;

@@ -7,6 +7,7 @@ import type { Metadata } from '../metadata.js';
 import { STATUS } from '../status.js';
 import { CallStream } from './call-stream.js';
 import type { ClientSession } from './client-session.js';
+import { PackedMessage } from './packed-message.js';
 
 /** Who made the call. Nothing is called after `callEnded`. */
 export interface CallListener<A> {
@@ -14,7 +15,7 @@ export interface CallListener<A> {
   readonly hasUnread: boolean;
   headersReceived(headers: Metadata): void;
   /** Say `call.messageTaken(cost)` once it is read. */
-  messageReceived(message: A, cost: number): void;
+  messageReceived(message: A | PackedMessage<A>, cost: number): void;
   /** More of the requests may be sent. */
   callEnded(error: RpcError | null, trailers: Metadata | null): void;
 }
@@ -28,6 +29,7 @@ export class ClientCall<Q, A> extends CallStream {
   #isEnded = false;
   #timeoutMs = 0;
   #messages = 0;
+  #hasHeaders = false;
 
   constructor(
     session: ClientSession,
@@ -55,7 +57,7 @@ export class ClientCall<Q, A> extends CallStream {
   /** Arms the deadline; 0 is none. */
   begin(timeoutMs: number): void {
     this.#timeoutMs = timeoutMs;
-    if (timeoutMs > 0) this.session.loop.timers.schedule(this, timeoutMs);
+    if (timeoutMs > 0 && !this.#isEnded) this.session.loop.timers.schedule(this, timeoutMs);
   }
 
   /**
@@ -93,23 +95,41 @@ export class ClientCall<Q, A> extends CallStream {
     );
   }
 
+  /** @throws RpcError RPC_PROTOCOL */
   headersReceived(headers: Metadata): void {
+    if (this.#hasHeaders) throw new RpcError('RPC_PROTOCOL', `headers of stream ${this.id} came twice`);
+    this.#hasHeaders = true;
     this.#listener.headersReceived(headers);
   }
 
   protected override messageReceived(bytes: Buffer, cost: number): void {
     if (this.#isEnded) return;
-    const { kind } = this.method;
-    if ((kind === 'unary' || kind === 'client-stream') && this.#messages > 0) {
-      throw new RpcError('RPC_INTERNAL', `${this.method.path} was answered with more than one message`);
-    }
-    this.#messages += 1;
+    this.#countMessage();
     this.#listener.messageReceived(decodeAnswer(this.method, this.#responses, bytes), cost);
+  }
+
+  protected override packedReceived(unpack: () => Buffer, cost: number): void {
+    if (this.#isEnded) return;
+    this.#countMessage();
+    const { method } = this;
+    const message = new PackedMessage(() => decodeAnswer(method, this.#responses, unpack()));
+    this.#listener.messageReceived(message, cost);
+  }
+
+  /** @throws RpcError RPC_INTERNAL */
+  #countMessage(): void {
+    const { kind, path } = this.method;
+    if ((kind === 'unary' || kind === 'client-stream') && this.#messages > 0)
+      throw new RpcError('RPC_INTERNAL', `${path} was answered with more than one message`);
+    this.#messages += 1;
   }
 
   /** The server ended the call; `message` is the one inside STATUS, lent. */
   statusReceived(error: RpcError | null, trailers: Metadata | null, message: Buffer | null): void {
-    if (error === null && message !== null) this.messageReceived(message, 0);
+    if (error === null && message !== null) {
+      this.judgeInline(message);
+      this.messageReceived(message, 0);
+    }
     if (error === null && this.isInsideMessage) {
       this.end(new RpcError('RPC_INTERNAL', `${this.method.path} was ended inside a message`), null);
       return;

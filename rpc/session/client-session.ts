@@ -34,6 +34,8 @@ export class ClientSession extends Session<ClientCall<never, never>> implements 
   readonly #agent: string;
   readonly #token: string;
   #nextStreamId = 1;
+  /** The last call that the server says it took; it has said nothing as long as it is Infinity. */
+  #lastTakenId = Infinity;
   #ready: { resolve(): void; reject(error: RpcError): void } | null = null;
   #error: RpcError | null = null;
   /** close() was called: the last call to end ends the connection. */
@@ -214,17 +216,21 @@ export class ClientSession extends Session<ClientCall<never, never>> implements 
     const { lastStreamId, reason, text } = readGoaway(body);
     const error = goawayError(reason, text);
     this.#error ??= error;
-    if (reason !== GOAWAY_REASON.shutdown && reason !== GOAWAY_REASON.age && reason !== GOAWAY_REASON.idle) {
-      this.finish(error); // nothing is answered any more
-      return;
-    }
     if (this.state === 'greeting') {
       this.finish(error);
       return;
     }
+    this.#lastTakenId = Math.min(this.#lastTakenId, lastStreamId);
+    if (reason !== GOAWAY_REASON.shutdown && reason !== GOAWAY_REASON.age && reason !== GOAWAY_REASON.idle) {
+      this.finish(error); // nothing is answered any more
+      return;
+    }
+    const wasOpen = this.state === 'open';
     this.startDraining();
-    if (reason === GOAWAY_REASON.shutdown) this.onServerLeaving?.();
-    this.poolListener?.onUnusable();
+    if (wasOpen) {
+      if (reason === GOAWAY_REASON.shutdown) this.onServerLeaving?.();
+      this.poolListener?.onUnusable();
+    }
     const left = [...this.streams.values()].filter((call) => call.id > lastStreamId);
     for (const call of left) call.lost(error, 'no');
     if (this.streams.size === 0) this.#finish();
@@ -248,7 +254,8 @@ export class ClientSession extends Session<ClientCall<never, never>> implements 
     this.#error ??= error;
     this.#ready?.reject(error);
     this.#ready = null;
-    for (const call of this.streams.values()) call.lost(error, 'unknown');
+    for (const call of this.streams.values())
+      call.lost(error, call.id > this.#lastTakenId ? 'no' : 'unknown');
     this.onEnded?.();
     this.poolListener?.onEnded(
       error.code === 'RPC_CLOSED' || error.code === 'RPC_SHUTTING_DOWN' ? null : error,
@@ -262,7 +269,10 @@ export class ClientSession extends Session<ClientCall<never, never>> implements 
 
 function failCall(call: ClientCall<never, never>, error: unknown): void {
   if (!(error instanceof RpcError) || error.code === 'RPC_PROTOCOL') throw error;
-  call.cancel(error);
+  // An answer that cannot be read says that the call was carried out rather than that it was not.
+  call.cancel(
+    error.executed === 'unknown' ? error : new RpcError(error.code, error.message, { cause: error }),
+  );
 }
 
 function goawayError(reason: number, text: string): RpcError {

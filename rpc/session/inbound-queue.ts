@@ -2,9 +2,11 @@
 // client-call.ts and server-stream.ts fill it; what the reader takes gives its flow-control credit back.
 // Bounded by that credit: whoever sends stops when as much as a window waits here.
 
+import { PackedMessage, unpacked } from './packed-message.js';
+
 export class InboundQueue<T> implements AsyncIterableIterator<T> {
   readonly #onTaken: (cost: number) => void;
-  readonly #onAbandoned: () => void;
+  readonly #onAbandoned: (error: unknown) => void;
   /** Message and cost in turn, from `#head` on. */
   #waiting: unknown[] = [];
   #head = 0;
@@ -14,9 +16,9 @@ export class InboundQueue<T> implements AsyncIterableIterator<T> {
 
   /**
    * @param onTaken the reader took a message of that cost
-   * @param onAbandoned the reader left before the end
+   * @param onAbandoned the reader left before the end (null), or a message could not be unpacked for it
    */
-  constructor(onTaken: (cost: number) => void, onAbandoned: () => void) {
+  constructor(onTaken: (cost: number) => void, onAbandoned: (error: unknown) => void) {
     this.#onTaken = onTaken;
     this.#onAbandoned = onAbandoned;
   }
@@ -26,16 +28,18 @@ export class InboundQueue<T> implements AsyncIterableIterator<T> {
     return this.#head === this.#waiting.length;
   }
 
-  push(message: T, cost: number): void {
+  /** @throws RpcError what comes packed for a reader that waits cannot be unpacked */
+  push(message: T | PackedMessage<T>, cost: number): void {
     if (this.#ending !== 'no') return;
     const reader = this.#reader;
     if (reader === null) {
       this.#waiting.push(message, cost);
       return;
     }
+    const value = unpacked(message);
     this.#reader = null;
     this.#onTaken(cost);
-    reader.resolve({ value: message, done: false });
+    reader.resolve({ value, done: false });
   }
 
   /** No further message comes; those that wait are still read. */
@@ -58,14 +62,24 @@ export class InboundQueue<T> implements AsyncIterableIterator<T> {
     reader.reject(error);
   }
 
+  /** The call is over and its messages are of no use: those that wait are dropped, the reader is told of `error`. */
+  abandon(error: unknown): void {
+    if (this.#ending === 'no') {
+      this.#waiting = [];
+      this.#head = 0;
+    }
+    this.fail(error);
+  }
+
   next(): Promise<IteratorResult<T>> {
     if (this.#head < this.#waiting.length) {
-      const message = this.#waiting[this.#head] as T;
+      const message = this.#waiting[this.#head] as T | PackedMessage<T>;
       const cost = this.#waiting[this.#head + 1] as number;
       this.#waiting[this.#head] = undefined;
       this.#head += 2;
       if (this.#head === this.#waiting.length) this.#compact();
       else if (this.#head > 1024 && this.#head * 2 > this.#waiting.length) this.#compact();
+      if (message instanceof PackedMessage) return this.#unpackFor(message, cost);
       this.#onTaken(cost);
       return Promise.resolve({ value: message, done: false });
     }
@@ -88,12 +102,27 @@ export class InboundQueue<T> implements AsyncIterableIterator<T> {
     this.#ending = 'finished';
     this.#reader?.resolve({ value: undefined, done: true });
     this.#reader = null;
-    if (!wasOver) this.#onAbandoned();
+    if (!wasOver) this.#onAbandoned(null);
     return Promise.resolve({ value: undefined, done: true });
   }
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  #unpackFor(message: PackedMessage<T>, cost: number): Promise<IteratorResult<T>> {
+    let value: T;
+    try {
+      value = message.unpack();
+    } catch (error) {
+      this.#waiting = [];
+      this.#head = 0;
+      this.#ending = 'finished';
+      this.#onAbandoned(error);
+      return Promise.reject(error);
+    }
+    this.#onTaken(cost);
+    return Promise.resolve({ value, done: false });
   }
 
   #compact(): void {

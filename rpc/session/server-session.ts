@@ -54,6 +54,8 @@ export class ServerSession extends Session<ServerStream> {
   #lastStreamId = 0;
   #lastPingMs = -Infinity;
   #pingStrikes = 0;
+  /** Handlers at work whose calls have ended: opening and cancelling calls must not start handlers without end. */
+  #orphans = 0;
   /** goaway() was called: the last call to end ends the connection. */
   #isLeaving = false;
 
@@ -92,6 +94,16 @@ export class ServerSession extends Session<ServerStream> {
     const calls = [...this.streams.values()];
     for (const call of calls) call.abort(error);
     return calls.length;
+  }
+
+  /** A call ended without its handler, which goes on: it counts until it is done. @internal */
+  orphaned(): void {
+    this.#orphans += 1;
+  }
+
+  /** @internal */
+  orphanSettled(): void {
+    this.#orphans -= 1;
   }
 
   /** A call has its answer. @internal */
@@ -167,6 +179,11 @@ export class ServerSession extends Session<ServerStream> {
     this.#lastStreamId = streamId;
     if (this.streams.size >= this.options.streamsMax) {
       const text = `${this.options.streamsMax} calls are under way on this connection`;
+      this.#refuse(streamId, refusal('RPC_TOO_MANY_STREAMS', text));
+      return null;
+    }
+    if (this.#orphans >= this.options.streamsMax) {
+      const text = `${this.#orphans} handlers of calls that ended early are still at work for this connection`;
       this.#refuse(streamId, refusal('RPC_TOO_MANY_STREAMS', text));
       return null;
     }

@@ -4,7 +4,7 @@
 import type { Peer } from '../call.js';
 import { type EnclosingCall, runInCall } from '../call-scope.js';
 import type { EncodedMessage, MessageCodec, MethodContract } from '../contract.js';
-import { RpcError } from '../errors.js';
+import { type Executed, RpcError } from '../errors.js';
 import { INLINE_BYTES_MAX } from '../limits.js';
 import { Metadata } from '../metadata.js';
 import { STATUS } from '../status.js';
@@ -20,6 +20,7 @@ import { FLAG_MESSAGE, FRAME } from '../wire/frame-types.js';
 import { checkMetadata, metadataBytes } from '../wire/metadata-block.js';
 import { CallStream } from './call-stream.js';
 import { InboundQueue } from './inbound-queue.js';
+import { PackedMessage } from './packed-message.js';
 import type { BoundMethod, ServerSession } from './server-session.js';
 
 const NOTHING = Symbol('no message yet');
@@ -30,6 +31,10 @@ export class ServerStream extends CallStream implements EnclosingCall {
   readonly #request: ReceivedRequest;
   readonly #responses: MessageCodec;
   readonly startedMs: number;
+  /** The handler has begun and not settled. */
+  #isAtWork = false;
+  /** The handler made calls of its own: their errors say nothing about whether this call was carried out. */
+  #hasMadeCalls = false;
   #metadata: Metadata | null;
   #trailers: Metadata | null = null;
   #controller: AbortController | null = null;
@@ -75,6 +80,10 @@ export class ServerStream extends CallStream implements EnclosingCall {
     return this.#request.previousAttempts > 0 || (this.#request.callFlags & CALL_NO_RETRY) !== 0;
   }
 
+  callMade(): void {
+    this.#hasMadeCalls = true;
+  }
+
   get signal(): AbortSignal {
     if (this.#controller === null) {
       this.#controller = new AbortController();
@@ -118,10 +127,16 @@ export class ServerStream extends CallStream implements EnclosingCall {
     if (kind === 'client-stream' || kind === 'bidi-stream') {
       this.#queue = new InboundQueue(
         (cost) => this.messageTaken(cost),
-        () => {}, // a handler may answer without reading everything; its answer ends the call
+        (error) => {
+          // A handler may answer without reading everything: its answer ends the call.
+          if (error instanceof RpcError) this.fail(error);
+        },
       );
     }
-    if (message !== null) this.messageReceived(message, 0);
+    if (message !== null) {
+      this.judgeInline(message);
+      this.messageReceived(message, 0);
+    }
     if (this.#queue !== null) this.#run(this.#queue);
     if (isEnd && !this.#isEnded) this.endReceived();
   }
@@ -135,32 +150,44 @@ export class ServerStream extends CallStream implements EnclosingCall {
   }
 
   protected override messageReceived(bytes: Buffer, cost: number): void {
-    if (this.#requestsEnded)
-      throw new RpcError('RPC_PROTOCOL', `a message came behind the end of stream ${this.id}`);
-    const { requestType, path } = this.#bound.contract;
-    let request: unknown;
-    try {
-      request = requestType.codec(this.session.serializer).decode(bytes);
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new RpcError(
-        'RPC_MESSAGE_INVALID',
-        `the request of ${path} is no ${requestType.fullName}: ${reason}`,
-        {
-          cause,
-          executed: 'no',
-        },
-      );
-    }
-    if (this.#queue !== null) {
-      this.#queue.push(request, cost);
+    if (this.#requestsEnded) throw this.#behindEnd();
+    const request = this.#decode(bytes);
+    if (this.#queue !== null) this.#queue.push(request, cost);
+    else this.#takeSingle(request);
+  }
+
+  protected override packedReceived(unpack: () => Buffer, cost: number): void {
+    if (this.#queue === null) {
+      this.messageReceived(unpack(), cost);
       return;
     }
-    if (this.#single !== NOTHING)
-      throw new RpcError('RPC_INVALID_ARGUMENT', `${path} takes one request, a second one came`, {
-        executed: 'no',
-      });
+    if (this.#requestsEnded) throw this.#behindEnd();
+    this.#queue.push(new PackedMessage(() => this.#decode(unpack())), cost);
+  }
+
+  /** @throws RpcError RPC_MESSAGE_INVALID */
+  #decode(bytes: Buffer): unknown {
+    const { requestType, path } = this.#bound.contract;
+    try {
+      return requestType.codec(this.session.serializer).decode(bytes);
+    } catch (cause) {
+      const text = `the request of ${path} is no ${requestType.fullName}: ${textOf(cause)}`;
+      // Of several requests some were handled before this one.
+      throw new RpcError('RPC_MESSAGE_INVALID', text, { cause, executed: this.#isAtWork ? 'unknown' : 'no' });
+    }
+  }
+
+  /** @throws RpcError RPC_INVALID_ARGUMENT */
+  #takeSingle(request: unknown): void {
+    if (this.#single !== NOTHING) {
+      const text = `${this.method.path} takes one request, a second one came`;
+      throw new RpcError('RPC_INVALID_ARGUMENT', text, { executed: 'no' });
+    }
     this.#single = request;
+  }
+
+  #behindEnd(): RpcError {
+    return new RpcError('RPC_PROTOCOL', `a message came behind the end of stream ${this.id}`);
   }
 
   /** The client sends no further message. */
@@ -222,29 +249,35 @@ export class ServerStream extends CallStream implements EnclosingCall {
 
   #run(input: unknown): void {
     let result: unknown;
+    const { kind } = this.#bound.contract;
+    this.#isAtWork = true;
     try {
       result = runInCall(this, this.#bound.handler, input as never, this); // of the type its kind asks for
+      if (kind === 'unary' || kind === 'client-stream') {
+        if (!isThenable(result)) {
+          this.#answer(result);
+          return;
+        }
+        // Whatever thenable it is, it settles once from here on.
+        void Promise.resolve(result).then(
+          (answer) => this.#answer(answer),
+          (error: unknown) => this.#handlerFailed(error),
+        );
+        return;
+      }
     } catch (error) {
       this.#handlerFailed(error);
       return;
     }
-    const { kind } = this.#bound.contract;
-    if (kind === 'server-stream' || kind === 'bidi-stream') {
-      void this.#sendAll(result as AsyncIterable<unknown> | Iterable<unknown>); // never rejects
-    } else if (isThenable(result)) {
-      result.then(
-        (answer) => this.#answer(answer),
-        (error: unknown) => this.#handlerFailed(error),
-      );
-    } else {
-      this.#answer(result);
-    }
+    void this.#sendAll(result as AsyncIterable<unknown> | Iterable<unknown>); // never rejects
   }
 
+  /** Never throws. */
   #answer(answer: unknown): void {
+    this.#settled();
     if (this.#isEnded) return;
     try {
-      const message = this.#responses.encode(answer);
+      const message = this.#encode(answer);
       if (
         message.bytes <= INLINE_BYTES_MAX &&
         message.bytes <= this.session.peerMessageBytesMax &&
@@ -255,7 +288,7 @@ export class ServerStream extends CallStream implements EnclosingCall {
         return;
       }
       if (!this.sendMessage(message, 0)) {
-        void this.sent().then(() => this.#finishOk());
+        void this.sent().then(() => this.#finishOk()); // neither rejects
         return;
       }
     } catch (error) {
@@ -265,17 +298,28 @@ export class ServerStream extends CallStream implements EnclosingCall {
     this.#finishOk();
   }
 
+  /** @throws RpcError RPC_INTERNAL: the handler answered with something else than it should */
+  #encode(answer: unknown): EncodedMessage {
+    try {
+      return this.#responses.encode(answer);
+    } catch (cause) {
+      const { path, responseType } = this.#bound.contract;
+      const text = `the answer of ${path} cannot be sent as ${responseType.fullName}: ${textOf(cause)}`;
+      throw new RpcError('RPC_INTERNAL', text, { cause });
+    }
+  }
+
   async #sendAll(answers: AsyncIterable<unknown> | Iterable<unknown>): Promise<void> {
     try {
       if (isSyncIterable(answers)) {
         for (const answer of answers) {
           if (!this.#sendOne(answer)) await this.sent();
-          if (this.#isEnded) return; // leaving the loop tells the handler's generator
+          if (this.#isEnded) break; // leaving the loop tells the handler's generator
         }
       } else {
         for await (const answer of answers) {
           if (!this.#sendOne(answer)) await this.sent();
-          if (this.#isEnded) return;
+          if (this.#isEnded) break;
         }
       }
     } catch (error) {
@@ -286,12 +330,19 @@ export class ServerStream extends CallStream implements EnclosingCall {
   }
 
   #sendOne(answer: unknown): boolean {
-    return this.#isEnded || this.sendMessage(this.#responses.encode(answer), 0);
+    return this.#isEnded || this.sendMessage(this.#encode(answer), 0);
   }
 
+  /** Never throws: it runs where nobody would catch it. */
   #finishOk(): void {
+    this.#settled();
     if (this.#isEnded) return;
-    this.#sendOk(null);
+    try {
+      this.#sendOk(null);
+    } catch (error) {
+      this.#handlerFailed(error); // trailers above the client's limit
+      return;
+    }
     this.#ended(STATUS.OK);
   }
 
@@ -304,21 +355,46 @@ export class ServerStream extends CallStream implements EnclosingCall {
     this.session.sendBuilt(FRAME.STATUS, builder);
   }
 
+  /** Never throws. */
   #handlerFailed(error: unknown): void {
+    this.#settled();
     if (this.#isEnded) return;
     if (error instanceof RpcError) {
       this.fail(error);
       return;
     }
-    this.#server.host.handlerFailed(this, error);
-    const text = error instanceof Error ? error.message : String(error);
+    const text = textOf(error);
+    this.#server.host.handlerFailed(this, error instanceof Error ? error : new Error(text));
     this.fail(new RpcError('RPC_UNKNOWN', `${this.method.path} failed: ${text}`, { cause: error }));
   }
 
   #sendError(error: RpcError): void {
-    const trailers = error.trailers ?? this.#trailers;
-    writeError(builder, this.id, error, trailers);
+    const limits = { executed: this.#executed(error), trailersBytesMax: this.#server.peer!.metadataBytesMax };
+    try {
+      writeError(builder, this.id, error, error.trailers ?? this.#trailers, limits);
+    } catch (cause) {
+      // Details or trailers that are none: the client still has to learn that the call failed.
+      const plain = new RpcError(
+        'RPC_INTERNAL',
+        `the error of ${this.method.path} cannot be sent: ${textOf(cause)}`,
+      );
+      writeError(builder, this.id, plain, null, limits);
+    }
     this.session.sendBuilt(FRAME.STATUS, builder);
+  }
+
+  /**
+   * What the client may believe about the call. A handler that says 'no' is believed, unless it made calls: the
+   * error of one of them is about that one.
+   */
+  #executed(error: RpcError): Executed {
+    return this.#hasMadeCalls ? 'unknown' : error.executed;
+  }
+
+  #settled(): void {
+    if (!this.#isAtWork) return;
+    this.#isAtWork = false;
+    if (this.#isEnded) this.#server.orphanSettled();
   }
 
   /** Nobody waits for the answer: no status is sent. */
@@ -328,8 +404,9 @@ export class ServerStream extends CallStream implements EnclosingCall {
 
   #stop(error: RpcError): void {
     this.#abortReason = error;
+    if (this.#isAtWork) this.#server.orphaned();
     this.#ended(STATUS[error.status]);
-    this.#queue?.fail(error);
+    this.#queue?.abandon(error);
     this.#controller?.abort(error);
   }
 
@@ -340,6 +417,15 @@ export class ServerStream extends CallStream implements EnclosingCall {
     this.dropOutbound();
     this.#server.forget(this.id);
     this.#server.host.callEnded(this, status);
+  }
+}
+
+/** For people, of whatever was thrown; never throws itself. */
+function textOf(error: unknown): string {
+  try {
+    return error instanceof Error ? error.message : String(error);
+  } catch {
+    return 'something that has no text'; // an object without a prototype, say
   }
 }
 

@@ -6,7 +6,6 @@ import { RpcError } from '../errors.js';
 import {
   COMPRESS_BYTES_MIN,
   CONNECTION_WINDOW_BYTES,
-  FRAME_BODY_BYTES_MAX,
   HELLO_TIMEOUT_MS,
   KEEPALIVE_INTERVAL_MS,
   KEEPALIVE_TIMEOUT_MS,
@@ -15,6 +14,8 @@ import {
   PING_INTERVAL_MS_MIN,
   STREAM_WINDOW_BYTES,
   STREAMS_MAX,
+  WINDOW_BYTES_MAX,
+  WINDOW_BYTES_MIN,
 } from '../limits.js';
 
 export interface SessionOptions {
@@ -61,13 +62,11 @@ const DEFAULTS: SessionLimits = {
   serializers: SERIALIZERS,
 };
 
-/** Two whole frames: half of it is given back at a time, and a frame must always find room. */
-const WINDOW_BYTES_MIN = 2 * FRAME_BODY_BYTES_MAX;
 const RANGES: Partial<Record<keyof SessionLimits, readonly [min: number, max: number]>> = {
   messageBytesMax: [1, 0xffff_ffff],
   metadataBytesMax: [0, METADATA_BYTES_MAX],
-  streamWindowBytes: [WINDOW_BYTES_MIN, 2 ** 30],
-  connectionWindowBytes: [WINDOW_BYTES_MIN, 2 ** 30],
+  streamWindowBytes: [WINDOW_BYTES_MIN, WINDOW_BYTES_MAX],
+  connectionWindowBytes: [WINDOW_BYTES_MIN, WINDOW_BYTES_MAX],
   streamsMax: [1, 2 ** 20],
   keepaliveIntervalMs: [0, 2 ** 31 - 1],
   keepaliveTimeoutMs: [1, 2 ** 31 - 1],

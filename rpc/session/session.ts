@@ -15,9 +15,17 @@ import {
   writeWindow,
 } from '../wire/control-frames.js';
 import { builder, type FrameBuilder } from '../wire/frame-builder.js';
-import { FLAG_END, FLAG_SKIPPABLE, FLAGS_KNOWN, FRAME } from '../wire/frame-types.js';
+import {
+  DATA_FLAGS,
+  FLAG_END,
+  FLAG_SKIPPABLE,
+  FRAME,
+  HEADERS_FLAGS,
+  STATUS_FLAGS,
+} from '../wire/frame-types.js';
 import { type Hello, readHello } from '../wire/hello.js';
 import type { CallStream } from './call-stream.js';
+import { GatherBudget } from './gather-budget.js';
 import type { SessionLimits } from './session-options.js';
 
 /** What a session asks of its connection. */
@@ -46,6 +54,8 @@ export abstract class Session<S extends CallStream> {
   /** Whose limits are ours, in errors. */
   abstract readonly side: 'client' | 'server';
   abstract readonly peerSide: 'client' | 'server';
+  /** Long messages that have come in part. @internal */
+  readonly gathering: GatherBudget;
   serializer: SerializerName = 'protobuf';
   #state: SessionState = 'greeting';
   #peer: Hello | null = null;
@@ -59,7 +69,6 @@ export abstract class Session<S extends CallStream> {
   #owed = 0;
   #helloTimer: TimerHandle | null = null;
   #keepalive: TimerHandle | null = null;
-  #wasHeard = true;
   #heardMs: number;
   /** Tokens of pings that were not answered yet, oldest first. */
   readonly #pings = new Map<number, { resolve(): void; reject(error: RpcError): void }>();
@@ -71,6 +80,7 @@ export abstract class Session<S extends CallStream> {
     this.options = options;
     this.#receiveCredit = options.connectionWindowBytes;
     this.#heardMs = loop.nowMs;
+    this.gathering = new GatherBudget(options.connectionWindowBytes);
   }
 
   // What a side supplies.
@@ -127,15 +137,12 @@ export abstract class Session<S extends CallStream> {
       const text = `the ${this.peerSide} did not say HELLO within ${helloTimeoutMs} ms`;
       this.destroy(new RpcError('RPC_HELLO_TIMEOUT', text, { executed: 'no' }));
     });
-    if (keepaliveIntervalMs > 0) {
-      this.#keepalive = this.loop.runEvery(keepaliveIntervalMs, () => this.#checkSilence());
-    }
+    if (keepaliveIntervalMs > 0) this.#watchSilence(keepaliveIntervalMs);
   }
 
   /** One TLV frame; `body` is only lent. Never throws. */
   receive(msgId: number, body: Buffer): void {
     if (this.#state === 'closed') return;
-    this.#wasHeard = true;
     this.#heardMs = this.loop.nowMs;
     try {
       this.#dispatch(msgId, body);
@@ -192,7 +199,7 @@ export abstract class Session<S extends CallStream> {
 
   sendGoaway(reason: number, text: string, drainMs: number): void {
     writeGoaway(builder, { lastStreamId: this.lastStreamId, reason, text, drainMs });
-    this.link.send(FRAME.GOAWAY, builder.body());
+    this.sendBuilt(FRAME.GOAWAY, builder);
   }
 
   /** The last call of the other side that was taken; 0 on clients. */
@@ -207,7 +214,7 @@ export abstract class Session<S extends CallStream> {
     const token = Buffer.alloc(PING_TOKEN_BYTES);
     token.writeUInt32LE(number, 0);
     writePing(builder, token);
-    this.link.send(FRAME.PING, builder.body());
+    this.sendBuilt(FRAME.PING, builder);
     const timer = this.loop.runAfter(timeoutMs, () => {
       const text = `the ${this.peerSide} did not answer a ping within ${timeoutMs} ms`;
       this.#pings.get(number)?.reject(new RpcError('RPC_KEEPALIVE_TIMEOUT', text));
@@ -222,9 +229,16 @@ export abstract class Session<S extends CallStream> {
 
   // What streams ask.
 
-  /** Sends the frame that the builder holds. */
+  /** Sends the frame that the builder holds. Never throws: without memory for a frame the connection is given up. */
   sendBuilt(msgId: number, built: FrameBuilder): void {
-    const outcome = this.link.send(msgId, built.body());
+    let outcome: SendOutcome;
+    try {
+      outcome = this.link.send(msgId, built.body());
+    } catch (cause) {
+      const text = cause instanceof Error ? cause.message : String(cause);
+      this.destroy(new RpcError('RPC_CONNECTION_LOST', `a frame could not be sent: ${text}`, { cause }));
+      return;
+    }
     if (outcome === 'full') this.#isFull = true;
   }
 
@@ -243,6 +257,11 @@ export abstract class Session<S extends CallStream> {
   /** `stream.pump()` is called when it may be able to go on. */
   waitForCredit(stream: CallStream): void {
     this.#waiting.add(stream);
+  }
+
+  /** `stream` has nothing to send any more. */
+  stopWaiting(stream: CallStream): void {
+    this.#waiting.delete(stream);
   }
 
   /** The reader of some stream took bytes that counted against the connection. */
@@ -274,15 +293,15 @@ export abstract class Session<S extends CallStream> {
     }
     switch (msgId) {
       case FRAME.HEADERS:
-        checkFlags(flags);
+        checkFlags(flags, HEADERS_FLAGS);
         this.headersReceived(flags, streamId, body);
         return;
       case FRAME.DATA:
-        checkFlags(flags);
+        checkFlags(flags, DATA_FLAGS);
         this.#data(flags, streamId, body);
         return;
       case FRAME.STATUS:
-        checkFlags(flags);
+        checkFlags(flags, STATUS_FLAGS);
         this.statusReceived(flags, streamId, body);
         return;
       case FRAME.END:
@@ -295,7 +314,8 @@ export abstract class Session<S extends CallStream> {
         this.#window(streamId, readWindow(body));
         return;
       case FRAME.PING:
-        this.link.send(FRAME.PONG, pong(body));
+        writePing(builder, readPing(body));
+        this.sendBuilt(FRAME.PONG, builder);
         this.pinged();
         return;
       case FRAME.PONG:
@@ -365,14 +385,18 @@ export abstract class Session<S extends CallStream> {
     this.#pings.delete(number);
   }
 
+  #watchSilence(delayMs: number): void {
+    this.#keepalive = this.loop.runAfter(delayMs, () => this.#checkSilence());
+  }
+
   /** Nothing has come for a whole interval: asks whether anybody is there, and gives up when not. */
   #checkSilence(): void {
-    if (this.#state === 'closed' || this.#state === 'greeting') return;
+    if (this.#state === 'closed') return;
+    const intervalMs = Math.max(this.options.keepaliveIntervalMs, this.#peer?.pingIntervalMsMin ?? 0);
+    const restMs = intervalMs - (this.loop.nowMs - this.#heardMs);
+    this.#watchSilence(restMs > 0 ? restMs : intervalMs);
     const isIdle = this.streams.size === 0 && !this.pingsWhenIdle;
-    if (this.#wasHeard || isIdle || this.#pings.size > 0) {
-      this.#wasHeard = false;
-      return;
-    }
+    if (restMs > 0 || isIdle || this.#pings.size > 0 || this.#state === 'greeting') return;
     this.ping(this.options.keepaliveTimeoutMs).catch((error: unknown) => {
       if (error instanceof RpcError && error.code === 'RPC_KEEPALIVE_TIMEOUT') this.destroy(error);
     });
@@ -393,13 +417,8 @@ export abstract class Session<S extends CallStream> {
   }
 }
 
-function checkFlags(flags: number): void {
-  if ((flags & ~FLAGS_KNOWN) !== 0) throw protocol(`flags ${flags} are not all known`);
-}
-
-function pong(ping: Buffer): Uint8Array {
-  const token = readPing(ping);
-  return builder.begin(0, 0).bytes(token).body();
+function checkFlags(flags: number, allowed: number): void {
+  if ((flags & ~allowed) !== 0) throw protocol(`flags ${flags} mean nothing on this frame`);
 }
 
 function protocol(message: string): RpcError {

@@ -21,7 +21,7 @@ import type { Metadata } from '../metadata.js';
 import { STATUS } from '../status.js';
 import type { FrameBuilder } from './frame-builder.js';
 import { FrameReader } from './frame-reader.js';
-import { checkMetadata, metadataBytes, readMetadata, writeMetadata } from './metadata-block.js';
+import { checkMetadata, fits, metadataBytes, readMetadata, writeMetadata } from './metadata-block.js';
 
 /** callFlags: this call was made on behalf of one that is itself a repetition; do not multiply. */
 export const CALL_NO_RETRY = 1;
@@ -143,21 +143,32 @@ export function writeOk(
   if (message !== null) builder.message(message);
 }
 
-/** The end of a call that failed. What is too long of it is cut off: an error must arrive. */
+export interface ErrorLimits {
+  /** What is said about whether the call was carried out. */
+  readonly executed: Executed;
+  /** What the client takes. */
+  readonly trailersBytesMax: number;
+}
+
+/**
+ * The end of a call that failed. What is too long of it is left out: an error must arrive.
+ * @param limits default: what the error says, and what every client takes that says nothing else
+ */
 export function writeError(
   builder: FrameBuilder,
   streamId: number,
   error: RpcError,
   trailers: Metadata | null,
+  limits: ErrorLimits = { executed: error.executed, trailersBytesMax: METADATA_BYTES_MAX },
 ): void {
   const text = cutText(error.message);
   const details = fittingDetails(error.details);
   const detailsBytes = details.reduce((sum, detail) => sum + detailBytes(detail), 0);
-  let trailersBytes = metadataBytes(trailers);
-  if (trailersBytes > METADATA_BYTES_MAX) trailersBytes = 0;
+  const trailersBytes =
+    trailers !== null && fits(trailers, limits.trailersBytesMax) ? metadataBytes(trailers) : 0;
   const { retryPushbackMs: pushbackMs } = error;
   const statusFlags =
-    (error.executed === 'no' ? STATUS_NOT_EXECUTED : 0) | (pushbackMs === null ? 0 : STATUS_PUSHBACK);
+    (limits.executed === 'no' ? STATUS_NOT_EXECUTED : 0) | (pushbackMs === null ? 0 : STATUS_PUSHBACK);
   builder
     .begin(0, streamId)
     .u8(STATUS[error.status])

@@ -25,7 +25,10 @@ export const FLAG_COMPRESSED = 4;
 export const FLAG_MESSAGE = 8;
 /** HEADERS, DATA: the client sends no further message. */
 export const FLAG_END = 16;
-export const FLAGS_KNOWN: number = FLAG_SKIPPABLE | FLAG_MORE | FLAG_COMPRESSED | FLAG_MESSAGE | FLAG_END;
+/** What may be set on the frames whose meaning hangs on their flags; anything else is an error there. */
+export const HEADERS_FLAGS: number = FLAG_SKIPPABLE | FLAG_MESSAGE | FLAG_END;
+export const DATA_FLAGS: number = FLAG_SKIPPABLE | FLAG_MORE | FLAG_COMPRESSED | FLAG_END;
+export const STATUS_FLAGS: number = FLAG_SKIPPABLE | FLAG_MESSAGE;
 
 export const VERSION = 1;
 export const VERSION_MIN = 1;

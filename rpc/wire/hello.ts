@@ -4,7 +4,16 @@
 
 import { SERIALIZERS, type SerializerName } from '../contract.js';
 import { RpcError } from '../errors.js';
-import { FRAME_HEAD_BYTES } from '../limits.js';
+import {
+  CONNECTION_WINDOW_BYTES,
+  FRAME_HEAD_BYTES,
+  MESSAGE_BYTES_MAX,
+  METADATA_BYTES_MAX,
+  STREAM_WINDOW_BYTES,
+  STREAMS_MAX,
+  WINDOW_BYTES_MAX,
+  WINDOW_BYTES_MIN,
+} from '../limits.js';
 import type { FrameBuilder } from './frame-builder.js';
 import { FrameReader } from './frame-reader.js';
 import { MAGIC, VERSION, VERSION_MIN } from './frame-types.js';
@@ -52,6 +61,16 @@ const NUMBERS = [
   'streamsMax',
   'pingIntervalMsMin',
 ] as const;
+/** What holds where a HELLO says nothing. */
+const UNSAID: Readonly<Record<(typeof NUMBERS)[number], number>> = {
+  messageBytesMax: MESSAGE_BYTES_MAX,
+  metadataBytesMax: METADATA_BYTES_MAX,
+  streamWindowBytes: STREAM_WINDOW_BYTES,
+  connectionWindowBytes: CONNECTION_WINDOW_BYTES,
+  streamsMax: STREAMS_MAX,
+  pingIntervalMsMin: 0,
+};
+
 /** More than enough for any token, and little to hold for a stranger. */
 export const TOKEN_BYTES_MAX = 4096;
 
@@ -86,19 +105,27 @@ export function readHello(body: Buffer): Hello {
   while (reader.left > 0) {
     const tag = reader.u16();
     const bytes = reader.u16();
-    if (bytes === 4 && NUMBERS.some((name) => TAG[name] === tag)) numbers.set(tag, reader.u32());
-    else if (bytes <= TOKEN_BYTES_MAX) texts.set(tag, reader.text(bytes));
+    if (NUMBERS.some((name) => TAG[name] === tag)) {
+      if (bytes !== 4) throw new RpcError('RPC_PROTOCOL', `field ${tag} of HELLO has ${bytes} bytes, not 4`);
+      numbers.set(tag, reader.u32());
+    } else if (bytes <= TOKEN_BYTES_MAX) texts.set(tag, reader.text(bytes));
     else reader.view(bytes);
   }
-  const number = (name: (typeof NUMBERS)[number]): number => numbers.get(TAG[name]) ?? 0;
+  const number = (name: (typeof NUMBERS)[number]): number => numbers.get(TAG[name]) ?? UNSAID[name];
+  const window = (name: 'streamWindowBytes' | 'connectionWindowBytes'): number => {
+    const bytes = number(name);
+    if (bytes >= WINDOW_BYTES_MIN && bytes <= WINDOW_BYTES_MAX) return bytes;
+    const text = `${name} of HELLO is ${bytes}, not from ${WINDOW_BYTES_MIN} to ${WINDOW_BYTES_MAX}`;
+    throw new RpcError('RPC_PROTOCOL', text);
+  };
   const list = (tag: number): string[] => (texts.get(tag) ?? '').split(',').filter((name) => name !== '');
   return {
     version,
     versionMin,
     messageBytesMax: number('messageBytesMax'),
-    metadataBytesMax: number('metadataBytesMax'),
-    streamWindowBytes: number('streamWindowBytes'),
-    connectionWindowBytes: number('connectionWindowBytes'),
+    metadataBytesMax: Math.min(number('metadataBytesMax'), METADATA_BYTES_MAX), // what a frame has room for
+    streamWindowBytes: window('streamWindowBytes'),
+    connectionWindowBytes: window('connectionWindowBytes'),
     streamsMax: number('streamsMax'),
     serializers: list(TAG.serializers).filter(isSerializer),
     compressions: list(TAG.compressions),
@@ -110,6 +137,10 @@ export function readHello(body: Buffer): Hello {
 
 function writeText(builder: FrameBuilder, tag: number, text: string): void {
   const bytes = Buffer.from(text);
+  if (bytes.length > TOKEN_BYTES_MAX) {
+    const what = `a token or agent of ${bytes.length} bytes is above ${TOKEN_BYTES_MAX}`;
+    throw new RpcError('RPC_OPTION_INVALID', what, { executed: 'no' });
+  }
   builder.u16(tag).u16(bytes.length).bytes(bytes);
 }
 

@@ -1,7 +1,7 @@
 // Metadata in frames: count u16, then per entry keyBytes u8 | valueBytes u16 | key | value. No bytes at all is no entry.
 // Sizes are judged before anything is made of them: an announced entry that is not there ends the connection.
 
-import { RpcError } from '../errors.js';
+import { type Executed, RpcError } from '../errors.js';
 import { Metadata } from '../metadata.js';
 import type { FrameBuilder } from './frame-builder.js';
 import { FrameReader } from './frame-reader.js';
@@ -19,11 +19,23 @@ export function metadataBytes(metadata: Metadata | null | undefined): number {
   return bytes;
 }
 
+/** Whether the other side takes `metadata`. */
+export function fits(metadata: Metadata, bytesMax: number): boolean {
+  return metadata.size <= ENTRIES_MAX && metadataBytes(metadata) <= bytesMax;
+}
+
 /** @throws RpcError RPC_METADATA_TOO_LARGE: `bytes` is above `bytesMax` or there are too many entries */
-export function checkMetadata(metadata: Metadata, bytes: number, bytesMax: number, side: string): void {
-  if (bytes > bytesMax) throw tooLarge(`${side} metadata has ${bytes} bytes, the limit is ${bytesMax}`);
+export function checkMetadata(
+  metadata: Metadata,
+  bytes: number,
+  bytesMax: number,
+  side: 'request' | 'response',
+): void {
+  const executed = side === 'request' ? 'no' : 'unknown';
+  if (bytes > bytesMax)
+    throw tooLarge(`${side} metadata has ${bytes} bytes, the limit is ${bytesMax}`, executed);
   if (metadata.size > ENTRIES_MAX)
-    throw tooLarge(`${side} metadata has ${metadata.size} entries, the limit is ${ENTRIES_MAX}`);
+    throw tooLarge(`${side} metadata has ${metadata.size} entries, the limit is ${ENTRIES_MAX}`, executed);
 }
 
 export function writeMetadata(builder: FrameBuilder, metadata: Metadata): void {
@@ -44,7 +56,7 @@ export function readMetadata(block: Buffer): Metadata {
   if (block.length === 0) return metadata;
   const reader = new FrameReader(block, 0, 'metadata of a');
   const count = reader.u16();
-  if (count > ENTRIES_MAX) throw tooLarge(`metadata has ${count} entries, the limit is ${ENTRIES_MAX}`);
+  if (count > ENTRIES_MAX) throw tooLarge(`metadata has ${count} entries, the limit is ${ENTRIES_MAX}`, 'no');
   for (let index = 0; index < count; index += 1) {
     const keyBytes = reader.u8();
     const valueBytes = reader.u16();
@@ -55,6 +67,6 @@ export function readMetadata(block: Buffer): Metadata {
   return metadata;
 }
 
-function tooLarge(message: string): RpcError {
-  return new RpcError('RPC_METADATA_TOO_LARGE', message, { executed: 'no' });
+function tooLarge(message: string, executed: Executed): RpcError {
+  return new RpcError('RPC_METADATA_TOO_LARGE', message, { executed });
 }
