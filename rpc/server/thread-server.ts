@@ -102,8 +102,7 @@ export class ThreadServer implements ServerSessionHost {
   }
 
   identify(hello: Hello, peer: Peer): string | null {
-    if (this.#application.authenticate !== undefined)
-      return askUser(this.#application, hello.token, peer);
+    if (this.#application.authenticate !== undefined) return askUser(this.#application, hello.token, peer);
     const { tokens } = this.#spec;
     if (tokens.length === 0) return peer.identity;
     const shown = Buffer.from(hello.token);
