@@ -15,18 +15,18 @@ const FOLDER = fileURLToPath(new URL('../../../../test/rpc/recorded/', import.me
 const VERSIONS = readdirSync(FOLDER).filter((name) => /^v\d+$/.test(name));
 const CURRENT = 'v1';
 
-function recordings(version: string): (Recording & { readonly name: string })[] {
+function recordings(version: string): { readonly name: string; readonly recording: Recording }[] {
   const folder = path.join(FOLDER, version);
   return readdirSync(folder).map((file) => ({
     name: file.replace('.json', ''),
-    ...(JSON.parse(readFileSync(path.join(folder, file), 'utf8')) as Recording), // as record.ts wrote it
+    recording: JSON.parse(readFileSync(path.join(folder, file), 'utf8')) as Recording, // as record.ts wrote it
   }));
 }
 
 for (const version of VERSIONS) {
   test(`every recorded frame of ${version} is decoded, and encoded to the same bytes again`, () => {
-    for (const { name, frames } of recordings(version)) {
-      for (const { from, type, hex } of frames) {
+    for (const { name, recording } of recordings(version)) {
+      for (const { from, type, hex } of recording.frames) {
         const [frame, ...more] = framesOf(Buffer.from(hex, 'hex'));
         assert(frame !== undefined && more.length === 0, `${name}: one frame each`);
         assert.equal(frameName(frame.msgId), type);
@@ -41,14 +41,16 @@ for (const version of VERSIONS) {
 }
 
 test('a frame of every type is recorded', () => {
-  const types = new Set(recordings(CURRENT).flatMap(({ frames }) => frames.map(({ type }) => type)));
+  const types = new Set(
+    recordings(CURRENT).flatMap(({ recording }) => recording.frames.map(({ type }) => type)),
+  );
   assert.deepEqual([...types].toSorted(), Object.keys(FRAME).toSorted());
 });
 
 for (const conversation of CONVERSATIONS) {
   test(`a client of the recorded version is still answered the same: ${conversation.title}`, async () => {
-    const recording = recordings(CURRENT).find(({ name }) => name === conversation.name);
-    assert(recording !== undefined, `${conversation.name} is recorded`);
-    assert.deepEqual(await play(conversation), recording.frames);
+    const found = recordings(CURRENT).find(({ name }) => name === conversation.name);
+    assert(found !== undefined, `${conversation.name} is recorded`);
+    assert.deepEqual(await play(conversation), found.recording.frames);
   });
 }
