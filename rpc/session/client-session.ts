@@ -182,7 +182,9 @@ export class ClientSession extends Session<ClientCall<never, never>> implements 
     this.#ready = null;
   }
 
-  protected override headersReceived(_flags: number, streamId: number, body: Buffer): void {
+  protected override headersReceived(flags: number, streamId: number, body: Buffer): void {
+    if ((flags & (FLAG_MESSAGE | FLAG_END)) !== 0)
+      throw new RpcError('RPC_PROTOCOL', `flags ${flags} mean nothing on HEADERS of a server`);
     const call = this.streams.get(streamId);
     if (call === undefined) return;
     try {

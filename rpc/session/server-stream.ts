@@ -149,8 +149,13 @@ export class ServerStream extends CallStream implements EnclosingCall {
     return this.#queue !== null && !this.#queue.isEmpty;
   }
 
+  override dataReceived(flags: number, body: Buffer): void {
+    if (this.#requestsEnded)
+      throw new RpcError('RPC_PROTOCOL', `a message came behind the end of stream ${this.id}`);
+    super.dataReceived(flags, body);
+  }
+
   protected override messageReceived(bytes: Buffer, cost: number): void {
-    if (this.#requestsEnded) throw this.#behindEnd();
     const request = this.#decode(bytes);
     if (this.#queue !== null) this.#queue.push(request, cost);
     else this.#takeSingle(request);
@@ -161,7 +166,6 @@ export class ServerStream extends CallStream implements EnclosingCall {
       this.messageReceived(unpack(), cost);
       return;
     }
-    if (this.#requestsEnded) throw this.#behindEnd();
     this.#queue.push(new PackedMessage(() => this.#decode(unpack())), cost);
   }
 
@@ -184,10 +188,6 @@ export class ServerStream extends CallStream implements EnclosingCall {
       throw new RpcError('RPC_INVALID_ARGUMENT', text, { executed: 'no' });
     }
     this.#single = request;
-  }
-
-  #behindEnd(): RpcError {
-    return new RpcError('RPC_PROTOCOL', `a message came behind the end of stream ${this.id}`);
   }
 
   /** The client sends no further message. */
