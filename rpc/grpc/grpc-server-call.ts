@@ -59,6 +59,8 @@ export class GrpcServerCall implements EnclosingCall {
   /** The one request of a client that does not stream. */
   #single: unknown = NOTHING;
   #headersSent = false;
+  /** Errors of calls the handler made say nothing about whether this one was carried out. */
+  #hasMadeCalls = false;
   #isEnded = false;
 
   constructor(host: GrpcCallHost, bound: BoundMethod, call: ServerInterceptingCallInterface) {
@@ -88,6 +90,10 @@ export class GrpcServerCall implements EnclosingCall {
 
   get isRepetition(): boolean {
     return this.#previousAttempts > 0;
+  }
+
+  callMade(): void {
+    this.#hasMadeCalls = true;
   }
 
   get signal(): AbortSignal {
@@ -140,7 +146,7 @@ export class GrpcServerCall implements EnclosingCall {
   /** Ends the call with `error` and stops its handler. */
   fail(error: RpcError): void {
     if (this.#isEnded) return;
-    this.#sendStatus(statusOfError(error, this.#trailers));
+    this.#sendStatus(statusOfError(error, this.#trailers, this.#hasMadeCalls ? 'unknown' : error.executed));
     this.#stop(error);
   }
 

@@ -37,7 +37,11 @@ export interface GrpcStatus {
 }
 
 /** @param trailers what the handler set, sent where the error has none of its own */
-export function statusOfError(error: RpcError, trailers: Metadata | null): GrpcStatus {
+export function statusOfError(
+  error: RpcError,
+  trailers: Metadata | null,
+  executed: Executed = error.executed,
+): GrpcStatus {
   const code = grpcStatus[error.status];
   const details = cutText(error.message);
   const metadata = toErrorTrailers(error.trailers ?? trailers);
@@ -46,7 +50,7 @@ export function statusOfError(error: RpcError, trailers: Metadata | null): GrpcS
     if (bytes.length <= STATUS_DETAILS_BYTES_MAX) metadata.set(DETAILS_KEY, bytes);
   }
   if (error.retryPushbackMs !== null) metadata.set(PUSHBACK_KEY, String(Math.trunc(error.retryPushbackMs)));
-  metadata.set(OUR_KEY, error.code + (error.executed === 'no' ? NOT_EXECUTED : ''));
+  metadata.set(OUR_KEY, error.code + (executed === 'no' ? NOT_EXECUTED : ''));
   return { code, details, metadata };
 }
 
