@@ -146,10 +146,9 @@ test('the limits that the document names are those of the code', () => {
 });
 
 test('every reason of GOAWAY that is sent has its row', () => {
-  const shown = table('reason', 'why', 'what the client does').flatMap(([cell]) =>
-    cell!.split(', ').map(Number),
-  );
+  const rows = table('reason', 'why', 'what the client does');
+  const shown = new Set(rows.flatMap(([cell]) => cell!.split(', ').map(Number)));
   for (const [name, reason] of Object.entries(GOAWAY_REASON)) {
-    if (name !== 'helloTimeout') assert(shown.includes(reason), name);
+    if (name !== 'helloTimeout') assert(shown.has(reason), name);
   }
 });
