@@ -60,7 +60,7 @@ export class LeaseSweeper {
     const { state, guard, onHold } = this.#parts;
     const services = state.servicesOf(lease.id);
     const listed = new Map(services.map((name) => [name, state.count(name)] as const));
-    if (guard.permits(listed, state.counts.instances, nowMs)) {
+    if (guard.permits(listed, state.instanceCount, nowMs)) {
       guard.expired(services, nowMs);
       return true;
     }

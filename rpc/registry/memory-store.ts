@@ -66,6 +66,14 @@ const DEFAULTS: Required<StoreTimes> = {
 };
 
 const LOOK_MS_MAX = 1000;
+/** How long a list may be given again. */
+const LIST_MS = 1000;
+
+interface CachedList {
+  readonly revision: number | null;
+  readonly atMs: number;
+  readonly instances: readonly ListedInstance[];
+}
 
 export class MemoryStore implements RegistryStore {
   readonly generation: string;
@@ -75,6 +83,7 @@ export class MemoryStore implements RegistryStore {
   readonly #state: RegistryState;
   readonly #sweeper: LeaseSweeper;
   readonly #hub: WatchHub;
+  readonly #lists = new Map<string, CachedList>();
   readonly #startedMs: number;
   readonly #lookMs: number;
   readonly #counters = { registrations: 0, heartbeats: 0, deregistered: 0, expired: 0, holds: 0, resyncs: 0 };
@@ -154,10 +163,11 @@ export class MemoryStore implements RegistryStore {
   }
 
   async services(): Promise<WatchPosition & { readonly services: readonly ServiceSummary[] }> {
-    const services = this.#state.services().map((name) => {
-      const instances = this.#list(name).instances;
-      return { name, instances: instances.length, held: instances.filter(({ isHeld }) => isHeld).length };
-    });
+    const services = this.#state.services().map((name) => ({
+      name,
+      instances: this.#state.count(name),
+      held: this.#state.heldCount(name),
+    }));
     return { ...this.#position(), services };
   }
 
@@ -225,6 +235,7 @@ export class MemoryStore implements RegistryStore {
     const nowMs = this.#parts.clock.nowMs();
     this.#sweeper.sweep(nowMs);
     for (const name of this.#state.dropEmpty(this.#options.emptyGraceMs, nowMs)) this.#hub.forget(name);
+    this.#lists.clear();
   }
 
   #expire(leaseId: string): number {
@@ -280,13 +291,25 @@ export class MemoryStore implements RegistryStore {
   }
 
   #list(service: string): ServiceList {
+    return { ...this.#position(), instances: this.#listed(service), settlingMs: this.#settlingMs() };
+  }
+
+  /** When many watches begin at once they are given one list; only its heartbeats may be a moment old. */
+  #listed(service: string): readonly ListedInstance[] {
+    const nowMs = this.#parts.clock.nowMs();
+    const revision = this.#hub.lastRevision(service);
+    const cached = this.#lists.get(service);
+    if (cached !== undefined && cached.revision === revision && nowMs - cached.atMs < LIST_MS)
+      return cached.instances;
     const instances: ListedInstance[] = [];
     for (const record of this.#state.list(service)) {
       const lease = this.#state.lease(record.leaseId);
       assert(lease !== null, 'a record has its lease');
       instances.push({ ...record, lastHeartbeatMs: lease.lastHeartbeatMs, isHeld: lease.isHeld });
     }
-    return { ...this.#position(), instances, settlingMs: this.#settlingMs() };
+    if (instances.length > 0) this.#lists.set(service, { revision, atMs: nowMs, instances });
+    else this.#lists.delete(service);
+    return instances;
   }
 
   #position(): WatchPosition {

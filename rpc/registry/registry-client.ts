@@ -152,6 +152,20 @@ export class RegistryClient {
     return (await this.#ask((caller, options) => caller.unary(services, {}, options))).services;
   }
 
+  /**
+   * Says that what the registries hold of `service` is really gone; asks every registry.
+   * @returns how many instances expired with it. @throws RpcError the first that failed
+   */
+  async confirmExpiry(service: string): Promise<number> {
+    const { contract, endpoints } = this.#parts;
+    const { callTimeoutMs: timeoutMs, callOptions } = this.#options;
+    const options = { ...callOptions, timeoutMs };
+    const answers = await Promise.all(
+      endpoints.map(({ caller }) => caller.unary(contract.methods.confirmExpiry, { service }, options)),
+    );
+    return answers.reduce((sum, { expired }) => sum + expired, 0);
+  }
+
   /** Ends registrations without taking them back (their leases run out), and resolvers. */
   async close(): Promise<void> {
     await Promise.all(Array.from(this.#open, (one) => one.close()));

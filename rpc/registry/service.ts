@@ -16,7 +16,7 @@ import {
   TTL_MS_MAX,
   TTL_MS_MIN,
 } from './limits.js';
-import type { RegistryStore, WatchUpdate } from './store.js';
+import type { ListedInstance, RegistryStore, WatchUpdate } from './store.js';
 import {
   changeMessage,
   type ConfirmExpiryRequest,
@@ -27,6 +27,7 @@ import {
   type DiscoverRequest,
   type DiscoverResponse,
   factsOf,
+  type InstanceMessage,
   instanceMessage,
   type KeepAliveRequest,
   type KeepAliveResponse,
@@ -67,7 +68,9 @@ export class RegistryService {
   readonly #ttlMs: number;
   readonly #progressMs: number;
   readonly #limits: Required<RegistryLimits>;
-  readonly #stopping = new AbortController();
+  /** The streams that are open. A set, not listeners of one signal: there may be tens of thousands. */
+  readonly #open = new Set<AbortController>();
+  #isStopping = false;
 
   constructor(parts: RegistryServiceParts, options: RegistryServiceOptions = {}) {
     this.#parts = parts;
@@ -113,7 +116,8 @@ export class RegistryService {
 
   /** Ends sessions and watches; their clients come back, here or elsewhere. */
   stop(): void {
-    this.#stopping.abort();
+    this.#isStopping = true;
+    for (const stream of this.#open) stream.abort();
   }
 
   async register(request: RegisterRequest, call: ServerCall): Promise<RegisterResponse> {
@@ -184,7 +188,7 @@ export class RegistryService {
     this.#reader(call);
     checkServiceName(service);
     const { revision, generation, instances, settlingMs } = await this.#parts.store.list(service);
-    return { revision: BigInt(revision), generation, instances: instances.map(instanceMessage), settlingMs };
+    return { revision: BigInt(revision), generation, instances: instanceMessages(instances), settlingMs };
   }
 
   async *watch(request: WatchRequest, call: ServerCall): AsyncGenerator<WatchResponse> {
@@ -230,18 +234,17 @@ export class RegistryService {
   }
 
   /** Aborts with the call and when the registry stops; `release` lets go of both. */
-  #untilStopped({ signal }: ServerCall): { signal: AbortSignal; release: () => void } {
-    const either = new AbortController();
-    const abort = (): void => either.abort();
-    const sources = [signal, this.#stopping.signal];
-    for (const source of sources) {
-      if (source.aborted) abort();
-      source.addEventListener('abort', abort);
-    }
+  #untilStopped(call: ServerCall): { signal: AbortSignal; release: () => void } {
+    const stream = new AbortController();
+    const abort = (): void => stream.abort();
+    if (this.#isStopping || call.signal.aborted) abort();
+    call.signal.addEventListener('abort', abort);
+    this.#open.add(stream);
     const release = (): void => {
-      for (const source of sources) source.removeEventListener('abort', abort);
+      call.signal.removeEventListener('abort', abort);
+      this.#open.delete(stream);
     };
-    return { signal: either.signal, release };
+    return { signal: stream.signal, release };
   }
 
   #refused(method: string, error: unknown): unknown {
@@ -269,6 +272,15 @@ function nextBefore<T>(messages: AsyncIterator<T>, signal: AbortSignal): Promise
   });
 }
 
+/** The store gives the same list to many watches; it is worded once. */
+const worded = new WeakMap<readonly ListedInstance[], readonly InstanceMessage[]>();
+
+function instanceMessages(instances: readonly ListedInstance[]): readonly InstanceMessage[] {
+  let messages = worded.get(instances);
+  if (messages === undefined) worded.set(instances, (messages = instances.map(instanceMessage)));
+  return messages;
+}
+
 function* messagesOf(update: WatchUpdate): Generator<WatchResponse> {
   const { kind, generation, settlingMs } = update;
   const common = {
@@ -282,12 +294,12 @@ function* messagesOf(update: WatchUpdate): Generator<WatchResponse> {
   };
   switch (kind) {
     case 'snapshot': {
-      const { instances } = update;
+      const instances = instanceMessages(update.instances);
       let at = 0;
       do {
         const part = instances.slice(at, at + INSTANCES_PER_MESSAGE);
         at += INSTANCES_PER_MESSAGE;
-        yield { ...common, instances: part.map(instanceMessage), more: at < instances.length };
+        yield { ...common, instances: part, more: at < instances.length };
       } while (at < instances.length);
       return;
     }

@@ -24,6 +24,8 @@ export interface Recovered {
 /** Between two writes: a crash forgets the changes of this time, which their instances repeat. */
 const WRITE_INTERVAL_MS = 1000;
 const RETRY_MS = 5000;
+/** Wording a large registry stops everything else for a moment: no more than a twentieth of the time. */
+const BUSY_FACTOR = 20;
 
 export class SnapshotFile {
   readonly path: string;
@@ -31,6 +33,8 @@ export class SnapshotFile {
   #dump: (() => StateDump) | null = null;
   #cancelTimer: (() => void) | null = null;
   #writing: Promise<void> | null = null;
+  /** Before the next write. */
+  #pauseMs = WRITE_INTERVAL_MS;
   #isClosed = false;
   #writes = 0;
   #failures = 0;
@@ -64,7 +68,7 @@ export class SnapshotFile {
   /** Something changed: writes what `dump` answers then, soon. */
   changed(dump: () => StateDump): void {
     this.#dump = dump;
-    this.#schedule(WRITE_INTERVAL_MS);
+    this.#schedule(this.#pauseMs);
   }
 
   /** Writes what is not written yet, now. */
@@ -82,25 +86,26 @@ export class SnapshotFile {
       this.#writing = this.#write().finally(() => {
         this.#writing = null;
         this.#cancelTimer = null;
-        if (this.#dump !== null) this.#schedule(this.#failedLast ? RETRY_MS : WRITE_INTERVAL_MS);
+        if (this.#dump !== null) this.#schedule(this.#pauseMs);
       });
     });
   }
-
-  #failedLast = false;
 
   async #write(): Promise<void> {
     const dump = this.#dump;
     if (dump === null) return;
     this.#dump = null;
     try {
-      await replaceFile(this.path, encodeSnapshot(dump()));
+      const startedMs = this.#parts.clock.nowMs();
+      const text = encodeSnapshot(dump());
+      const busyMs = this.#parts.clock.nowMs() - startedMs;
+      await replaceFile(this.path, text);
       this.#writes += 1;
-      this.#failedLast = false;
+      this.#pauseMs = Math.max(WRITE_INTERVAL_MS, busyMs * BUSY_FACTOR);
     } catch (error) {
       this.#dump ??= dump;
       this.#failures += 1;
-      this.#failedLast = true;
+      this.#pauseMs = RETRY_MS;
       this.#parts.onFailure(error);
     }
   }

@@ -21,13 +21,11 @@ export interface DecodedSnapshot {
 }
 
 export function encodeSnapshot({ revision, leases, records }: StateDump): string {
-  const lines: Line[] = [...leases.map((lease) => ({ lease })), ...records.map((record) => ({ record }))];
-  return [
-    `${FORMAT}${VERSION}`,
-    ...lines.map(encodeLine),
-    encodeLine({ end: lines.length, revision }),
-    '',
-  ].join('\n');
+  const lines = [`${FORMAT}${VERSION}`];
+  for (const lease of leases) lines.push(encodeLine({ lease }));
+  for (const record of records) lines.push(encodeRecord(record));
+  lines.push(encodeLine({ end: leases.length + records.length, revision }), '');
+  return lines.join('\n');
 }
 
 /** Never throws: what is damaged is left out and said. */
@@ -66,6 +64,15 @@ export function decodeSnapshot(text: string): DecodedSnapshot {
   }
   if (end === null) damages.push(`line ${rest.length + 1}: the file was cut off, its last line is missing`);
   return { dump: { revision: end?.revision ?? highest, leases, records }, damages };
+}
+
+/** Records are never changed, and most of them are the same from one snapshot to the next. */
+const encoded = new WeakMap<InstanceRecord, string>();
+
+function encodeRecord(record: InstanceRecord): string {
+  let line = encoded.get(record);
+  if (line === undefined) encoded.set(record, (line = encodeLine({ record })));
+  return line;
 }
 
 function encodeLine(line: Line): string {

@@ -82,6 +82,10 @@ export class RegistryState {
     return { services: this.#services.size, instances: this.#instanceCount, leases: this.#leases.size, held };
   }
 
+  get instanceCount(): number {
+    return this.#instanceCount;
+  }
+
   /**
    * Declares what a lease holds: all of it, so that doing it twice is doing it once.
    * @param newLeaseId used when there is no such lease (any more)
@@ -201,6 +205,14 @@ export class RegistryState {
 
   count(service: string): number {
     return this.#services.get(service)?.byAddress.size ?? 0;
+  }
+
+  /** How many of a service's instances have a lease that is held. */
+  heldCount(service: string): number {
+    let held = 0;
+    for (const { leaseId } of this.#services.get(service)?.byAddress.values() ?? [])
+      if (this.#leases.get(leaseId)?.isHeld === true) held += 1;
+    return held;
   }
 
   services(): string[] {

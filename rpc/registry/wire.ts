@@ -115,9 +115,14 @@ export interface RegistryContract extends ServiceContract {
 /** @param peerHost where the request came from, for instances that name no host */
 export function factsOf(message: Partial<InstanceMessage>, peerHost: string | undefined): InstanceFacts {
   const { service = '', port = 0, path = '', weight = 0, version = '', group = '' } = message;
-  const host = path !== '' ? '' : message.host || (peerHost ?? '');
+  const host = path !== '' ? '' : message.host || plainHost(peerHost ?? '');
   const { tags = {}, resources = {} } = message;
   return { service, host, port, path, weight: weight === 0 ? 1 : weight, version, group, tags, resources };
+}
+
+/** An IPv4 address as itself, also where a socket for both families saw it. */
+function plainHost(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
 }
 
 export function instanceMessage(

@@ -231,3 +231,36 @@ test('discover and services ask the registries one after the other', async (t) =
   second.link.set('down');
   await assert.rejects(client.discover('demo.Greeter'), { code: 'RPC_CONNECT_FAILED' });
 });
+
+test('what the registry holds is let go when an operator confirms it', async (t) => {
+  const registry = new TestRegistry(t);
+  const clients = [5001, 5002, 5003, 5004].map((port) => {
+    const client = registry.client();
+    client.register({ ...GREETER, port });
+    return client;
+  });
+  await registry.clock.advance(1000);
+  for (const client of clients) await client.close();
+  await registry.clock.advance(40_000);
+  const operator = registry.client();
+  assert.deepEqual(await operator.services(), [{ name: 'demo.Greeter', instances: 2, held: 2 }]);
+  assert.equal(await operator.confirmExpiry('demo.Greeter'), 2);
+  assert.deepEqual(await operator.services(), [{ name: 'demo.Greeter', instances: 0, held: 0 }]);
+});
+
+test('many sessions at once are nothing to warn of, and all end when the registry stops', async (t) => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error): number => warnings.push(warning);
+  process.on('warning', onWarning);
+  t.after(() => process.off('warning', onWarning));
+  const registry = new TestRegistry(t);
+  const registrations = Array.from({ length: 30 }, (_, index) =>
+    registry.client().register({ ...GREETER, port: 5001 + index }),
+  );
+  await registry.clock.advance(10_000);
+  assert.equal(registry.store.figures().leases, 30);
+  registry.service.stop();
+  await registry.clock.advance(50);
+  assert(registrations.every(({ states }) => states['registry-0'] !== 'registered'));
+  assert.deepEqual(warnings, []);
+});
