@@ -2,7 +2,7 @@
 // object is made once, so that all objects of a type have one shape. compiled-type.ts makes it into a function.
 // What is not on the wire: '' 0 false 0n, empty bytes, [] and {} for fields with a default; no property at all for the rest.
 
-import { type TypeSource, wireTypeOf } from './encoder.js';
+import { propertyOf, type TypeSource, wireTypeOf } from './encoder.js';
 import type { FieldSchema, Int64Mode, MessageSchema, ScalarType, ValueSchema } from './schema.js';
 import { isLong } from './schema.js';
 
@@ -37,7 +37,7 @@ class DecoderWriter {
       'if (depth > MAX) throw tooDeep();',
       ...fields.map(([index, field]) => `let f${index} = ${this.#initial(field)};`),
       'if (into !== undefined) {',
-      ...fields.map(([index, field]) => `f${index} = into[${name(field)}];`),
+      ...fields.map(([index, field]) => `f${index} = ${propertyOf('into', field)};`),
       '}',
       'while (r.pos < r.end) {',
       'const tag = r.tag();',

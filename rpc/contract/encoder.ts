@@ -92,7 +92,7 @@ class EncoderWriter {
   #field(index: number, field: FieldSchema): void {
     const v = `v${index}`;
     const name = JSON.stringify(field.localName);
-    this.#add(`const ${v} = m[${name}];`);
+    this.#add(`const ${v} = ${propertyOf('m', field)};`);
     const isThere = `${v} !== undefined && ${v} !== null`;
     if (field.shape === 'map') this.#map(index, field, v, isThere);
     else if (field.shape === 'list') this.#list(index, field, v, isThere);
@@ -220,8 +220,10 @@ class EncoderWriter {
         const type = this.#typeIndex(value.type);
         const call = `try { t${type}.encode(w, ${v}, depth + 1); } catch (e) { throw at(e, ${path}); }`;
         if (value.isDelimited) {
+          this.#add('w.room();'); // tags alone, group in group, would use it up
           this.#add(call);
           this.#tag(number, WIRE_GROUP_END);
+          this.#add('w.room();');
         } else this.#add(`{ const inner = w.fork(); ${call} w.join(inner); }`);
         break;
       }
@@ -234,6 +236,15 @@ class EncoderWriter {
     const known = this.types.indexOf(type);
     return known >= 0 ? known : this.types.push(type) - 1;
   }
+}
+
+/** The property of a message, and not what every object inherits: a field may be called `constructor`. */
+export function propertyOf(object: string, { localName }: FieldSchema): string {
+  const name = JSON.stringify(localName);
+  const property = `${object}[${name}]`;
+  return localName in Object.prototype
+    ? `(Object.hasOwn(${object}, ${name}) ? ${property} : undefined)`
+    : property;
 }
 
 function scalarCode(type: ScalarType, v: string, name: string): string {

@@ -47,7 +47,7 @@ export function messageToJson(
   if (special !== undefined) return special;
   const json: Message = {};
   for (const field of schema.fields) {
-    const value = message[field.localName];
+    const value = propertyOf(message, field.localName);
     if (value === undefined || value === null) {
       if (field.shape === 'singular' && field.presence === 'required')
         throw new FieldError(field.localName, 'missing');
@@ -311,7 +311,7 @@ function checkKey(type: ScalarType, key: string, path: string): void {
 
 function refuseSecond(field: FieldSchema, fields: readonly FieldSchema[], message: Message): void {
   const other = fields.find(
-    (each) => each !== field && message[each.localName] !== undefined && message[each.localName] !== null,
+    (each) => each !== field && (propertyOf(message, each.localName) ?? null) !== null,
   );
   if (other !== undefined) throw twoOfOneof(field, other);
 }
@@ -370,6 +370,11 @@ function fieldsByJsonName(schema: MessageSchema): ReadonlyMap<string, FieldSchem
 
 export function isObject(value: unknown): value is Message {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
+}
+
+/** Not what every object inherits: a field may be called `constructor`. */
+function propertyOf(message: Message, name: string): unknown {
+  return name in Object.prototype && !Object.hasOwn(message, name) ? undefined : message[name];
 }
 
 /** A plain property even where the name is `__proto__`. */

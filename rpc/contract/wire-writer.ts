@@ -12,6 +12,8 @@ const KEEP_BYTES_MAX = 64 * 1024;
 const SMALL_MESSAGES_MAX = 64;
 /** Shorter text is written character by character; node's own writer costs more to call than that. */
 const SHORT_TEXT_MAX = 40;
+/** Longer text has its bytes counted before it is written. */
+const COUNTED_TEXT_MIN = 8192;
 /** Fewer bytes are copied one by one. */
 const SHORT_COPY_MAX = 24;
 
@@ -65,6 +67,11 @@ export class WireWriter {
   /** A tag of 128 or more: the number that follows it makes room again. */
   tag(value: number): void {
     this.pos = this.#varint(value, this.pos);
+  }
+
+  /** After tags that no number follows. */
+  room(): void {
+    if (this.pos > this.#limit) this.#grow(0);
   }
 
   uint32(value: number): void {
@@ -144,11 +151,11 @@ export class WireWriter {
   /** @throws FieldError for text with half of a surrogate pair, which UTF-8 cannot say */
   string(value: string, name: string): void {
     const { length } = value;
-    if (this.pos + length * 3 > this.#limit) this.#grow(length * 3);
     if (length > SHORT_TEXT_MAX) {
       this.#longText(value, name);
       return;
     }
+    if (this.pos + length * 3 > this.#limit) this.#grow(length * 3);
     const buffer = this.#buffer;
     const start = this.pos;
     let pos = start + 1;
@@ -158,7 +165,8 @@ export class WireWriter {
         buffer[pos] = code;
         pos += 1;
       } else {
-        const next = code >= 0xd800 && code < 0xe000 ? value.charCodeAt(index + 1) : 0;
+        // NaN at the end of the text
+        const next = code >= 0xd800 && code < 0xe000 ? value.charCodeAt(index + 1) || 0 : 0;
         if (next > 0) index += 1;
         pos = writeCharacter(buffer, pos, code, next, name);
       }
@@ -201,8 +209,10 @@ export class WireWriter {
     if (this.pos > this.#limit) this.#grow(0);
   }
 
-  /** The caller made room for three bytes a character. */
   #longText(value: string, name: string): void {
+    // A character takes three bytes at most; for much text it is worth asking.
+    const room = value.length > COUNTED_TEXT_MIN ? Buffer.byteLength(value) : value.length * 3;
+    if (this.pos + room > this.#limit) this.#grow(room);
     const start = this.pos;
     // Most text is ASCII: its length is guessed, and the text moved when that was wrong.
     const guessedBytes = varintBytes(value.length);

@@ -181,7 +181,10 @@ test('a value of the wrong type is refused and its path named', () => {
     [{ moods: ['HAPPY'] }, /moods\[0\]: expected a number of the enum, got "HAPPY"$/],
     [{ number: 1n, text: 'x' }, /at most one field of choice may be set, and there is also number/],
     [{ inner: { inner: { maybe: 2 ** 31 } } }, /inner\.inner\.maybe: expected a 32-bit integer/],
-    [{ label: '\ud800' }, /label: expected Unicode text/],
+    ...['\ud800', 'a\udc00', '\ud800a', '\udc00\ud800', '\ud800\ud800'].map((label): [unknown, RegExp] => [
+      { label },
+      /label: expected Unicode text/,
+    ]),
     [{ label: `${'x'.repeat(100)}\udfff` }, /label: expected Unicode text/],
     ['text', /expected an object, got "text"$/],
     [[], /expected an object, got an array$/],

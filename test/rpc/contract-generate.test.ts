@@ -14,6 +14,7 @@ import {
   type GenerateOptions,
   readProtoFiles,
 } from '../../rpc/index.js';
+import { codeBlocksOf, fileNameOf } from '../support/document-code.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const run = promisify(execFile);
@@ -67,6 +68,13 @@ function generated(
     [folder],
   );
   return Object.fromEntries(generate(files, options).map((each) => [`gen/${each.path}`, each.text]));
+}
+
+/** The TypeScript of the document, by the file names it gives. */
+async function documentExamples(): Promise<Record<string, string>> {
+  const blocks = await codeBlocksOf('docs/rpc-contract.md');
+  assert.equal(blocks.length, 2);
+  return Object.fromEntries(blocks.map((block) => [fileNameOf(block), block]));
 }
 
 /** Both ends of calls in one process, over the serializers. */
@@ -154,9 +162,10 @@ export function calls(client: EchoClient): void {
 }
 `;
 
-test('a generated client and a generated service understand each other, and wrong types do not compile', async (t) => {
+test('a generated client and a generated service understand each other, and wrong types do not compile, nor would a wrong document', async (t) => {
   const folder = await compile(t, {
     ...generated(['echo.proto']),
+    ...(await documentExamples()),
     'loopback.ts': LOOPBACK,
     'main.ts': ECHO_PROGRAM,
     'wrong.ts': WRONG_PROGRAM,
@@ -213,7 +222,7 @@ test('every kind of type, imports, well-known types and awkward names compile an
   const project = await compile(t, {
     ...modules,
     'main.ts': `// main.ts
-import { Outer, Outer_Kind, ThingClient_, type Promise_, Thing, type Uint8Array_ } from './gen/main.js';
+import { Outer, Outer_Kind, type ThingClient, ThingClient_, type Promise_, Thing, type Uint8Array_ } from './gen/main.js';
 const message: Outer = {
   inner: { class: 'c', constructor: 5n },
   kind: Outer_Kind.KIND_SOME,
@@ -225,7 +234,8 @@ const message: Outer = {
 };
 const all: Promise_ = { all: [] };
 const bytes: Uint8Array_ = { bytes: new Uint8Array() };
-void [all, bytes, ThingClient_];
+const none: ThingClient = {};
+void [all, bytes, none, ThingClient_];
 const encoded = Outer.codec('protobuf').encode(message);
 const target = new Uint8Array(encoded.bytes);
 encoded.writeTo(target, 0);

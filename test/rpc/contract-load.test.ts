@@ -265,6 +265,33 @@ test('descriptors hold file names, syntax and packages, dependencies first, and 
   assert.deepEqual(Uint8Array.from(peer.encode(peer.decode(wire)).finish()), wire);
 });
 
+test('fields with names that every object inherits are fields like any other', (t) => {
+  const folder = folderOf(t, {
+    'a.proto': `${HEAD}message A { int64 constructor = 1; optional string to_string = 2; A value_of = 3; repeated A has_own_property = 4; }`,
+  });
+  const type = loadProto(path.join(folder, 'a.proto')).messageType('p.A');
+  assert.deepEqual(roundTrip(type, {}), { constructor: 0n, hasOwnProperty: [] });
+  assert.deepEqual(type.toJson({}), {});
+  const message = {
+    constructor: 1n,
+    toString: 'x',
+    valueOf: { constructor: 2n, hasOwnProperty: [] },
+    hasOwnProperty: [],
+  };
+  assert.deepEqual(Object.entries(roundTrip(type, message) as object).length, 4);
+  assert.deepEqual(type.toJson(message), { constructor: '1', toString: 'x', valueOf: { constructor: '2' } });
+});
+
+test('groups in groups, and many empty ones, do not outgrow the buffer', (t) => {
+  const folder = folderOf(t, {
+    'g.proto':
+      'syntax = "proto2"; message G { repeated group Inner = 5000 { optional G g = 1; optional group Own = 9999 { optional group Deep = 7777 {} } } }',
+  });
+  const type = loadProto(path.join(folder, 'g.proto')).messageType('G');
+  const message = { inner: Array.from({ length: 500 }, () => ({ own: { deep: {} } })) };
+  assert.deepEqual(roundTrip(type, message), message);
+});
+
 test('a well-known file that a reflection service leaves out is added', (t) => {
   const folder = folderOf(t, {
     'a.proto': `${HEAD}import "google/protobuf/struct.proto"; message A { google.protobuf.Struct s = 1; } service S { rpc G(A) returns (A); }`,

@@ -119,6 +119,21 @@ class ModuleWriter {
     const name = this.#names.of(schema.fullName);
     this.#add('');
     this.#comment(schema.fullName, '', false);
+    this.#fields(schema, name);
+    this.#runtimeTypes.add('MessageType');
+    this.#add('');
+    this.#call(
+      `export const ${name}: MessageType<${name}> = FILE.messageType(`,
+      [`'${schema.fullName}'`],
+      '',
+    );
+  }
+
+  #fields(schema: MessageSchema, name: string): void {
+    if (schema.fields.length === 0) {
+      this.#add(`export type ${name} = Record<string, never>;`); // an empty interface would take anything
+      return;
+    }
     this.#add(`export interface ${name} {`);
     for (const field of schema.fields) {
       const oneof = field.shape === 'singular' ? field.oneof : null;
@@ -131,12 +146,6 @@ class ModuleWriter {
       this.#add(`  ${propertyName(field.localName)}${mark}: ${this.#fieldType(field)};`);
     }
     this.#add('}');
-    this.#runtimeTypes.add('MessageType');
-    this.#add('');
-    this.#statement(
-      `export const ${name}: MessageType<${name}> =`,
-      `FILE.messageType('${schema.fullName}');`,
-    );
   }
 
   #service(schema: ServiceSchema): void {
@@ -213,10 +222,10 @@ class ModuleWriter {
       [`${input}: ${inputType}`, 'options?: CallOptions'],
       `): ${output} {`,
     );
-    this.#statement(
+    this.#call(
       `    return this.#caller.${call}(`,
-      `${contract}.methods${local}, ${input} as ${whole}, options);`,
-      '',
+      [`${contract}.methods${local}`, `${input} as ${whole}`, 'options'],
+      '    ',
     );
     this.#add('  }');
   }
@@ -228,18 +237,11 @@ class ModuleWriter {
     else this.#add(`${start}\n${parameters.map((each) => `    ${each},`).join('\n')}\n  ${end}`);
   }
 
-  #statement(start: string, rest: string, gap = ' '): void {
-    const line = `${start}${gap}${rest}`;
+  /** One line if it fits, else a line for each argument. */
+  #call(start: string, args: readonly string[], indent: string): void {
+    const line = `${start}${args.join(', ')});`;
     if (line.length <= LINE_CHARACTERS) this.#add(line);
-    else if (gap === ' ') this.#add(`${start}\n  ${rest}`);
-    else
-      this.#add(
-        `${start}\n${rest
-          .slice(0, -2)
-          .split(', ')
-          .map((each) => `      ${each},`)
-          .join('\n')}\n    );`,
-      );
+    else this.#add(`${start}\n${args.map((each) => `${indent}  ${each},`).join('\n')}\n${indent});`);
   }
 
   #fieldType(field: FieldSchema): string {
