@@ -28,7 +28,6 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   #attemptMs = 0;
   /** When the first message of the answer came; 0: none yet. */
   #answeredMs = 0;
-  readonly #begunMs: number;
   #attempts = 0;
   #session: ClientSession | null = null;
   #tried: Set<string> | null = null;
@@ -55,7 +54,6 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     this.core = core;
     this.method = method;
     this.context = context;
-    this.#begunMs = core.nowMs();
     if (context.signals.length > 0) {
       this.#onAbort = () => {
         const signal = context.signals.find(({ aborted }) => aborted)!;
@@ -87,7 +85,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   /** Makes the first attempt, as soon as instances are known. */
   begin(): void {
     if (this.#hedge === null) this.core.callStarted(this.method.path);
-    if (this.core.hasList) this.#attempt();
+    if (this.core.hasList) this.#attempt(this.context.begunMs);
     else this.#awaitList();
   }
 
@@ -107,7 +105,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
 
   onConnection(session: ClientSession): void {
     this.#waiter = null;
-    this.#open(session);
+    this.#open(session, this.core.nowMs());
   }
 
   onAcquireFailed(error: RpcError): void {
@@ -133,9 +131,10 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
       this.#attemptFailed(error, true);
       return;
     }
-    this.#judge(null);
+    const nowMs = this.core.nowMs();
+    this.#judge(null, nowMs);
     this.core.budget.succeeded();
-    this.#finish(null, trailers);
+    this.#finish(null, trailers, nowMs);
   }
 
   /** A first message has come: how long that took says what the instance is worth, however long the stream lasts. */
@@ -150,9 +149,8 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
 
   // Attempts.
 
-  #attempt(): void {
+  #attempt(nowMs: number = this.core.nowMs()): void {
     this.call = null;
-    const nowMs = this.core.nowMs();
     if (nowMs >= this.context.deadlineMs) {
       this.#finish(this.#deadlineError('no'), null);
       return;
@@ -193,12 +191,12 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
       this.#attemptFailed(error, false);
       return;
     }
-    this.#open(session);
+    this.#open(session, nowMs);
   }
 
-  #open(session: ClientSession): void {
+  #open(session: ClientSession, nowMs: number): void {
     const { method, context } = this;
-    const remainingMs = this.remainingMs();
+    const remainingMs = context.deadlineMs - nowMs;
     if (remainingMs <= 0) {
       this.core.release(session);
       this.#attemptFailed(this.#deadlineError('no'), false);
@@ -231,7 +229,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
 
   #attemptFailed(error: RpcError, wasSent: boolean): void {
     const candidate = this.#candidate;
-    this.#judge(error);
+    this.#judge(error, this.core.nowMs());
     if (this.#hedge !== null) {
       this.#finish(error, null);
       return;
@@ -275,11 +273,10 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   }
 
   /** The selector hears how the attempt went. */
-  #judge(error: RpcError | null): void {
+  #judge(error: RpcError | null, nowMs: number): void {
     const candidate = this.#candidate;
     if (candidate === null) return;
     this.#candidate = null;
-    const nowMs = this.core.nowMs();
     const isFailure = error !== null && isInstanceFailure(error);
     const answeredMs = this.#answeredMs === 0 ? nowMs : this.#answeredMs;
     this.core.selector.finished(candidate, { latencyMs: answeredMs - this.#attemptMs, isFailure, nowMs });
@@ -325,7 +322,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     }, deadlineMs - this.core.nowMs());
   }
 
-  #finish(error: RpcError | null, trailers: Metadata | null): void {
+  #finish(error: RpcError | null, trailers: Metadata | null, nowMs: number = this.core.nowMs()): void {
     if (this.#isDone) return;
     this.#isDone = true;
     if (this.#onAbort !== null) {
@@ -333,7 +330,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     }
     if (this.#hedge === null) {
       if (error !== null) error.attempts = Math.max(1, this.#attempts);
-      this.core.callEnded(this.method.path, error, this.core.nowMs() - this.#begunMs);
+      this.core.callEnded(this.method.path, error, nowMs - this.context.begunMs);
     }
     this.ended(error, trailers);
   }

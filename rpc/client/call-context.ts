@@ -9,7 +9,9 @@ import type { Metadata } from '../metadata.js';
 import { CALL_NO_RETRY } from '../wire/call-frames.js';
 
 export interface CallContext {
-  /** On the clock of `nowMs`; Infinity: none. */
+  /** When the call was made. */
+  readonly begunMs: number;
+  /** On the same clock; Infinity: none. */
   readonly deadlineMs: number;
   readonly timeoutMs: number;
   readonly signals: readonly AbortSignal[];
@@ -56,6 +58,7 @@ export function callContext(
   if (signals.some(({ aborted }) => aborted)) throw cancelled(signals.find(({ aborted }) => aborted)!, 'no');
   const hasDeadline = timeoutMs <= CALL_TIMEOUT_MS_MAX;
   return {
+    begunMs: nowMs,
     timeoutMs,
     deadlineMs: hasDeadline ? nowMs + timeoutMs : Infinity,
     signals,

@@ -54,7 +54,7 @@ export class ServerStream extends CallStream implements EnclosingCall {
     this.#request = request;
     this.#metadata = request.metadata;
     this.#responses = bound.contract.responseType.codec(session.serializer);
-    this.startedMs = session.loop.nowMs;
+    this.startedMs = session.lastReceivedMs; // now: the frame that opens it has just come
   }
 
   // ServerCall.
