@@ -42,8 +42,8 @@ export interface SessionParts {
 const SESSION_TIMEOUT_MS: number = Number.POSITIVE_INFINITY;
 /** How long the farewell may take: the server goes anyway, its lease runs out. */
 export const DEREGISTER_TIMEOUT_MS = 1000;
-/** A registry that came back without its memory is not asked by everybody in the same moment. */
-const RETURN_JITTER_MS = 500;
+/** A registry that came back without its memory is not asked by everybody in the same moment: once to twice this. */
+const RETURN_MS = 250;
 const REFUSALS: ReadonlySet<string> = new Set([
   'INVALID_ARGUMENT',
   'PERMISSION_DENIED',
@@ -67,6 +67,8 @@ export class RegistrationSession {
   #epoch: number;
   #lease: HeldLease | null = null;
   #hasBeenRegistered = false;
+  /** What we serve has changed since it was sent. */
+  #isOutdated = false;
   #state: RegistrationState = 'connecting';
   /** Ends the stream of heartbeats, to begin again at once with what has changed. */
   #interrupt: AbortController | null = null;
@@ -85,6 +87,7 @@ export class RegistrationSession {
 
   /** What we serve has changed: tells the registry soon. */
   update(): void {
+    this.#isOutdated = true;
     this.#interrupt?.abort();
   }
 
@@ -131,10 +134,9 @@ export class RegistrationSession {
       try {
         this.#lease = await this.#register(endpoint);
         this.#hasBeenRegistered = true;
-        this.#backoff.reset();
         this.#enter('registered', null);
-        if (await this.#keepAlive(this.#lease)) continue;
-        await pause(clock, random() * RETURN_JITTER_MS, signal);
+        if (this.#isOutdated || (await this.#keepAlive(this.#lease))) continue;
+        await pause(clock, RETURN_MS * (1 + random()), signal);
       } catch (error) {
         if (signal.aborted) return;
         const reason = rpcErrorOf(error);
@@ -161,6 +163,7 @@ export class RegistrationSession {
       instances: instances(),
     };
     const options = { ...callOptions, timeoutMs: callTimeoutMs, signal: this.#closing.signal };
+    this.#isOutdated = false;
     const answer = await endpoint.caller.unary(contract.methods.register, request, options);
     return {
       endpoint,
@@ -187,6 +190,7 @@ export class RegistrationSession {
         interrupt.abort();
       });
     let cancel = listen();
+    let wasInterrupted = false;
     try {
       const stream = endpoint.caller.bidiStream(
         contract.methods.keepAlive,
@@ -196,12 +200,14 @@ export class RegistrationSession {
       for await (const { state } of stream) {
         cancel();
         cancel = listen();
+        this.#backoff.reset(); // not before: a registry may take registrations and keep no session
         if (state === LEASE_STATE.unknown) return false;
         if (state === LEASE_STATE.superseded)
           throw new RpcError('RPC_SUPERSEDED', 'a later life of this address is registered', {
             executed: 'no',
           });
       }
+      wasInterrupted = signal.aborted;
     } catch (error) {
       if (isSilent) throw silent(endpoint);
       if (signal.aborted && !this.#closing.signal.aborted) return true;
@@ -212,7 +218,7 @@ export class RegistrationSession {
       this.#interrupt = null;
     }
     if (isSilent) throw silent(endpoint);
-    if (signal.aborted && !this.#closing.signal.aborted) return true;
+    if (wasInterrupted && !this.#closing.signal.aborted) return true;
     throw new RpcError('RPC_UNAVAILABLE', `the registry ${endpoint.name} ended the session`);
   }
 

@@ -139,6 +139,17 @@ test('what is served changes under the same lease', async (t) => {
   assert.equal(registry.store.figures().leases, 1);
 });
 
+test('a change that comes while the registration is under way is not lost', async (t) => {
+  const registry = new TestRegistry(t);
+  const registration = registry.client().register(GREETER);
+  registration.update([{ service: 'demo.Other' }]);
+  await registry.clock.advance(1000);
+  assert.deepEqual(
+    [await listed(registry), (await registry.store.list('demo.Other')).instances.length],
+    ['', 1],
+  );
+});
+
 test('the later life of an address wins, and the earlier one stops for good', async (t) => {
   const registry = new TestRegistry(t);
   const old = registry.client().register(GREETER);
