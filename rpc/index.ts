@@ -48,3 +48,4 @@ export {
 } from './resolve/resolver-for.js';
 export { StaticResolver } from './resolve/static-resolver.js';
 export * from './registry/index.js';
+export * from './builtin/index.js';
