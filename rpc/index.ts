@@ -49,3 +49,4 @@ export {
 export { StaticResolver } from './resolve/static-resolver.js';
 export * from './registry/index.js';
 export * from './builtin/index.js';
+export { tracing, type TracingOptions } from './tracing.js';

@@ -35,7 +35,7 @@ const SERVICE_UNKNOWN = 3;
 interface Bench {
   readonly health: HealthStatus;
   readonly caller: Caller;
-  close(): Promise<unknown>;
+  readonly close: () => Promise<{ readonly cut: number }>;
 }
 type Start = (t: Parameters<typeof startPair>[0], health: HealthStatus) => Promise<Bench>;
 
@@ -54,8 +54,8 @@ const WIRES: Readonly<Record<string, Start>> = {
 
 async function next(answers: AsyncIterator<Status>): Promise<number> {
   const { value, done } = await answers.next();
-  assert.equal(done, false);
-  return (value as Status).status;
+  assert(done !== true);
+  return value.status;
 }
 
 function watching(caller: Caller, service: string, options?: CallOptions): AsyncIterator<Status> {
@@ -104,7 +104,7 @@ for (const [name, start] of Object.entries(WIRES)) {
     const closed = close();
     assert.equal(await next(answers), NOT_SERVING);
     await assert.rejects(answers.next(), (error) => (error as RpcError).code === 'RPC_SHUTTING_DOWN');
-    assert.equal(((await closed) as { cut: number }).cut, 0);
+    assert.equal((await closed).cut, 0);
   });
 }
 
