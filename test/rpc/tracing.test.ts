@@ -192,10 +192,10 @@ for (const [wire, start] of Object.entries(WIRES)) {
   test(`a registered SDK’s propagator and context manager are used (${wire})`, async (t) => {
     const propagator: TextMapPropagator = {
       fields: () => ['x-trace'],
-      inject: (active, carrier, { set }) =>
-        set(carrier, 'x-trace', JSON.stringify(trace.getSpanContext(active) ?? null)),
-      extract: (active, carrier, { get }) => {
-        const spanContext = JSON.parse(String(get(carrier, 'x-trace') ?? 'null'));
+      inject: (active, carrier, setter) =>
+        setter.set(carrier, 'x-trace', JSON.stringify(trace.getSpanContext(active) ?? null)),
+      extract: (active, carrier, getter) => {
+        const spanContext = JSON.parse(String(getter.get(carrier, 'x-trace') ?? 'null'));
         return spanContext === null ? active : trace.setSpanContext(active, spanContext);
       },
     };
