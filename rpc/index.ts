@@ -50,3 +50,11 @@ export { StaticResolver } from './resolve/static-resolver.js';
 export * from './registry/index.js';
 export * from './builtin/index.js';
 export { tracing, type TracingOptions } from './tracing.js';
+export {
+  type ClientFigures,
+  type MeteredClient,
+  type MeteredServer,
+  registerClientMetrics,
+  registerServerMetrics,
+  type ServerFigures,
+} from './rpc-metrics.js';
