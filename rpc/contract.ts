@@ -75,7 +75,22 @@ export type MessageInit<T> = { readonly [K in keyof T]?: FieldInit<T[K]> | undef
 type FieldInit<V> = V extends bigint | boolean | number | string | Uint8Array | undefined
   ? V
   : V extends readonly (infer Item)[]
-    ? readonly FieldInit<Item>[]
+    ? ListInit<Item>
     : string extends keyof V
       ? { readonly [K in keyof V]: FieldInit<V[K]> } // a map
       : MessageInit<V>;
+
+/** A list of numbers may come as a typed array; one of an enum's may not. */
+type ListInit<Item> =
+  | readonly FieldInit<Item>[]
+  | (number extends Item ? NumberArray : never)
+  | (bigint extends Item ? BigInt64Array | BigUint64Array : never);
+
+type NumberArray =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | Uint16Array
+  | Uint32Array;

@@ -147,7 +147,25 @@ console.log(JSON.stringify([reply.text, String(reply.number), [...reply.payload]
 
 const WRONG_PROGRAM = `// wrong.ts
 import { implement } from 'reactor-net/rpc';
+import type { MessageInit } from 'reactor-net/rpc';
+import { Mood, type Tree } from './gen/all-types.js';
 import { Echo, type EchoClient } from './gen/echo.js';
+
+export const right: MessageInit<Tree> = {
+  weights: new Float32Array(2),
+  ids: [1n],
+  moods: [Mood.SAD],
+  byName: { a: { inner: { label: 'x' } } },
+  maybe: undefined,
+};
+export const wrong: MessageInit<Tree> = {
+  // @ts-expect-error: bigint, not numbers
+  ids: new Float32Array(2),
+  // @ts-expect-error: numbers of the enum
+  moods: [7],
+  // @ts-expect-error: a value of a map is a message
+  byName: { a: undefined },
+};
 
 export const missing = (): unknown =>
   // @ts-expect-error: handlers are missing
@@ -164,7 +182,7 @@ export function calls(client: EchoClient): void {
 
 test('a generated client and a generated service understand each other, and wrong types do not compile, nor would a wrong document', async (t) => {
   const folder = await compile(t, {
-    ...generated(['echo.proto']),
+    ...generated(['echo.proto', 'all-types.proto']),
     ...(await documentExamples()),
     'loopback.ts': LOOPBACK,
     'main.ts': ECHO_PROGRAM,
