@@ -24,6 +24,15 @@ function decode(type: MessageType, bytes: Uint8Array): Record<string, unknown> {
   return type.codec('protobuf').decode(bytes) as Record<string, unknown>; // messages are objects
 }
 
+/** Null when it throws. */
+function outcome(run: () => Uint8Array): Uint8Array | null {
+  try {
+    return run();
+  } catch {
+    return null; // refused, for whatever reason
+  }
+}
+
 const isInvalid =
   (text: RegExp) =>
   (error: unknown): boolean => {
@@ -252,6 +261,31 @@ test('random bytes give a message or a coded error, never another error', () => 
       }
     }),
     { numRuns: 3000 },
+  );
+});
+
+test('damaged messages are taken or refused just as protobufjs does, and mean the same', () => {
+  const peer = PEER.lookupType('types.Tree');
+  const damage = fc.array(
+    fc.record({ how: fc.constantFrom('change', 'insert', 'cut'), where: fc.nat(), byte: fc.nat(255) }),
+    { minLength: 1, maxLength: 3 },
+  );
+  fc.assert(
+    fc.property(TREE_MESSAGE(2), damage, (message, steps) => {
+      let bytes = Buffer.from(encode(TREE, message));
+      for (const { how, where, byte } of steps) {
+        const index = where % (bytes.length + 1);
+        const rest = how === 'insert' ? bytes.subarray(index) : bytes.subarray(index + 1);
+        bytes =
+          how === 'cut'
+            ? bytes.subarray(0, index)
+            : Buffer.concat([bytes.subarray(0, index), Buffer.of(byte), rest]);
+      }
+      const ours = outcome(() => encode(TREE, decode(TREE, bytes)));
+      const theirs = outcome(() => encode(TREE, decode(TREE, peer.encode(peer.decode(bytes)).finish())));
+      assert.deepEqual(ours, theirs, bytes.toString('hex'));
+    }),
+    { numRuns: 1000 },
   );
 });
 
