@@ -652,7 +652,8 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
     if (error !== null && LASTING_ERRORS.has(error.code))
       return refusal(error.code, `${this.#name} refuses us: ${error.message}`, error);
     const why = error?.message ?? 'no attempt has succeeded';
-    return refusal('RPC_CONNECT_FAILED', `${this.#name} could not be reached: ${why}`, error);
+    const code = error?.code === 'RPC_HELLO_TIMEOUT' ? error.code : 'RPC_CONNECT_FAILED'; // it is there, and silent
+    return refusal(code, `${this.#name} could not be reached: ${why}`, error);
   }
 
   #report(event: PoolEvent): void {

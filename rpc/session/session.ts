@@ -124,6 +124,11 @@ export abstract class Session<S extends CallStream> {
     return this.#sendCredit;
   }
 
+  /** Cost of DATA that has come and was not given back: it waits to be read, or belongs to unfinished messages. */
+  get heldBytes(): number {
+    return this.options.connectionWindowBytes - this.#receiveCredit - this.#owed;
+  }
+
   get isFull(): boolean {
     return this.#isFull;
   }

@@ -44,6 +44,7 @@ export class MemoryLink implements SessionLink {
   context: unknown = undefined;
   readonly remoteAddress = '127.0.0.1';
   readonly remotePort = 1;
+  readonly peerCertificate = null;
   /** How the session gave it up: null while it did not. */
   closedBy: 'end' | 'destroy' | null = null;
   /** Sends answer 'full'. */
