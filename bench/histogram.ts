@@ -1,4 +1,4 @@
-// Decodes and merges the latency histograms of the load generator (bench/native/histogram.h).
+// Decodes and merges the latency histograms of the load generator (bench/native/histogram.h), and fills such ones.
 // Slots: values below 2^(subBits+1) have one each, above that every power of two is cut into 2^subBits.
 // Pure; a slot answers with its middle, which is off by at most 0.4 %.
 
@@ -16,6 +16,13 @@ export function slotValue(slot: number, subBits: number): number {
   const shift = Math.floor(slot / 2 ** subBits) - 1;
   const top = slot - shift * 2 ** subBits;
   return top * 2 ** shift + 2 ** shift / 2;
+}
+
+/** The slot that `value`, a whole number below 2^32, belongs to. */
+export function slotOf(value: number, subBits: number): number {
+  if (value < 2 ** (subBits + 1)) return value;
+  const shift = 31 - Math.clz32(value) - subBits;
+  return shift * 2 ** subBits + (value >>> shift);
 }
 
 /** Adds up histograms of the same layout; null for none. */

@@ -1,8 +1,9 @@
 // One server under test: a child process that printed the ready line, its addresses and its resources.
 // Suites start it, keep it up through all rounds of a comparison and stop it; nothing outlives the bench.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
 import { type JsonEvent, JsonLines } from './json-lines.js';
 
 const READY_TIMEOUT_MS = 20_000;
@@ -15,6 +16,8 @@ export interface SubjectSpec {
   readonly args: readonly string[];
   /** Beside the inherited environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** It reads commands from its standard input, one JSON object a line. Default: it gets no input. */
+  readonly isCommanded?: boolean;
 }
 
 export class Subject {
@@ -45,6 +48,11 @@ export class Subject {
     return this.#lines.next(event, timeoutMs);
   }
 
+  /** Only of a subject that is commanded. */
+  command(command: object): void {
+    this.#child.stdin?.write(`${JSON.stringify(command)}\n`);
+  }
+
   signal(name: NodeJS.Signals): void {
     this.#child.kill(name);
   }
@@ -54,6 +62,8 @@ export class Subject {
     await end(this.#child);
   }
 }
+
+type Spawned = ChildProcessByStdio<Writable | null, Readable, Readable>;
 
 const running = new Set<ChildProcess>();
 process.on('exit', () => {
@@ -67,7 +77,9 @@ process.on('exit', () => {
 export async function startSubject(spec: SubjectSpec, pinTo: number | null = null): Promise<Subject> {
   const [command, args] = pinned(spec.command, spec.args, pinTo);
   const env = { ...cleanEnvironment(), ...spec.env };
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+  const input = spec.isCommanded === true ? 'pipe' : 'ignore';
+  const child = spawn(command, args, { stdio: [input, 'pipe', 'pipe'], env }) as Spawned;
+  child.stdin?.on('error', () => {}); // it has ended; whoever waits for its answer is told
   const lines = new JsonLines(child.stdout);
   let lastWords = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

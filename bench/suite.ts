@@ -59,6 +59,20 @@ export async function interleave(
   return samples;
 }
 
+/** Visits the subjects that are judged in all `pairs` rounds, the others in the first few, for the table. */
+export async function interleaveJudged(
+  subjects: readonly Subject[],
+  judged: ReadonlySet<string>,
+  { pairs, sidePairs }: { pairs: number; sidePairs: number },
+  measure: (subject: Subject) => Promise<Sample>,
+): Promise<Rounds> {
+  const sideRounds = Math.min(pairs, sidePairs);
+  const some = await interleave(subjects, sideRounds, measure);
+  const compared = subjects.filter((subject) => judged.has(subject.name));
+  const more = await interleave(compared, pairs - sideRounds, measure);
+  return new Map([...some].map(([subject, samples]) => [subject, [...samples, ...(more.get(subject) ?? [])]]));
+}
+
 /** Judges ours against theirs round by round; does nothing when either is missing. */
 export function checkRatio(
   report: SuiteReport,

@@ -7,7 +7,14 @@ import { type Sample, toResult } from '../sample.js';
 import { median } from '../statistics.js';
 import type { Subject } from '../subject.js';
 import { C_EPOLL, NODE_NET, reactorNet, TRANSPORTS } from '../subjects.js';
-import { type Bench, checkRatio, interleave, type Rounds, startSubjects } from '../suite.js';
+import {
+  type Bench,
+  checkRatio,
+  interleave,
+  interleaveJudged,
+  type Rounds,
+  startSubjects,
+} from '../suite.js';
 import { measureTlv, type TlvLoad } from '../tlv-load.js';
 
 /** Many rounds say more than long ones. */
@@ -146,15 +153,9 @@ async function runPoint(
   const { connections, depth, payloadBytes, rate } = load;
   bench.progress(`${name}: ${connections} connections, depth ${depth}, ${payloadBytes} B`);
   const measure = (subject: Subject): Promise<Sample> => measureTlv(subject, loadAt(bench, load));
-  const compared = subjects.filter((subject) =>
-    judgements.some(({ ours, theirs }) => subject.name === ours || subject.name === theirs),
-  );
-  const sideRounds = Math.min(pairs, bench.effort.sidePairs);
-  const some = await interleave(subjects, sideRounds, measure);
-  const more = await interleave(compared, pairs - sideRounds, measure);
-  const rounds: Rounds = new Map(
-    [...some].map(([subject, samples]) => [subject, [...samples, ...(more.get(subject) ?? [])]]),
-  );
+  const judged = new Set(judgements.flatMap(({ ours, theirs }) => [ours, theirs]));
+  const { sidePairs } = bench.effort;
+  const rounds = await interleaveJudged(subjects, judged, { pairs, sidePairs }, measure);
   const params = {
     connections,
     depth,

@@ -108,6 +108,7 @@ HEARTBEAT_MS = 250
 #: No sleep is longer, so a wake-up lost for whatever reason costs this much and no more.
 SAFETY_POLL_MS = 50
 _CLOSE_WAIT_S = 1.0
+_SPARE_BYTES_MAX = 16 << 20
 _TIMEOUT_MS_MAX = 1 << 31
 #: A long batch is shown to the peer every 256 messages.
 _PUBLISH_MASK = 0xFF
@@ -828,21 +829,37 @@ class _Heartbeat:
 
 
 class _Assembly:
-    """The message of which some fragments have come. It grows as they come: a length announced is no length sent."""
+    """The message of which some fragments have come. It grows as they come: a length announced is no length sent.
 
-    def __init__(self, begin: Record) -> None:
+    Where the memory of an earlier message is large enough it is used again: fresh memory costs as much as the copy.
+    """
+
+    def __init__(self, begin: Record, spare: Optional[bytearray]) -> None:
         _, self.type, self.msg_id, self.total_bytes, payload = begin
-        self.data = bytearray(payload)
+        self.received = len(payload)
+        #: Longer than the message, if it is an earlier one's.
+        self.memory = bytearray(payload) if spare is None else spare
+        self._reused = None if spare is None else memoryview(spare)
+        if self._reused is not None:
+            self._reused[: self.received] = payload
+
+    @property
+    def is_reusing(self) -> bool:
+        return self._reused is not None
 
     def add(self, record: Record) -> Optional[str]:
         """Appends a MID or END; returns what is wrong with it, if anything."""
         flags, _, msg_id, total_bytes, payload = record
         if flags & BEGIN or msg_id != self.msg_id or total_bytes != self.total_bytes:
             return f'a record of message {msg_id} within message {self.msg_id}'
-        received = len(self.data) + len(payload)
-        if received > total_bytes or (flags == END and received != total_bytes):
-            return f'fragments of {received} bytes in a message of {total_bytes}'
-        self.data += payload
+        begin = self.received
+        self.received += len(payload)
+        if self.received > total_bytes or (flags == END and self.received != total_bytes):
+            return f'fragments of {self.received} bytes in a message of {total_bytes}'
+        if self._reused is None:
+            self.memory += payload
+        else:
+            self._reused[begin : self.received] = payload
         return None
 
 
@@ -903,6 +920,7 @@ class Channel:
         self._write_fence = _new_fence()
         self._read_fence = _new_fence()
         self._assembly: Optional[_Assembly] = None
+        self._spare: Optional[bytearray] = None
         self._is_owner = False
         self._is_closed = False
         self._is_peeking = False
@@ -1096,6 +1114,8 @@ class Channel:
             try:
                 self._check_readable()
                 message = self._take(deadline_ms)
+                if message is not None and isinstance(message.data, bytearray):
+                    message = message._replace(data=memoryview(message.data).toreadonly())
                 self._is_peeking = message is not None
             except JbusError as error:
                 self._note(error)
@@ -1245,7 +1265,7 @@ class Channel:
                 return None
 
     def _accept(self, record: Record) -> Optional[Message]:
-        flags, type, msg_id, _, payload = record
+        flags, type, msg_id, total_bytes, payload = record
         assembly = self._assembly
         if flags == HEARTBEAT:
             self._heartbeats_received += 1
@@ -1253,7 +1273,7 @@ class Channel:
             if flags == SINGLE:
                 return Message(type, msg_id, payload.toreadonly())
             if flags == BEGIN:
-                self._assembly = _Assembly(record)
+                self._assembly = _Assembly(record, self._take_spare(total_bytes))
             else:
                 self._fragments_dropped += 1
         else:
@@ -1262,9 +1282,21 @@ class Channel:
                 raise self._receive.poison(wrong)
             if flags == END:
                 self._assembly = None
-                return Message(assembly.type, assembly.msg_id, assembly.data)
+                if not assembly.is_reusing:
+                    return Message(assembly.type, assembly.msg_id, assembly.memory)
+                self._spare = assembly.memory
+                lent = memoryview(assembly.memory)[: assembly.total_bytes].toreadonly()
+                return Message(assembly.type, assembly.msg_id, lent)
         self._release_room()
         return None
+
+    def _take_spare(self, bytes_wanted: int) -> Optional[bytearray]:
+        """The memory of a message that was lent, if it is large enough and not so much larger as to be wasted."""
+        spare = self._spare
+        if spare is None or not len(spare) // 2 <= bytes_wanted <= len(spare):
+            return None
+        self._spare = None
+        return spare
 
     def _release_room(self) -> None:
         self._reader.release()
@@ -1279,9 +1311,11 @@ class Channel:
 
     def _end_peek(self, message: Message) -> None:
         self._is_peeking = False
+        memory = message.data.obj
         try:
-            if isinstance(message.data, memoryview):
-                message.data.release()
+            message.data.release()
+            if isinstance(memory, bytearray) and len(memory) <= _SPARE_BYTES_MAX:
+                self._spare = memory
         except BufferError as error:
             raise JbusError('JBUS_INVALID_ARGUMENT', 'the peeked view is still in use') from error
         finally:

@@ -177,11 +177,23 @@ class MessageTest(JbusTestCase):
             self.assertEqual(message.data, b'12345678', 'closing unmaps nothing that is being looked at')
 
     def test_peek_assembles(self):
-        """a message of several fragments is peeked at as a whole, as a copy"""
+        """messages of several fragments are peeked at as a whole, in memory that later ones of their size use again"""
         owner, peer = self.channels()
-        self.background(owner.write, 1, 1, b'x' * 20_000)
-        with peer.peek() as message:
-            self.assertEqual(message.data, b'x' * 20_000)
+        sizes = (20_000, 19_000, 15_000, 20_000, 30_000, 9_000, 30_000)
+        self.background(lambda: [owner.write(1, size, bytes([size % 251]) * size) for size in sizes])
+        memories = []
+        for size in sizes:
+            with peer.peek() as message:
+                self.assertEqual(message.data, bytes([size % 251]) * size)
+                self.assertTrue(message.data.readonly)
+                memories.append(id(message.data.obj))
+        self.assertEqual(memories[:4], memories[:1] * 4)
+        self.background(lambda: [owner.write(1, size, bytes([size % 249]) * size) for size in sizes])
+        with peer.peek():
+            pass
+        kept = [peer.read() for _ in sizes[1:]]
+        for size, message in zip(sizes[1:], kept):
+            self.assertEqual(message.data, bytes([size % 249]) * size, 'what was read is nobody else\'s')
 
 
 class WaitTest(JbusTestCase):
