@@ -1,7 +1,10 @@
 // The reading half of a channel: rows of the ring become messages, lent in place or assembled from fragments.
 // channel.ts asks for the next one whenever somebody waits for it; bytes go back to the producer as they are released.
 
+import { canHold, HeldMessage } from './held-message.js';
 import {
+  FLAG_BEGIN,
+  FLAG_HEARTBEAT,
   FLAG_WHOLE,
   ROW_COST,
   ROW_FLAGS,
@@ -28,7 +31,10 @@ export class ChannelInput {
   readonly #link: ChannelLink;
   readonly #assembly: MessageAssembly;
   readonly #ledger = new ReleaseLedger();
+  /** The message of which some fragments have come and stay in the ring. */
+  #held: HeldMessage | undefined;
   readonly #giveBackBytes: number;
+  readonly #messageBytesMax: number;
   readonly #rows = new Uint32Array(ROWS_PER_TAKE * ROW_WORDS);
   /** Of #rows: described, and of these handled. */
   #taken = 0;
@@ -41,6 +47,7 @@ export class ChannelInput {
 
   constructor(link: ChannelLink, messageBytesMax: number) {
     this.#link = link;
+    this.#messageBytesMax = messageBytesMax;
     this.#assembly = new MessageAssembly(messageBytesMax);
     this.#giveBackBytes = link.inCapacity / GIVE_BACK_PART;
   }
@@ -69,7 +76,7 @@ export class ChannelInput {
 
   /** Leases that were not released, and records that wait behind them. */
   get lent(): number {
-    return this.#ledger.waiting;
+    return this.#ledger.waiting - (this.#held === undefined ? 0 : 1);
   }
 
   /** `next` stopped to give the loop a turn: call it again soon. */
@@ -89,17 +96,20 @@ export class ChannelInput {
         this.#giveBack();
         this.#handled = 0;
         this.#taken = this.#link.reader.take(rows, ROWS_PER_TAKE);
-        if (this.#taken === 0) return undefined;
+        if (this.#taken === 0) {
+          this.#letGoIfInTheWay();
+          return undefined;
+        }
       }
       const row = this.#handled * ROW_WORDS;
       this.#handled += 1;
       const lease =
-        rows[row + ROW_FLAGS] === FLAG_WHOLE && !this.#assembly.isOpen
+        rows[row + ROW_FLAGS] === FLAG_WHOLE && !this.#isWithinMessage
           ? this.#lend(row)
           : this.#assemble(row);
       if (lease !== undefined) {
         this.#messages += 1;
-        this.#bytes += lease.data.length;
+        this.#bytes += lease.length;
         return lease;
       }
       fragments += 1;
@@ -116,7 +126,10 @@ export class ChannelInput {
 
   /** Nothing more will come: what was half received is dropped and counted. */
   abandon(): void {
-    if (this.#assembly.abandon()) this.#torn += 1;
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) this.#ledger.settle(held.lent);
+    if (this.#assembly.abandon() || held !== undefined) this.#torn += 1;
   }
 
   /** Leases may be released after this; their bytes are gone with the ring. */
@@ -137,19 +150,75 @@ export class ChannelInput {
     });
   }
 
+  get #isWithinMessage(): boolean {
+    return this.#held !== undefined || this.#assembly.isOpen;
+  }
+
   #assemble(row: number): Lease | undefined {
     const rows = this.#rows;
-    const done = this.#assembly.feed(
-      rows[row + ROW_FLAGS]!,
-      rows[row + ROW_TYPE]!,
-      msgIdAt(rows, row),
-      rows[row + ROW_TOTAL_LENGTH]!,
-      this.#viewOf(row),
-    );
-    this.#ledger.pass(rows[row + ROW_COST]!);
+    const flags = rows[row + ROW_FLAGS]!;
+    const type = rows[row + ROW_TYPE]!;
+    const msgId = msgIdAt(rows, row);
+    const totalLength = rows[row + ROW_TOTAL_LENGTH]!;
+    const bytes = this.#viewOf(row);
+    const cost = rows[row + ROW_COST]!;
+    if (flags === FLAG_BEGIN && !this.#isWithinMessage && this.#mayHold(totalLength, bytes.length, cost)) {
+      this.#held = new HeldMessage(type, msgId, totalLength, bytes, this.#ledger.lend(cost));
+      return undefined;
+    }
+    if (this.#held !== undefined && flags !== FLAG_HEARTBEAT) {
+      if (this.#held.add(flags, msgId, totalLength, bytes)) {
+        this.#ledger.pass(cost);
+        return this.#held.isComplete ? this.#lendHeld() : undefined;
+      }
+      this.#letGo();
+    }
+    const done = this.#assembly.feed(flags, type, msgId, totalLength, bytes);
+    this.#ledger.pass(cost);
     this.#giveBackSome();
     if (done === undefined) return undefined;
     return new Lease(done.type, done.msgId, done.bytes, () => this.#assembly.recycle(done.bytes), true);
+  }
+
+  /** Leases that are out may keep the writer from going on; what is not right is for the assembly to refuse. */
+  #mayHold(totalLength: number, length: number, cost: number): boolean {
+    if (length > totalLength || totalLength > this.#messageBytesMax || this.#ledger.waiting > 0) return false;
+    return canHold(totalLength - length, cost, this.#link.inCapacity);
+  }
+
+  #lendHeld(): Lease {
+    const { type, msgId, totalLength, parts, lent } = this.#held!;
+    this.#held = undefined;
+    let joined: Uint8Array | undefined;
+    const giveBack = (): void => {
+      this.#ledger.settle(lent);
+      this.#giveBackSome();
+    };
+    const onRelease = (): void => {
+      if (joined === undefined) giveBack();
+      else this.#assembly.recycle(joined);
+    };
+    return new Lease(type, msgId, parts, onRelease, false, () => {
+      joined = this.#assembly.join(parts, totalLength);
+      giveBack();
+      return joined;
+    });
+  }
+
+  /** Many small fragments may take so much of the ring that the writer cannot go on while they stay. */
+  #letGoIfInTheWay(): void {
+    const held = this.#held;
+    if (held === undefined || canHold(held.missing, held.lent.bytes, this.#link.inCapacity)) return;
+    this.#letGo();
+    this.#giveBack();
+  }
+
+  /** Copies the message's fragments: from here on it is the assembly's. */
+  #letGo(): void {
+    const held = this.#held!;
+    this.#held = undefined;
+    held.moveTo(this.#assembly);
+    this.#ledger.settle(held.lent);
   }
 
   #viewOf(row: number): Uint8Array {

@@ -177,7 +177,7 @@ export class Channel {
 
   /** Lends the next message to `use` until it returns, or its promise settles. Errors as readAsync, and those of `use`. */
   async readScoped<T>(
-    use: (message: Message) => T | Promise<T>,
+    use: (message: Lease) => T | Promise<T>,
     options: ReadOptions & Cancelable = {},
   ): Promise<T> {
     const lease = await this.leaseAsync(options);

@@ -79,9 +79,12 @@ export function recordBytesMax(capacity: number): number {
   return capacity / 2 - RECORD_HEADER_BYTES;
 }
 
-/** The payload of one fragment: a quarter of the ring with its header. */
+const SMALL_FRAGMENT_BYTES = 64 * 1024;
+
+/** The payload of one fragment: with its header a sixteenth of the ring, in small rings up to a quarter. */
 export function fragmentBytes(capacity: number): number {
-  return capacity / 4 - RECORD_HEADER_BYTES;
+  const withHeader = Math.min(capacity / 4, Math.max(capacity / 16, SMALL_FRAGMENT_BYTES));
+  return withHeader - RECORD_HEADER_BYTES;
 }
 
 /** What a record with this payload takes in the ring; a pad at the ring's end may come on top, of less than this. */

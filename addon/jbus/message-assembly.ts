@@ -85,6 +85,17 @@ export class MessageAssembly {
     }
   }
 
+  /** A copy of a message whose parts lie elsewhere, in memory that `recycle` takes. @throws JbusError JBUS_NO_SPACE. */
+  join(parts: readonly Uint8Array[], totalLength: number): Buffer {
+    const bytes = this.#memoryFor(totalLength);
+    let at = 0;
+    for (const part of parts) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return bytes;
+  }
+
   /** Takes back the bytes of a message that was assembled here, to be used for a later one. */
   recycle(bytes: Uint8Array): void {
     if (bytes.buffer.byteLength <= SPARE_BYTES_MAX) this.#spare = Buffer.from(bytes.buffer);

@@ -4,6 +4,7 @@
 // addon/jbus/layout.ts and addon/jbus/python have the same numbers; they change together.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -94,9 +95,15 @@ constexpr uint32_t RecordBytesMax(uint64_t capacity) {
   return static_cast<uint32_t>(capacity / 2 - kRecordHeaderBytes);
 }
 
-/** The payload of one fragment of a larger message: a quarter of the ring with its header, so none needs a pad. */
+/**
+ * The payload of one fragment of a larger message. With its header a fragment is a power of two that the ring is a
+ * multiple of, so none needs a pad: a sixteenth, for a reader that begins early and gives room back often, but in
+ * small rings up to a quarter, for that has its price per fragment.
+ */
 constexpr uint32_t FragmentBytes(uint64_t capacity) {
-  return static_cast<uint32_t>(capacity / 4 - kRecordHeaderBytes);
+  constexpr uint64_t kSmall = 64 * 1024;
+  const uint64_t with_header = std::min(capacity / 4, std::max(capacity / 16, kSmall));
+  return static_cast<uint32_t>(with_header - kRecordHeaderBytes);
 }
 
 }  // namespace reactor_net::jbus

@@ -2,7 +2,6 @@
 
 import { type Channel, PeerProcess } from '../../../addon/jbus/index.js';
 import type { Rotation } from '../../rotation.js';
-import { sumLines } from '../../rotation.js';
 import {
   decodeTally,
   encodeTally,
@@ -13,6 +12,7 @@ import {
   type SendingEnd,
   type Tally,
 } from './ends.js';
+import { sumPart } from './frames.js';
 
 const PATIENCE_MS = 60_000;
 const DATA = { type: KIND_DATA } as const;
@@ -73,9 +73,12 @@ export async function readChannel(channel: Channel): Promise<void> {
   let view: DataView = new DataView(new ArrayBuffer(0));
   for await (const lease of channel) {
     if (lease.type === KIND_DATA) {
-      const { data } = lease;
-      if (data.buffer !== view.buffer) view = new DataView(data.buffer);
-      sum = sumLines(view, data.byteOffset, data.length, sum);
+      let read = 0;
+      for (const part of lease.parts) {
+        if (part.buffer !== view.buffer) view = new DataView(part.buffer);
+        sum = sumPart(view, part.byteOffset, part.length, read, sum);
+        read += part.length;
+      }
       count += 1;
     } else if (lease.type === KIND_PING) {
       await channel.writeAsync(lease.data, { type: KIND_PING });
