@@ -455,9 +455,18 @@ export class Channel {
 
   #onTimer(): void {
     this.#look();
-    if (this.#pump()) this.#foundByPolling += 1;
+    if (this.#pump() && !this.#wasRung()) this.#foundByPolling += 1;
     this.#expire(performance.now());
     this.#arm();
+  }
+
+  /** Whether the timer only was faster than the ring, which then lies in the doorbell. */
+  #wasRung(): boolean {
+    if (this.#isClosed || !this.#link.canBlock) return false;
+    const answer = this.#link.doorbell.wait(0);
+    if (answer === 'rung') this.#peer.heard();
+    if (answer === 'gone') this.#onPeerGone();
+    return answer !== 'silent';
   }
 
   /** Blocks until the peer rings, or it is time to look again. */

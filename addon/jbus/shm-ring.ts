@@ -38,6 +38,8 @@ export interface ShmRingOptions {
 
 /** What an attaching process knows beforehand; undefined fields are not compared. */
 export interface ShmRingExpectation {
+  /** Whether to tell the other process at once; false: `markReady` does, once this side has a pid to watch. Default true. */
+  ready?: boolean;
   epoch?: number;
   name?: string;
 }
@@ -93,8 +95,9 @@ export class ShmRing {
     const header = native(() => shmAddon().shmHeader(segmentId));
     checkHeader(nameOf(status), header, expected);
     const segment = ShmSegment.attach(segmentId);
-    native(() => shmAddon().shmMark(segmentId, STATE_READY));
-    return new ShmRing(segment, status.key, header.epoch, header.capacity);
+    const ring = new ShmRing(segment, status.key, header.epoch, header.capacity);
+    if (expected.ready !== false) ring.markReady();
+    return ring;
   }
 
   get id(): number {
@@ -117,6 +120,11 @@ export class ShmRing {
 
   header(): ShmHeader {
     return this.segment.header();
+  }
+
+  /** Tells the other side that somebody has come. */
+  markReady(): void {
+    native(() => shmAddon().shmMark(this.id, STATE_READY));
   }
 
   /** Tells the other side that the ring ends. */

@@ -118,6 +118,8 @@ export function attachSysvLink(target: SysvPeerTarget, options: LinkOptions): Ri
       onSettle: () => {},
       onClose: detach,
     });
+    // Not before both sides are taken: of who dies without a pid in the header, nobody would ever learn.
+    for (const ring of rings) ring.markReady();
     link.doorbell.ring();
     return link;
   } catch (error) {
@@ -131,16 +133,16 @@ export function attachSysvLink(target: SysvPeerTarget, options: LinkOptions): Ri
 function attachBoth(target: SysvPeerTarget, name: string, rings: ShmRing[]): [ShmRing, ShmRing] {
   if ('key' in target) {
     const manager = new ShmManager();
-    const first = manager.register(target.key, { name });
+    const first = manager.register(target.key, { name, ready: false });
     rings.push(first);
-    const second = manager.register(twinKey(target.key), { name, epoch: first.epoch });
+    const second = manager.register(twinKey(target.key), { name, epoch: first.epoch, ready: false });
     rings.push(second);
     return [first, second];
   }
   const { sendId, receiveId, epoch } = target;
-  const first = ShmRing.attach(receiveId, { name, epoch });
+  const first = ShmRing.attach(receiveId, { name, epoch, ready: false });
   rings.push(first);
-  const second = ShmRing.attach(sendId, { name, epoch });
+  const second = ShmRing.attach(sendId, { name, epoch, ready: false });
   rings.push(second);
   return [first, second];
 }

@@ -143,8 +143,9 @@ const PING: Point = {
 const POINTS: readonly Point[] = [
   { ...LARGE, ways: ['channel-python', 'pair-python'], judgements: [PYTHON_VS_UNIX] },
   { ...LARGE, bytes: SMALL_BYTES, judgements: [SMALL_RATE] },
-  ...SIDE_BYTES.map((bytes) => ({ ...LARGE, bytes, judgements: [] })),
+  ...SIDE_BYTES.map((bytes): Point => ({ run: 'stream', bytes, ways: STREAMS, judgements: [] })),
 ];
+/** Those a smoke run starts. */
 const SMOKE_WAYS: readonly Way[] = ['channel', 'pair', 'copy'];
 
 export const JBUS: Suite = {

@@ -16,6 +16,7 @@ import {
   type JbusErrorCode,
   pairKey,
   peerArguments,
+  ShmRing,
   ShmSegment,
 } from '../../addon/jbus/index.js';
 import { doorbellName } from '../../addon/jbus/doorbells.js';
@@ -223,3 +224,18 @@ for (const backing of shared) {
     }
   });
 }
+
+test('a peer that cannot have its side has not come', { skip: !hasAddon }, async (t) => {
+  const { channel, address } = await createChannel({ ...SMALL, backing: 'sysv' });
+  t.after(() => channel.close());
+  assert('sendId' in address);
+  const ring = ShmRing.attach(address.sendId, { ready: false });
+  const taken = ring.writer();
+  await assert.rejects(attachChannel(address), jbusError('JBUS_SIDE_TAKEN'));
+  await assert.rejects(channel.join({ timeoutMs: 20 }), jbusError('JBUS_TIMEOUT'));
+  taken.close();
+  ring.close();
+  const peer = await attachChannel(address);
+  t.after(() => peer.close());
+  await channel.join({ timeoutMs: 5000 });
+});

@@ -147,6 +147,27 @@ forEachBacking((backing) => {
     second.release();
   });
 
+  test(`${backing}: messages of half a ring follow each other through it, lent in parts`, async (t) => {
+    const [owner, peer] = await openPair(t, backing, SMALL);
+    const count = 50;
+    const writing = (async () => {
+      for (let index = 0; index < count; index += 1) {
+        await owner.writeAsync(patternBytes(index, CAPACITY / 2), { timeoutMs: 10_000 });
+      }
+      owner.close();
+    })();
+    let seen = 0;
+    for await (const { parts, length } of peer) {
+      assert(parts.length > 1);
+      assert.equal(length, CAPACITY / 2);
+      assert(Buffer.compare(Buffer.concat(parts), patternBytes(seen, CAPACITY / 2)) === 0);
+      seen += 1;
+    }
+    await writing;
+    assert.equal(seen, count);
+    assert.equal(peer.stats().leasesOut, 0);
+  });
+
   test(`${backing}: for await takes one message after the other and ends when the peer closes`, async (t) => {
     const [owner, peer] = await openPair(t, backing, SMALL);
     for (let index = 0; index < 100; index += 1) await owner.writeAsync(Buffer.from([index]));

@@ -474,7 +474,7 @@ class RingWriter:
         self._capacity = segment.capacity
         self._crc_flag = CRC if segment.has_crc else 0
         self.record_bytes_max = segment.capacity // 2 - HEADER_BYTES
-        #: With its header a quarter of the ring: the consumer drains while we write, and no fragment needs a pad.
+        #: With its header a sixteenth of the ring, of small ones more: the consumer drains while we write, and none needs a pad.
         self.fragment_bytes = min(segment.capacity // 4, max(segment.capacity // 16, 65_536)) - HEADER_BYTES
         self._tail = self._published = self._words[_TAIL]
         self._head = self._tail - segment.capacity
@@ -1106,7 +1106,7 @@ class Channel:
     def peek(self, timeout_ms: float = TIMEOUT_MS) -> Iterator[Optional[Message]]:
         """Lends the next message for the length of a `with`, without a copy if it lies in the ring in one piece.
 
-        `data` is then a read-only view; it and slices of it are void after the `with`. No other read meanwhile.
+        `data` is a read-only view; it and slices of it are void after the `with`. No other read meanwhile.
         """
         deadline_ms = _deadline_after(timeout_ms)
         message = None

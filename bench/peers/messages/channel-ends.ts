@@ -1,6 +1,6 @@
 // jbus as most programs use it: a Channel between two processes, messages one by one, read where they lie.
 
-import { type Channel, PeerProcess } from '../../../addon/jbus/index.js';
+import { type Channel, JbusError, type JbusErrorCode, type Lease, PeerProcess } from '../../../addon/jbus/index.js';
 import type { Rotation } from '../../rotation.js';
 import {
   decodeTally,
@@ -17,6 +17,10 @@ import { sumPart } from './frames.js';
 const PATIENCE_MS = 60_000;
 const DATA = { type: KIND_DATA } as const;
 const DATA_LATER = { type: KIND_DATA, timeoutMs: PATIENCE_MS } as const;
+const PING = { type: KIND_PING } as const;
+const FOREVER = { timeoutMs: Infinity } as const;
+/** Messages read at once before the loop has its turn: heartbeats are among what waits there. */
+const STREAK_MAX = 256;
 const NOTHING = Buffer.alloc(0);
 
 export class ChannelEnd implements SendingEnd {
@@ -57,8 +61,9 @@ export class ChannelEnd implements SendingEnd {
   }
 
   async ping(message: Uint8Array): Promise<void> {
-    await this.#channel.writeAsync(message, { type: KIND_PING });
-    (await this.#channel.leaseAsync()).release();
+    const channel = this.#channel;
+    if (!channel.tryWrite(message, PING)) await channel.writeAsync(message, PING);
+    (channel.tryLease() ?? (await channel.leaseAsync())).release();
   }
 
   async close(): Promise<void> {
@@ -68,24 +73,59 @@ export class ChannelEnd implements SendingEnd {
 
 /** The reader's process, until the channel is closed. */
 export async function readChannel(channel: Channel): Promise<void> {
-  let count = 0;
-  let sum = 0;
-  let view: DataView = new DataView(new ArrayBuffer(0));
-  for await (const lease of channel) {
-    if (lease.type === KIND_DATA) {
-      let read = 0;
-      for (const part of lease.parts) {
-        if (part.buffer !== view.buffer) view = new DataView(part.buffer);
-        sum = sumPart(view, part.byteOffset, part.length, read, sum);
-        read += part.length;
-      }
-      count += 1;
-    } else if (lease.type === KIND_PING) {
-      await channel.writeAsync(lease.data, { type: KIND_PING });
-    } else {
-      await channel.writeAsync(encodeTally({ count, sum }), { type: KIND_FINISH });
-      count = 0;
-      sum = 0;
+  const reader = new ChannelReader(channel);
+  try {
+    for (let streak = 1; ; streak += 1) {
+      const isLong = streak % STREAK_MAX === 0;
+      const lease = (isLong ? undefined : channel.tryLease()) ?? (await channel.leaseAsync(FOREVER));
+      const answer = reader.take(lease);
+      if (answer !== null) await answer;
+      lease.release();
     }
+  } catch (error) {
+    if (!(error instanceof JbusError) || !ENDS.has(error.code)) throw error;
+  }
+}
+
+const ENDS: ReadonlySet<string> = new Set<JbusErrorCode>(['JBUS_CLOSED', 'JBUS_PEER_DEAD']);
+
+class ChannelReader {
+  readonly #channel: Channel;
+  #view: DataView = new DataView(new ArrayBuffer(0));
+  #count = 0;
+  #sum = 0;
+
+  constructor(channel: Channel) {
+    this.#channel = channel;
+  }
+
+  /** Reads a message; null when nothing has to wait for the answer. */
+  take(lease: Lease): Promise<number> | null {
+    switch (lease.type) {
+      case KIND_DATA:
+        this.#add(lease.parts);
+        return null;
+      case KIND_PING:
+        return this.#channel.tryWrite(lease.data, PING) ? null : this.#channel.writeAsync(lease.data, PING);
+      default:
+        return this.#channel.writeAsync(this.#settle(), { type: KIND_FINISH });
+    }
+  }
+
+  #add(parts: readonly Uint8Array[]): void {
+    let read = 0;
+    for (const part of parts) {
+      if (part.buffer !== this.#view.buffer) this.#view = new DataView(part.buffer);
+      this.#sum = sumPart(this.#view, part.byteOffset, part.length, read, this.#sum);
+      read += part.length;
+    }
+    this.#count += 1;
+  }
+
+  #settle(): Buffer {
+    const tally = encodeTally({ count: this.#count, sum: this.#sum });
+    this.#count = 0;
+    this.#sum = 0;
+    return tally;
   }
 }

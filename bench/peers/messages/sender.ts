@@ -66,9 +66,10 @@ class Sender {
 
   async run(command: MessageCommand): Promise<StreamResult | PingResult> {
     const { bytes, warmupSeconds, seconds } = command;
-    const run = command.run === 'ping' ? this.#ping : this.#stream;
-    const warmUp = await run.call(this, bytes, warmupSeconds);
-    const result = await run.call(this, bytes, seconds);
+    const run = (time: number): Promise<StreamResult | PingResult> =>
+      command.run === 'ping' ? this.#ping(bytes, time) : this.#stream(bytes, time);
+    const warmUp = await run(warmupSeconds);
+    const result = await run(seconds);
     return { ...result, total: warmUp.messages + result.messages };
   }
 
