@@ -8,7 +8,7 @@ import { spec } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-const FILE_TIMEOUT_MS = 180_000;
+const FILE_TIMEOUT_MS = 600_000;
 
 const { values, positionals } = parseArgs({
   options: { jobs: { type: 'string', default: '2' } },

@@ -14,7 +14,7 @@ import { SUITES } from '../../bench/suites/index.js';
 
 const BENCH = fileURLToPath(new URL('../../bench/main.js', import.meta.url));
 /** Generous: the promise of 3 s is for a machine that does nothing else. */
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 120_000;
 
 for (const { name } of SUITES) {
   test(`bench ${name} --smoke runs and writes its report`, { timeout: TIMEOUT_MS }, async () => {
@@ -35,8 +35,9 @@ for (const { name } of SUITES) {
       // A figure or a reason: nothing is left out in silence.
       assert.ok(report.results.length > 0 || report.missing.length > 0);
       for (const result of report.results) {
-        assert.ok(result.ops_per_s > 0, JSON.stringify(result));
+        // Of all that was done, warm-up included. In the tenth of a second that is timed a busy machine may do nothing.
         assert.ok(result.cpu_us_per_op > 0, JSON.stringify(result));
+        assert.ok(result.ops_per_s >= 0, JSON.stringify(result));
         assert.ok(result.p50_us <= result.p999_us, JSON.stringify(result));
       }
       for (const check of report.checks) assert.ok(Number.isFinite(check.value), check.id);

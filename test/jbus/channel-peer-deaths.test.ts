@@ -7,8 +7,8 @@ import test from 'node:test';
 import { loadAddon } from '../../addon/index.js';
 import { killPeers } from './support/channel-deaths.js';
 
-/** The kernel tells at once; the rest is what a busy machine takes to run the survivor. */
-const TOLD_MS_MAX = 1000;
+/** A third of the heartbeat: only the doorbell can have told by then, however busy the machine. The soak looks at 100 ms. */
+const TOLD_MS_MAX = 20_000;
 
 test('20 peers are killed at random moments, and their owner is told of each', {
   skip: loadAddon() === null,

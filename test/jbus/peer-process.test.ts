@@ -16,7 +16,7 @@ import { converse, NODE_ECHO, PYTHON_ECHO } from './support/echo.js';
 import { jbusError } from './support/rings.js';
 
 /** Told by the doorbell, which is the end of a stream: nothing is waited for but the kernel. */
-const DEATH_TOLD_MS = 1000;
+const DEATH_TOLD_MS = 20_000;
 
 const shared = BACKINGS.filter((name): name is Exclude<BackingName, 'memory'> => name !== 'memory');
 
@@ -39,7 +39,7 @@ for (const backing of shared) {
     assert.throws(() => peer.channel, jbusError('JBUS_CLOSED'));
   });
 
-  test(`${backing}: the death of a child is told within ${DEATH_TOLD_MS} ms, once`, async (t) => {
+  test(`${backing}: the death of a child is told by its doorbell, once`, async (t) => {
     const peer = await start(t, { ...NODE_ECHO, backing, heartbeatMs: 60_000 });
     const { channel } = peer;
     const told: string[] = [];

@@ -21,6 +21,7 @@ const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
 const RINGS = { backing: 'sysv', capacityOut: RING_BYTES, capacityIn: RING_BYTES } as const;
 const DEATHS = 500;
+const TOLD_MS_WANTED = 100;
 
 /** What a part returns is printed. */
 const PARTS: Readonly<Record<string, (options: SoakOptions) => Promise<unknown>>> = {
@@ -45,7 +46,8 @@ const STOPPING_ADDON = fileURLToPath(new URL('../../../build-stop/Debug/reactor_
 function summary(who: string, { toldMs, inMidWrite, messages }: DeathReport): string {
   const sorted = toldMs.toSorted((a, b) => a - b);
   const at = (part: number): string => sorted[Math.floor(part * (sorted.length - 1))]!.toFixed(1);
-  const told = `told after ${at(0.5)} ms, at most ${at(1)} ms`;
+  const inTime = sorted.filter((ms) => ms <= TOLD_MS_WANTED).length;
+  const told = `told after ${at(0.5)} ms, ${inTime} within ${TOLD_MS_WANTED} ms, at most ${at(1)} ms`;
   return `${sorted.length} ${who} killed, ${inMidWrite} in mid-write, ${told}; ${messages} messages, none torn`;
 }
 

@@ -16,6 +16,7 @@ const peer = await PeerProcess.start({
   env,
   capacityOut: 65_536,
   capacityIn: 65_536,
+  heartbeatMs: 60_000, // the doorbell alone has to tell
 });
 console.log(JSON.stringify({ joined: peer.pid }));
 await talk(peer.channel, { ...options, seed: options.seed + 1 });

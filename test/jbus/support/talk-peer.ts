@@ -4,7 +4,7 @@ import { attachFromArguments, parsePeerArguments } from '../../../addon/jbus/ind
 import { machineMs, talk } from './talk.js';
 import { talkOptions } from './talk-options.js';
 
-const channel = await attachFromArguments({ messageBytesMax: 2 ** 32 - 1 });
+const channel = await attachFromArguments({ messageBytesMax: 2 ** 32 - 1, heartbeatMs: 60_000 });
 let downMs = 0;
 channel.onPeerDown(() => {
   downMs = machineMs();
