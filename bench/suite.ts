@@ -70,7 +70,9 @@ export async function interleaveJudged(
   const some = await interleave(subjects, sideRounds, measure);
   const compared = subjects.filter((subject) => judged.has(subject.name));
   const more = await interleave(compared, pairs - sideRounds, measure);
-  return new Map([...some].map(([subject, samples]) => [subject, [...samples, ...(more.get(subject) ?? [])]]));
+  return new Map(
+    [...some].map(([subject, samples]) => [subject, [...samples, ...(more.get(subject) ?? [])]]),
+  );
 }
 
 /** Judges ours against theirs round by round; does nothing when either is missing. */

@@ -45,7 +45,8 @@ export class HeldMessage {
 
   /** False, and nothing done, when the record is not this message's next one, which the assembly will explain. */
   add(flags: number, msgId: number, totalLength: number, part: Uint8Array): boolean {
-    const isNext = flags === (part.length === this.missing ? FLAG_END : FLAG_MID) && part.length <= this.missing;
+    const isNext =
+      flags === (part.length === this.missing ? FLAG_END : FLAG_MID) && part.length <= this.missing;
     if (!isNext || msgId !== this.msgId || totalLength !== this.totalLength) return false;
     this.parts.push(part);
     this.#received += part.length;

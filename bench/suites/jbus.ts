@@ -18,6 +18,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const SMALL_BYTES = 64;
 const LARGE_BYTES = 4 * MIB;
+/** Where nothing is judged. */
 const SIDE_BYTES = [4 * KIB, 64 * KIB, MIB];
 /** What messages are cut from, round and round: more than any cache holds. */
 const ROTATED_BYTES = 256 * MIB;
@@ -145,22 +146,23 @@ const POINTS: readonly Point[] = [
   { ...LARGE, bytes: SMALL_BYTES, judgements: [SMALL_RATE] },
   ...SIDE_BYTES.map((bytes): Point => ({ run: 'stream', bytes, ways: STREAMS, judgements: [] })),
 ];
-/** Those a smoke run starts. */
-const SMOKE_WAYS: readonly Way[] = ['channel', 'pair', 'copy'];
+/** All that a smoke run starts, and what a quick one measures where nothing is judged. */
+const FEW_WAYS: readonly Way[] = ['channel', 'pair', 'copy'];
 
 export const JBUS: Suite = {
   name: 'jbus',
   rules: [LARGE, PING, ...POINTS].flatMap((point) => point.judgements.map(({ rule }) => rule)),
   async run(bench) {
-    const { allPoints, pairs, sidePairs } = bench.effort;
-    const ways = allPoints ? (Object.keys(NAMES) as Way[]) : SMOKE_WAYS; // its keys are its ways
+    const { allPoints, pairs, sidePairs, judged } = bench.effort;
+    const ways = allPoints ? (Object.keys(NAMES) as Way[]) : FEW_WAYS; // its keys are its ways
     const subjects = await startSubjects(bench, ways.map(specOf(allPoints)));
     try {
       await runPoint(bench, subjects, LARGE, pairs);
       await runPoint(bench, subjects, PING, pairs);
       if (!allPoints) return;
       for (const point of POINTS) {
-        await runPoint(bench, subjects, point, point.judgements.length > 0 ? pairs : sidePairs);
+        if (point.judgements.length > 0) await runPoint(bench, subjects, point, pairs);
+        else await runPoint(bench, subjects, judged ? point : { ...point, ways: FEW_WAYS }, sidePairs);
       }
     } finally {
       await Promise.all(subjects.map((subject) => subject.stop()));
@@ -189,7 +191,9 @@ async function runPoint(
     warmupSeconds: effort.warmupSeconds,
     seconds: effort.durationSeconds,
   };
-  const judged = new Set<string>(judgements.flatMap(({ ours, theirs = ours }) => [NAMES[ours], NAMES[theirs]]));
+  const judged = new Set<string>(
+    judgements.flatMap(({ ours, theirs = ours }) => [NAMES[ours], NAMES[theirs]]),
+  );
   const rounds = await interleaveJudged(ours, judged, { pairs, sidePairs: effort.sidePairs }, (subject) =>
     measureMessages(subject, command),
   );

@@ -1,6 +1,12 @@
 // jbus as most programs use it: a Channel between two processes, messages one by one, read where they lie.
 
-import { type Channel, JbusError, type JbusErrorCode, type Lease, PeerProcess } from '../../../addon/jbus/index.js';
+import {
+  type Channel,
+  JbusError,
+  type JbusErrorCode,
+  type Lease,
+  PeerProcess,
+} from '../../../addon/jbus/index.js';
 import type { Rotation } from '../../rotation.js';
 import {
   decodeTally,
