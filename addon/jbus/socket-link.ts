@@ -206,7 +206,9 @@ export class SocketLink implements ChannelLink {
     if (stream === undefined) return;
     stream.removeAllListeners('data');
     stream.resume(); // what still comes is nobody's, and must not keep the end from coming
-    stream.destroySoon();
+    // Half closed until the peer has ended too: were it closed, a heartbeat of the peer's would fail, and node:net would
+    // then throw away what the peer has not read yet, the notice that this is an end and no death.
+    stream.end();
     const linger = setTimeout(() => stream.destroy(), LINGER_MS);
     stream.once('close', () => clearTimeout(linger));
   }

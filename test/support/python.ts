@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url';
 
 /** The folder of the Python tests, in the sources: nothing compiles them. */
 export const PYTHON_TESTS: string = fileURLToPath(new URL('../../../test/jbus/python/', import.meta.url));
-const TIMEOUT_MS = 120_000;
+/** For what hangs: a busy machine may need minutes. */
+const TIMEOUT_MS = 400_000;
 
 /** Why the Python peer cannot run here; false when it can. For the `skip` of a test. */
 export const pythonMissing: string | false = findMissing();
