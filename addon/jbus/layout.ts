@@ -81,9 +81,9 @@ export function recordBytesMax(capacity: number): number {
 
 const SMALL_FRAGMENT_BYTES = 64 * 1024;
 
-/** The payload of one fragment: with its header a sixteenth of the ring, in small rings up to a quarter. */
+/** The payload of one fragment: with its header an eighth of the ring, in small rings up to a quarter. */
 export function fragmentBytes(capacity: number): number {
-  const withHeader = Math.min(capacity / 4, Math.max(capacity / 16, SMALL_FRAGMENT_BYTES));
+  const withHeader = Math.min(capacity / 4, Math.max(capacity / 8, SMALL_FRAGMENT_BYTES));
   return withHeader - RECORD_HEADER_BYTES;
 }
 

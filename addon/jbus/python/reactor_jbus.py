@@ -474,8 +474,8 @@ class RingWriter:
         self._capacity = segment.capacity
         self._crc_flag = CRC if segment.has_crc else 0
         self.record_bytes_max = segment.capacity // 2 - HEADER_BYTES
-        #: With its header a sixteenth of the ring, of small ones more: the consumer drains while we write, and none needs a pad.
-        self.fragment_bytes = min(segment.capacity // 4, max(segment.capacity // 16, 65_536)) - HEADER_BYTES
+        #: With its header an eighth of the ring, of small ones more: the consumer drains while we write, and none needs a pad.
+        self.fragment_bytes = min(segment.capacity // 4, max(segment.capacity // 8, 65_536)) - HEADER_BYTES
         self._tail = self._published = self._words[_TAIL]
         self._head = self._tail - segment.capacity
         self.records = self._words[_RECORDS_WRITTEN]

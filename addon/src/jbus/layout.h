@@ -97,12 +97,12 @@ constexpr uint32_t RecordBytesMax(uint64_t capacity) {
 
 /**
  * The payload of one fragment of a larger message. With its header a fragment is a power of two that the ring is a
- * multiple of, so none needs a pad: a sixteenth, for a reader that begins early and gives room back often, but in
+ * multiple of, so none needs a pad: an eighth, for a reader that begins early and gives room back often, but in
  * small rings up to a quarter, for that has its price per fragment.
  */
 constexpr uint32_t FragmentBytes(uint64_t capacity) {
   constexpr uint64_t kSmall = 64 * 1024;
-  const uint64_t with_header = std::min(capacity / 4, std::max(capacity / 16, kSmall));
+  const uint64_t with_header = std::min(capacity / 4, std::max(capacity / 8, kSmall));
   return static_cast<uint32_t>(with_header - kRecordHeaderBytes);
 }
 
