@@ -26,7 +26,7 @@ import { WatchHub } from './watch-hub.js';
 interface StoreTimes {
   /** Of a lease that asks for nothing else; how long the store settles after its start. Default 30,000. */
   ttlMs?: number;
-  /** What is left of a lease at most when its session ends. Default: as much as without. */
+  /** What is left of a lease at most while it has no session. Default: as much as with one. */
   lostSessionMs?: number;
   /** How long a service without instances stays in the list of services. Default 60,000. */
   emptyGraceMs?: number;
@@ -96,7 +96,7 @@ export class MemoryStore implements RegistryStore {
     this.#parts = parts;
     this.#options = { ...DEFAULTS, ...times };
     this.#limits = { ...REGISTRY_LIMITS, ...limits };
-    this.#state = new RegistryState(this.#limits);
+    this.#state = new RegistryState(this.#limits, this.#options.lostSessionMs);
     this.#hub = new WatchHub(historyBatchesMax);
     this.generation = parts.newId();
     this.#startedMs = parts.clock.nowMs();
@@ -139,11 +139,11 @@ export class MemoryStore implements RegistryStore {
   }
 
   async openSession(leaseId: string): Promise<void> {
-    this.#state.openSession(leaseId);
+    this.#state.openSession(leaseId, this.#moment());
   }
 
   async closeSession(leaseId: string): Promise<void> {
-    this.#state.closeSession(leaseId, this.#options.lostSessionMs, this.#parts.clock.nowMs());
+    this.#state.closeSession(leaseId, this.#parts.clock.nowMs());
   }
 
   async deregister(

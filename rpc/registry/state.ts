@@ -60,6 +60,7 @@ export interface StateDump {
 
 export class RegistryState {
   readonly #limits: Required<RegistryLimits>;
+  readonly #lostSessionMs: number;
   readonly #services = new Map<string, ServiceEntry>();
   readonly #leases = new Map<string, MutableLease>();
   /** Leases whose address a later life took over, so that their heartbeats can be told. Bounded. */
@@ -67,8 +68,10 @@ export class RegistryState {
   #revision = 0;
   #instanceCount = 0;
 
-  constructor(limits: Required<RegistryLimits>) {
+  /** @param lostSessionMs what is left of a lease at most that has no session */
+  constructor(limits: Required<RegistryLimits>, lostSessionMs: number = Number.POSITIVE_INFINITY) {
     this.#limits = limits;
+    this.#lostSessionMs = lostSessionMs;
   }
 
   /** Of the last change. */
@@ -99,7 +102,13 @@ export class RegistryState {
     this.#refuseEarlierLife(registration);
     this.#refuseOverflow(registration);
     const lease = isSameLife ? known : this.#grant(newLeaseId, registration);
-    this.#renew(lease, registration.ttlMs, moment);
+    // Its session is about to begin; when its process dies before, that counts as the end of one.
+    const isAlone = lease.sessions === 0;
+    this.#renew(
+      lease,
+      isAlone ? Math.min(registration.ttlMs, this.#lostSessionMs) : registration.ttlMs,
+      moment,
+    );
     const changes: Change[] = [];
     const revision = this.#revision + 1;
     const wanted = new Set(registration.instances.map(keyOf));
@@ -133,18 +142,20 @@ export class RegistryState {
     return [...new Set([...records].map(({ service }) => service))];
   }
 
-  /** A session began; the lease's time goes on as before. */
-  openSession(leaseId: string): void {
+  /** A session began: a sign of life as any heartbeat. */
+  openSession(leaseId: string, moment: Moment): void {
     const lease = this.#leases.get(leaseId);
-    if (lease !== undefined) lease.sessions += 1;
+    if (lease === undefined) return;
+    lease.sessions += 1;
+    this.#renew(lease, lease.ttlMs, moment);
   }
 
-  /** A session ended: without another one, what is left of the lease is `lostSessionMs` at most. */
-  closeSession(leaseId: string, lostSessionMs: number, nowMs: number): void {
+  /** A session ended; without another one the lease is short. */
+  closeSession(leaseId: string, nowMs: number): void {
     const lease = this.#leases.get(leaseId);
     if (lease === undefined || lease.sessions === 0) return;
     lease.sessions -= 1;
-    if (lease.sessions === 0) lease.expiresMs = Math.min(lease.expiresMs, nowMs + lostSessionMs);
+    if (lease.sessions === 0) lease.expiresMs = Math.min(lease.expiresMs, nowMs + this.#lostSessionMs);
   }
 
   /** @param services empty for all of the lease. Unknown leases and services are no error: the wish is fulfilled. */

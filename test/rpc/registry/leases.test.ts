@@ -53,6 +53,20 @@ test('the end of the session shortens the lease where the registry is set to tha
   assert.deepEqual(await portsOf(store), []);
 });
 
+test('where sessions count, a process that dies between registering and its session is gone as soon', async (t) => {
+  const { store, clock } = openStore(t, { lostSessionMs: 3000 });
+  const { lease } = await store.register(registration(1));
+  await clock.advance(5000);
+  assert.deepEqual(await portsOf(store), []);
+  const second = await store.register(registration(1, { epoch: 2 }));
+  await store.heartbeat(second.lease.id, null);
+  await store.openSession(second.lease.id);
+  await store.register(registration(1, { epoch: 2, leaseId: second.lease.id }));
+  await clock.advance(25_000);
+  assert.deepEqual(await portsOf(store), [1]);
+  assert.notEqual(lease.id, second.lease.id);
+});
+
 test('registering twice refreshes: the same changes nothing, what is not mentioned any more goes', async (t) => {
   const { store } = openStore(t);
   const both = [facts(1), facts(1, { service: 'demo.Other' })];

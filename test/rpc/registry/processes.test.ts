@@ -8,6 +8,8 @@ import { setTimeout as moment } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
   connectRegistry,
+  registryScheme,
+  RpcError,
   type Registration,
   type RegistryClient,
   type RegistryResolver,
@@ -139,6 +141,17 @@ test('a killed instance is gone from every list when its lease has run out, and 
   assert.equal(await caller.ask(), 'two');
 });
 
+test('the end of a killed process is noticed by its session, where the registry is set to that', async (t) => {
+  const { address } = await startRegistry(t, ['--lost-session-ttl', '500ms'], { ttl: '10m' });
+  const one = new Command(t, ['one', address], {}, ECHO_SERVER);
+  await one.ready();
+  const registry = connectRegistry(address);
+  t.after(() => registry.close());
+  await soon(async () => (await registry.discover('demo.Echo')).length === 1);
+  one.child.kill('SIGKILL');
+  await soon(async () => (await registry.discover('demo.Echo')).length === 0);
+});
+
 test('a server process that drains leaves at once, not after its lease', async (t) => {
   const { address, command } = await startRegistry(t, [], { ttl: '10m' });
   const one = new Command(t, ['one', address], {}, ECHO_SERVER);
@@ -187,9 +200,15 @@ test('a server started before its registry is found as soon as the registry is t
   const { states } = await startServer(t, 'early', first.address);
   await soon(() => states.some((state) => state.startsWith('connecting')));
   await startRegistry(t, [], { listen: first.address });
-  const caller = new EchoCaller(t, first.address);
-  await soon(() => caller.listed === 1);
-  assert.equal(await caller.ask(), 'early');
+  const registry = connectRegistry(first.address);
+  const resolve = { schemes: { registry: registryScheme(registry) } };
+  const client = new RpcClient({ target: 'registry:demo.Echo', resolve });
+  t.after(() => client.close(0).then(() => registry.close()));
+  await soon(async () => (await registry.discover('demo.Echo')).length === 1);
+  await soon(async () => {
+    const answer = await client.unary(ECHO.say, {}).catch((error: RpcError) => error);
+    return !(answer instanceof RpcError) && answer.text === 'early';
+  });
 });
 
 test('a registry that was killed comes back with what it knew: nobody has to register again', async (t) => {
