@@ -50,8 +50,8 @@ export interface ServiceToRegister {
 
 export interface ProcessToRegister {
   /** Where others reach this process. Default: the address from which the registry sees us. */
-  readonly host?: string;
-  readonly port?: number;
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
   /** A Unix socket instead of host and port. */
   readonly path?: string;
   readonly services: readonly ServiceToRegister[];
