@@ -1,5 +1,5 @@
 // A Caller whose every call goes through middleware, around any other Caller.
-// The gRPC adapter's client is one; it gives middleware the same view of a call as RpcClient does.
+// RpcClient and the gRPC adapter's caller have one where they have middleware.
 
 import type { CallOptions, Caller, Messages, ResponseStream } from '../call.js';
 import type { MethodContract } from '../contract.js';

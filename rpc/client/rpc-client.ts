@@ -11,20 +11,19 @@ import type { MethodContract } from '../contract.js';
 import { RpcError } from '../errors.js';
 import type { Resolver } from '../instance.js';
 import { CALL_TIMEOUT_MS } from '../limits.js';
-import { Metadata } from '../metadata.js';
-import type { Middleware, MiddlewareRequest, MiddlewareResponse } from '../middleware.js';
+import type { Middleware } from '../middleware.js';
 import type { PoolOptions } from '../pool/pool-options.js';
 import type { HostPoolStats } from '../pool/pool-stats.js';
 import type { HedgingOptions } from '../resilience/hedging-policy.js';
 import type { RetryBudgetOptions } from '../resilience/retry-budget.js';
 import type { RetryOptions } from '../resilience/retry-policy.js';
 import { resolverFor, type ResolverForOptions } from '../resolve/resolver-for.js';
-import { runMiddleware } from '../server/application.js';
 import type { CallFigures } from '../server/call-counters.js';
 import { resolveSessionOptions, type SessionOptions } from '../session/session-options.js';
 import { type CallContext, callContext } from './call-context.js';
 import { ClientCore } from './client-core.js';
 import { HedgedCall } from './hedged-call.js';
+import { MiddlewareCaller } from './middleware-caller.js';
 import { RequestSource } from './request-source.js';
 import { StreamCall } from './stream-call.js';
 import { UnaryCall } from './unary-call.js';
@@ -73,14 +72,16 @@ export interface RpcClientFigures {
 export class RpcClient implements Caller {
   readonly #core: ClientCore;
   readonly #timeoutMs: number;
-  readonly #middleware: readonly Middleware[];
+  /** The calls below with middleware around them; null without any, so that calls without pay nothing. */
+  readonly #around: Caller | null;
 
   /** Connects to nothing yet. @throws RpcError RPC_OPTION_INVALID */
   constructor(options: RpcClientOptions) {
     const { target, timeoutMs = CALL_TIMEOUT_MS, middleware = [], balancer = 'peak-ewma', route } = options;
     if (!(timeoutMs > 0)) throw invalid(`timeoutMs must be above 0, not ${timeoutMs}`);
     this.#timeoutMs = timeoutMs;
-    this.#middleware = middleware;
+    this.#around =
+      middleware.length === 0 ? null : new MiddlewareCaller(this.#direct(), middleware, timeoutMs);
     const session = resolveSessionOptions(options);
     this.#core = new ClientCore({
       service: options.name ?? (typeof target === 'string' ? target : 'the service'),
@@ -104,17 +105,17 @@ export class RpcClient implements Caller {
   }
 
   unary<Q, A>(method: MethodContract<Q, A>, request: Q, options?: CallOptions): Promise<A> {
-    if (this.#middleware.length > 0) return this.#throughMiddleware(method, request, options) as Promise<A>;
+    if (this.#around !== null) return this.#around.unary(method, request, options);
     return this.#unary(method, request, options);
   }
 
   serverStream<Q, A>(method: MethodContract<Q, A>, request: Q, options?: CallOptions): ResponseStream<A> {
-    if (this.#middleware.length > 0) return this.#streamThroughMiddleware(method, request, options);
+    if (this.#around !== null) return this.#around.serverStream(method, request, options);
     return this.#stream(method, request, null, options);
   }
 
   clientStream<Q, A>(method: MethodContract<Q, A>, requests: Messages<Q>, options?: CallOptions): Promise<A> {
-    if (this.#middleware.length > 0) return this.#throughMiddleware(method, requests, options) as Promise<A>;
+    if (this.#around !== null) return this.#around.clientStream(method, requests, options);
     return this.#clientStream(method, requests, options);
   }
 
@@ -123,7 +124,7 @@ export class RpcClient implements Caller {
     requests: Messages<Q>,
     options?: CallOptions,
   ): ResponseStream<A> {
-    if (this.#middleware.length > 0) return this.#streamThroughMiddleware(method, requests, options);
+    if (this.#around !== null) return this.#around.bidiStream(method, requests, options);
     return this.#stream(method, undefined, new RequestSource(requests), options);
   }
 
@@ -181,108 +182,19 @@ export class RpcClient implements Caller {
     return callContext(options, this.#timeoutMs, core.nowMs());
   }
 
-  // Middleware.
-
-  async #throughMiddleware(
-    method: MethodContract,
-    message: unknown,
-    options?: CallOptions,
-  ): Promise<unknown> {
-    return (await this.#run(method, message, options)).message;
-  }
-
-  #streamThroughMiddleware<Q, A>(
-    method: MethodContract<Q, A>,
-    message: unknown,
-    options?: CallOptions,
-  ): ResponseStream<A> {
-    const abort = new AbortController();
-    const signal =
-      options?.signal === undefined ? abort.signal : AbortSignal.any([abort.signal, options.signal]);
-    const response = this.#run(method, message, { ...options, signal });
-    const headers = response.then((answer) => answer.headers);
-    const trailers = response.then((answer) => answer.trailers);
-    headers.catch(() => {});
-    trailers.catch(() => {}); // who reads the messages hears of it
+  #direct(): Caller {
     return {
-      headers,
-      trailers,
-      cancel: () => abort.abort(new RpcError('RPC_CANCELLED', 'the call was cancelled by its caller')),
-      async *[Symbol.asyncIterator]() {
-        yield* (await response).message as AsyncIterable<A>;
-      },
+      unary: (method, request, options) => this.#unary(method, request, options),
+      serverStream: (method, request, options) => this.#stream(method, request, null, options),
+      clientStream: (method, requests, options) => this.#clientStream(method, requests, options),
+      bidiStream: (method, requests, options) =>
+        this.#stream(method, undefined, new RequestSource(requests), options),
     };
-  }
-
-  #run(method: MethodContract, message: unknown, options: CallOptions = {}): Promise<MiddlewareResponse> {
-    const startedMs = this.#core.nowMs();
-    const timeoutMs = options.timeoutMs ?? this.#timeoutMs;
-    const request: MiddlewareRequest = {
-      side: 'client',
-      method,
-      metadata: options.metadata?.clone() ?? new Metadata(),
-      signal: options.signal ?? new AbortController().signal,
-      message,
-      call: null,
-      remainingMs: () => Math.max(0, startedMs + timeoutMs - this.#core.nowMs()),
-    };
-    return runMiddleware(this.#middleware, (inner) => this.#innermost(inner, options), request);
-  }
-
-  async #innermost(request: MiddlewareRequest, options: CallOptions): Promise<MiddlewareResponse> {
-    let headers = new Metadata();
-    let trailers = new Metadata();
-    const inner: CallOptions = {
-      ...options,
-      timeoutMs: Math.max(1, request.remainingMs()),
-      signal: request.signal,
-      metadata: request.metadata,
-      onHeaders: (received) => {
-        headers = received;
-        options.onHeaders?.(received);
-      },
-      onTrailers: (received) => {
-        trailers = received;
-        options.onTrailers?.(received);
-      },
-    };
-    const { method } = request;
-    switch (method.kind) {
-      case 'unary':
-        return { message: await this.#unary(method, request.message, inner), headers, trailers };
-      case 'client-stream':
-        return {
-          message: await this.#clientStream(method, request.message as Messages<unknown>, inner),
-          headers,
-          trailers,
-        };
-      case 'server-stream':
-        return streamResponse(this.#stream(method, request.message, null, inner));
-      case 'bidi-stream':
-        return streamResponse(
-          this.#stream(method, undefined, new RequestSource(request.message as Messages<unknown>), inner),
-        );
-      default:
-        return method.kind satisfies never;
-    }
   }
 }
 
 function isIdempotent(method: MethodContract, context: CallContext): boolean {
   return context.isIdempotent || method.idempotency !== 'unknown';
-}
-
-/** Waits for the headers, so that middleware sees them; the trailers fill in at the end. */
-async function streamResponse(stream: ResponseStream<unknown>): Promise<MiddlewareResponse> {
-  const headers = await stream.headers;
-  const trailers = new Metadata();
-  stream.trailers.then(
-    (received) => {
-      for (const [key, value] of received) trailers.add(key, value);
-    },
-    () => {}, // the messages end with it
-  );
-  return { message: stream, headers, trailers };
 }
 
 function invalid(message: string): RpcError {
