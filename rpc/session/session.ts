@@ -397,7 +397,12 @@ export abstract class Session<S extends CallStream> {
   /** Nothing has come for a whole interval: asks whether anybody is there, and gives up when not. */
   #checkSilence(): void {
     if (this.#state === 'closed') return;
-    const intervalMs = Math.max(this.options.keepaliveIntervalMs, this.#peer?.pingIntervalMsMin ?? 0);
+    const { keepaliveIntervalMs } = this.options;
+    // A server looks after its clients as it sees fit; a client pings no more often than its server puts up with.
+    const intervalMs =
+      this.side === 'client'
+        ? Math.max(keepaliveIntervalMs, this.#peer?.pingIntervalMsMin ?? 0)
+        : keepaliveIntervalMs;
     const restMs = intervalMs - (this.loop.nowMs - this.#heardMs);
     this.#watchSilence(restMs > 0 ? restMs : intervalMs);
     const isIdle = this.streams.size === 0 && !this.pingsWhenIdle;

@@ -17,7 +17,6 @@ export const GOAWAY_REASON = {
   tooManyPings: 4,
   age: 5,
   idle: 6,
-  helloTimeout: 7,
 } as const;
 
 export interface Goaway {

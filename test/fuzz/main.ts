@@ -35,7 +35,8 @@ async function main(args: readonly string[], log: (line: string) => void): Promi
     }
     rounds += 1;
   } while (performance.now() < endMs);
-  log(`${target}: ${rounds} rounds from seed ${firstSeed}, no failure`);
+  const heapMib = Math.round(process.memoryUsage().heapUsed / 2 ** 20);
+  log(`${target}: ${rounds} rounds from seed ${firstSeed}, no failure, heap ${heapMib} MiB`);
   return 0;
 }
 

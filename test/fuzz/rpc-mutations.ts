@@ -64,7 +64,7 @@ export function clientFrames(random: SeededRandom): WireFrame[] {
     } else if (dice < 0.97) {
       frames.push(wire.goaway({ lastStreamId: 0, reason: random.integer(0, 9), text: 'bye', drainMs: 0 }));
     } else {
-      frames.push(...burst(random, known, streams));
+      frames.push(...burst(random, known, streams, open));
       streams = Math.max(streams, STREAMS_MAX);
     }
   }
@@ -154,11 +154,16 @@ function message(random: SeededRandom, streamId: number): WireFrame[] {
 }
 
 /** Many of one thing. */
-function burst(random: SeededRandom, streamId: number, streams: number): WireFrame[] {
+function burst(
+  random: SeededRandom,
+  streamId: number,
+  streams: number,
+  open: readonly number[],
+): WireFrame[] {
   const count = random.pick([10, 100, 1000]);
   const repeat = (make: (index: number) => WireFrame): WireFrame[] =>
     Array.from({ length: count }, (_, index) => make(index));
-  switch (random.integer(0, 6)) {
+  switch (random.integer(0, 7)) {
     case 0:
       return repeat(() => wire.ping('flood'));
     case 1:
@@ -174,6 +179,8 @@ function burst(random: SeededRandom, streamId: number, streams: number): WireFra
       const long = Buffer.alloc(60_000);
       return Array.from({ length: 8 }, () => wire.data(streamId, long)); // more than the window of a stream
     }
+    case 6:
+      return longMessages(random, open);
     case 5:
       return repeat(() => wire.data(streamId, Buffer.alloc(0)));
     default:
@@ -181,8 +188,32 @@ function burst(random: SeededRandom, streamId: number, streams: number): WireFra
   }
 }
 
+/** A long message on every stream, in parts that take turns; some are never finished. */
+function longMessages(random: SeededRandom, streamIds: readonly number[]): WireFrame[] {
+  const parts = random.integer(2, 5);
+  const part = Buffer.alloc(50_000);
+  const finishes = random.chance(0.5);
+  return Array.from({ length: parts }, (_, index) =>
+    streamIds.map((id) => {
+      const isLast = finishes && index === parts - 1;
+      const bytes = index === 0 ? Buffer.concat([u32(parts * part.length), part]) : part;
+      return wire.data(id, bytes, isLast ? 0 : FLAG_MORE);
+    }),
+  ).flat();
+}
+
+const JSON_TEXTS = [
+  '{"text":"hello","number":"9007199254740993"}',
+  '{"__proto__":{"text":"polluted"},"constructor":1}',
+  '{"payload":"AAEC","count":4294967296}',
+  '{"text":',
+  'null',
+  '['.repeat(20_000),
+] as const;
+
 function payload(random: SeededRandom): Buffer {
   const dice = random.fraction();
+  if (random.chance(0.1)) return Buffer.from(random.pick(JSON_TEXTS));
   if (dice < 0.1) return Buffer.alloc(0);
   if (dice < 0.2) return random.bytes(random.integer(1, 300), ANY_BYTES);
   if (dice < 0.25) return nested(random.integer(1, 5000));

@@ -7,7 +7,13 @@ import net from 'node:net';
 import test, { type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 
-import { type RpcClient, RpcError, type RpcServer, type RpcServerOptions } from '../../rpc/index.js';
+import {
+  Metadata,
+  type RpcClient,
+  RpcError,
+  type RpcServer,
+  type RpcServerOptions,
+} from '../../rpc/index.js';
 import { GOAWAY_REASON } from '../../rpc/wire/control-frames.js';
 import { FLAG_COMPRESSED, FLAG_END, FLAG_MORE, FRAME } from '../../rpc/wire/frame-types.js';
 import { TRANSPORTS } from '../support/transports.js';
@@ -42,8 +48,9 @@ async function isServing({ client }: Abused): Promise<void> {
 
 const say = (streamId: number, message = Buffer.alloc(0)): wire.WireFrame =>
   wire.request(streamId, '/demo.Echo/Say', message, FLAG_END);
-const u32 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4);
+/** A number, and as many bytes behind it as told. */
+const u32 = (value: number, more: number = 0): Buffer => {
+  const bytes = Buffer.alloc(4 + more);
   bytes.writeUInt32LE(value);
   return bytes;
 };
@@ -465,3 +472,58 @@ test('a client that cannot be identified because of a defect is not let in', asy
     await assert.rejects(client.unary(ECHO.say, {}), { code: 'RPC_UNAUTHENTICATED' });
   }
 });
+
+const said = Buffer.from([0x0a, 2, 0x68, 0x69]);
+const longBlock = ((): wire.WireFrame => {
+  const { msgId, body } = wire.responseHeaders(1, new Metadata());
+  body.writeUInt32LE(9000, 8);
+  return { msgId, body: Buffer.concat([body, Buffer.alloc(9000)]) };
+})();
+const truncated = { msgId: FRAME.STATUS, body: wire.ok(1, null).body.subarray(0, 20) };
+const strangeStatus = ((): wire.WireFrame => {
+  const frame = wire.failed(1, new RpcError('RPC_NOT_FOUND', 'from the future'));
+  frame.body[8] = 99;
+  frame.body.writeUInt16LE(999, 10);
+  return frame;
+})();
+
+for (const [what, code, frames] of [
+  ['two answers to one request', 'RPC_INTERNAL', [wire.data(1, said), wire.data(1, said)]],
+  ['a good end without an answer', 'RPC_INTERNAL', [wire.ok(1, null)]],
+  ['an answer that is no message', 'RPC_INTERNAL', [wire.ok(1, Buffer.from([0x0a, 200]))]],
+  ['an answer above the limit, inline', 'RPC_MESSAGE_TOO_LARGE', [wire.ok(1, Buffer.alloc(2000))]],
+  ['an answer above the limit, announced', 'RPC_MESSAGE_TOO_LARGE', [wire.data(1, u32(2000, 9), FLAG_MORE)]],
+  ['an end inside of a message', 'RPC_INTERNAL', [wire.data(1, u32(900, 9), FLAG_MORE), wire.ok(1, null)]],
+  ['headers above the limit', 'RPC_METADATA_TOO_LARGE', [longBlock]],
+  ['headers twice', 'RPC_PROTOCOL', [1, 2].map(() => wire.responseHeaders(1, new Metadata()))],
+  ['a status that is cut off', 'RPC_PROTOCOL', [truncated]],
+  ['END, which is for clients', 'RPC_PROTOCOL', [wire.end(1)]],
+  ['CANCEL, which is for clients', 'RPC_PROTOCOL', [wire.cancel(1, 1, '')]],
+  ['DATA for a call that is not', 'RPC_PROTOCOL', [wire.data(7, said)]],
+  ['too much credit', 'RPC_PROTOCOL', [wire.windowOf(0, 2 ** 31)]],
+  ['a frame above the limit', 'RPC_CONNECTION_LOST', [tooLong()]],
+  ['a status nobody knows', 'RPC_UNKNOWN', [strangeStatus]],
+] as const) {
+  test(`a server that sends ${what} fails the call with ${code}`, async (t) => {
+    const target = await strangeServer(t, (socket) => {
+      socket.write(wire.tlv(wire.hello({ streamsMax: 10 })));
+      socket.once('data', () => {
+        socket.once('data', () => socket.write(Buffer.concat(frames.map(wire.tlv)))); // HELLO, then HEADERS
+      });
+    });
+    const client = startClient(t, {
+      target,
+      messageBytesMax: code === 'RPC_CONNECTION_LOST' ? 100_000 : 1000,
+      retry: { attemptsMax: 1 },
+    });
+    await assert.rejects(client.unary(ECHO.count, {}, { timeoutMs: 5000 }), (error: RpcError) => {
+      assert.equal(error.code, code, error.message);
+      assert.equal(error.executed, 'unknown');
+      return true;
+    });
+  });
+}
+
+function tooLong(): wire.WireFrame {
+  return { msgId: FRAME.DATA, body: Buffer.alloc(65_545) };
+}
