@@ -3,9 +3,12 @@
 import * as grpc from '@grpc/grpc-js';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import http2 from 'node:http2';
+import net from 'node:net';
 import test from 'node:test';
 import protobuf from 'protobufjs/minimal.js';
 import { type Middleware, Metadata, RpcError, type ServerCall, STATUS } from '../../rpc/index.js';
+import { temporarySocketPath } from '../support/temporary-folder.js';
 import { until } from '../support/until.js';
 import { deferred } from './support/deferred.js';
 import { echoService, type SayRequest } from './support/echo.js';
@@ -489,4 +492,79 @@ test('a drain without calls ends at once although a client stays connected', asy
   const client = plainClient(t, target);
   await plainSay(client, {});
   assert.deepEqual(await server.close({ graceMs: 20_000 }), { cut: 0 });
+});
+
+test('a Unix socket serves as well as a port, and an address in use is an error', async (t) => {
+  const path = temporarySocketPath(t);
+  const { target } = await startGrpcServer(t, { path });
+  assert.equal(target, `unix:${path}`);
+  const { answer } = await plainSay(plainClient(t, target), { text: 'by file' });
+  assert.equal(answer?.text, 'by file');
+  const { server } = await startGrpcServer(t);
+  await assert.rejects(startGrpcServer(t, { port: server.address.port ?? 0 }), (error) => {
+    assert(error instanceof RpcError);
+    return error.code === 'RPC_UNAVAILABLE';
+  });
+});
+
+test('a client that vanishes with its connection ends its calls', async (t) => {
+  const aborted = deferred<void>();
+  const begun = deferred<void>();
+  const services = [
+    echoService({
+      say: (_: SayRequest, call: ServerCall) => {
+        call.signal.addEventListener('abort', () => aborted.resolve());
+        begun.resolve();
+        return new Promise(() => {});
+      },
+    }),
+  ];
+  const { server, target } = await startGrpcServer(t, { services });
+  const socket = net.connect(server.address.port ?? 0, '127.0.0.1');
+  const session = http2.connect(`http://${target}`, { createConnection: () => socket });
+  session.on('error', () => {}); // it is destroyed below
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/demo.Echo/Say',
+    'content-type': 'application/grpc',
+  });
+  stream.on('error', () => {});
+  stream.end(Buffer.alloc(5)); // an empty message
+  await begun.promise;
+  socket.destroy();
+  await aborted.promise;
+  await until(() => server.figures().callsInFlight === 0);
+});
+
+test('what is no gRPC at all is refused, and the server stays', async (t) => {
+  const { target } = await startGrpcServer(t);
+  const session = http2.connect(`http://${target}`);
+  t.after(() => session.destroy());
+  const status = async (
+    headers: http2.OutgoingHttpHeaders,
+    body: Buffer,
+  ): Promise<http2.IncomingHttpHeaders> => {
+    const stream = session.request({ ':method': 'POST', ':path': '/demo.Echo/Say', ...headers });
+    stream.on('error', () => {}); // a reset is an answer too
+    stream.end(body);
+    const [answer] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders];
+    stream.resume();
+    return answer;
+  };
+  const type = 'application/grpc';
+  assert.equal((await status({ 'content-type': 'text/plain' }, Buffer.from('hello')))[':status'], 415);
+  const huge = Buffer.from([0, 0xff, 0xff, 0xff, 0xff]);
+  assert.equal(
+    (await status({ 'content-type': type }, huge))['grpc-status'],
+    String(grpc.status.RESOURCE_EXHAUSTED),
+  );
+  const strange = Buffer.from([1, 0, 0, 0, 1, 7]);
+  const compressed = await status({ 'content-type': type, 'grpc-encoding': 'lzw' }, strange);
+  assert.equal(compressed['grpc-status'], String(grpc.status.UNIMPLEMENTED));
+  const nothing = await status({ 'content-type': type }, Buffer.alloc(0));
+  assert.notEqual(nothing['grpc-status'], '0');
+  const late = await status({ 'content-type': type, 'grpc-timeout': 'soon' }, Buffer.alloc(5));
+  assert.equal(late['grpc-status'], String(grpc.status.INTERNAL));
+  const { answer } = await plainSay(plainClient(t, target), { text: 'still here' });
+  assert.equal(answer?.text, 'still here');
 });

@@ -14,9 +14,9 @@ export async function startGrpcServer(
   options: Partial<GrpcServerOptions> = {},
 ): Promise<{ server: GrpcServer; target: string }> {
   const server = new GrpcServer({ host: '127.0.0.1', services: [echoService()], ...options });
-  const { port } = await server.listen();
+  const { port, path } = await server.listen();
   t.after(() => server.close({ graceMs: 0 }));
-  return { server, target: `127.0.0.1:${port}` };
+  return { server, target: path === undefined ? `127.0.0.1:${port}` : `unix:${path}` };
 }
 
 export function startGrpcCaller(t: TestContext, options: GrpcCallerOptions): GrpcCaller {
