@@ -11,6 +11,8 @@ export class InboundQueue<T> implements AsyncIterableIterator<T> {
   #waiting: unknown[] = [];
   #head = 0;
   #reader: { resolve(result: IteratorResult<T>): void; reject(error: unknown): void } | null = null;
+  /** What the reader was given last. */
+  #read: Promise<IteratorResult<T>> | null = null;
   #ending: 'no' | 'finished' | 'failed' = 'no';
   #error: unknown = null;
 
@@ -59,6 +61,7 @@ export class InboundQueue<T> implements AsyncIterableIterator<T> {
     this.#reader = null;
     if (reader === null) return;
     this.#ending = 'finished';
+    mayBeIgnored(this.#read);
     reader.reject(error);
   }
 
@@ -89,9 +92,10 @@ export class InboundQueue<T> implements AsyncIterableIterator<T> {
     }
     if (this.#ending === 'finished') return Promise.resolve({ value: undefined, done: true });
     if (this.#reader !== null) return Promise.reject(new TypeError('only one next() at a time'));
-    return new Promise((resolve, reject) => {
+    this.#read = new Promise((resolve, reject) => {
       this.#reader = { resolve, reject };
     });
+    return this.#read;
   }
 
   /** The reader leaves: what waits is dropped, and whoever sends is told. */
@@ -129,4 +133,9 @@ export class InboundQueue<T> implements AsyncIterableIterator<T> {
     this.#waiting = this.#waiting.slice(this.#head);
     this.#head = 0;
   }
+}
+
+/** Who does not look at what it asked for loses its call, not the process. */
+function mayBeIgnored(read: Promise<unknown> | null): void {
+  read?.catch(() => {});
 }

@@ -29,7 +29,10 @@ export interface SessionOptions {
   connectionWindowBytes?: number;
   /** Calls the other side may have under way on one connection; servers only. Default 1024. */
   streamsMax?: number;
-  /** Silence after which the other side is pinged, in ms; 0: never. Default 20 s. */
+  /**
+   * Silence after which the other side is pinged, in ms; 0: never. Clients ping no more often than their server's
+   * `pingIntervalMsMin` allows. Default 20 s.
+   */
   keepaliveIntervalMs?: number;
   /** How long the answer to a ping may take before the connection is destroyed. Default 20 s. */
   keepaliveTimeoutMs?: number;

@@ -95,6 +95,22 @@ test('whatever a handler throws ends its call with a code', async (t) => {
   await warned.promise;
 });
 
+test('a handler that asks for a request and does not look at it loses its call, not the process', async (t) => {
+  const strays: unknown[] = [];
+  const onStray = (error: unknown): void => void strays.push(error);
+  process.on('unhandledRejection', onStray);
+  t.after(() => process.off('unhandledRejection', onStray));
+  const { say, status } = peer(t, {
+    upload: (requests: AsyncIterable<SayRequest>) => {
+      void requests[Symbol.asyncIterator]().next();
+      return new Promise(() => {});
+    },
+  });
+  say(wire.request(1, '/demo.Echo/Upload', null, 0), wire.cancel(1, 1, ''));
+  assert.equal(await status(1), undefined);
+  assert.deepEqual(strays, []);
+});
+
 test('a thenable that settles twice answers once', async (t) => {
   const { say, status, link } = peer(t, {
     say: () => ({
