@@ -14,6 +14,7 @@ import type { ClientSession } from '../session/client-session.js';
 import type { PackedMessage } from '../session/packed-message.js';
 import { type CallContext, cancelled, tellCaller } from './call-context.js';
 import type { ClientCore, HostWaiter } from './client-core.js';
+import type { RequestSource } from './request-source.js';
 
 const TIMEOUT_MS_MAX = 0xffff_ffff;
 /** A u8 on the wire. */
@@ -31,6 +32,8 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   #attempts = 0;
   #session: ClientSession | null = null;
   #tried: Set<string> | null = null;
+  /** What the client streams; null where it sends one request. */
+  readonly #source: RequestSource<Q> | null;
   readonly #hedge: { readonly tried: Set<string>; readonly previousAttempts: number } | null;
   #retries: CallRetries | null = null;
   #waiter: HostWaiter | null = null;
@@ -48,8 +51,10 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     core: ClientCore,
     method: MethodContract<Q, A>,
     context: CallContext,
+    source: RequestSource<Q> | null,
     hedge: { readonly tried: Set<string>; readonly previousAttempts: number } | null = null,
   ) {
+    this.#source = source;
     this.#hedge = hedge;
     this.core = core;
     this.method = method;
@@ -71,10 +76,6 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   protected abstract readonly request: Q | undefined;
   /** The caller has seen a part of the answer. */
   protected abstract readonly isCommitted: boolean;
-  /** Every request sent so far can be sent again. */
-  protected abstract readonly isReplayable: boolean;
-  /** An attempt was opened: further requests may be sent on `call`. */
-  protected abstract attemptOpened(): void;
   /** The call is over. */
   protected abstract ended(error: RpcError | null, trailers: Metadata | null): void;
 
@@ -224,7 +225,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     this.#isOpening = false;
     const early = this.#endedEarly as { error: RpcError | null; trailers: Metadata | null } | null; // callEnded sets it
     if (early !== null) this.callEnded(early.error, early.trailers);
-    else this.attemptOpened();
+    else this.#source?.sendTo(this.call, (error) => this.cancel(error));
   }
 
   #attemptFailed(error: RpcError, wasSent: boolean): void {
@@ -243,7 +244,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
       error,
       wasSent,
       isCommitted: this.isCommitted,
-      isReplayable: this.isReplayable,
+      isReplayable: this.#source === null || this.#source.isUntouched,
       isCounted: wasSent && this.core.isCounted(error),
       remainingMs: this.remainingMs(),
       untriedCount: this.core.selector.untriedCount(this.#tried ?? NOBODY, this.core.nowMs()),
@@ -325,6 +326,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   #finish(error: RpcError | null, trailers: Metadata | null, nowMs: number = this.core.nowMs()): void {
     if (this.#isDone) return;
     this.#isDone = true;
+    this.#source?.close();
     if (this.#onAbort !== null) {
       for (const signal of this.context.signals) signal.removeEventListener('abort', this.#onAbort);
     }

@@ -1,5 +1,5 @@
 // A Caller whose every call goes through middleware, around any other Caller.
-// RpcClient and the gRPC adapter's caller have one where they have middleware.
+// rpc-client.ts and the gRPC adapter's client stand on it, so that middleware sees the same of a call in both.
 
 import type { CallOptions, Caller, Messages, ResponseStream } from '../call.js';
 import type { MethodContract } from '../contract.js';

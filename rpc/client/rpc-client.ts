@@ -20,13 +20,9 @@ import type { RetryOptions } from '../resilience/retry-policy.js';
 import { resolverFor, type ResolverForOptions } from '../resolve/resolver-for.js';
 import type { CallFigures } from '../server/call-counters.js';
 import { resolveSessionOptions, type SessionOptions } from '../session/session-options.js';
-import { type CallContext, callContext } from './call-context.js';
 import { ClientCore } from './client-core.js';
-import { HedgedCall } from './hedged-call.js';
+import { DirectCaller } from './direct-caller.js';
 import { MiddlewareCaller } from './middleware-caller.js';
-import { RequestSource } from './request-source.js';
-import { StreamCall } from './stream-call.js';
-import { UnaryCall } from './unary-call.js';
 
 export interface RpcClientOptions extends SessionOptions {
   /** Where the instances are: `host:port`, a list, `dns:…`, `file:…`, `unix:…`; or a resolver of yours. */
@@ -71,17 +67,12 @@ export interface RpcClientFigures {
 
 export class RpcClient implements Caller {
   readonly #core: ClientCore;
-  readonly #timeoutMs: number;
-  /** The calls below with middleware around them; null without any, so that calls without pay nothing. */
-  readonly #around: Caller | null;
+  readonly #caller: Caller;
 
   /** Connects to nothing yet. @throws RpcError RPC_OPTION_INVALID */
   constructor(options: RpcClientOptions) {
     const { target, timeoutMs = CALL_TIMEOUT_MS, middleware = [], balancer = 'peak-ewma', route } = options;
     if (!(timeoutMs > 0)) throw invalid(`timeoutMs must be above 0, not ${timeoutMs}`);
-    this.#timeoutMs = timeoutMs;
-    this.#around =
-      middleware.length === 0 ? null : new MiddlewareCaller(this.#direct(), middleware, timeoutMs);
     const session = resolveSessionOptions(options);
     this.#core = new ClientCore({
       service: options.name ?? (typeof target === 'string' ? target : 'the service'),
@@ -102,21 +93,20 @@ export class RpcClient implements Caller {
         connectTimeoutMs: options.pool?.connectTimeoutMs ?? 10_000,
       },
     });
+    const direct = new DirectCaller(this.#core, timeoutMs);
+    this.#caller = middleware.length === 0 ? direct : new MiddlewareCaller(direct, middleware, timeoutMs);
   }
 
   unary<Q, A>(method: MethodContract<Q, A>, request: Q, options?: CallOptions): Promise<A> {
-    if (this.#around !== null) return this.#around.unary(method, request, options);
-    return this.#unary(method, request, options);
+    return this.#caller.unary(method, request, options);
   }
 
   serverStream<Q, A>(method: MethodContract<Q, A>, request: Q, options?: CallOptions): ResponseStream<A> {
-    if (this.#around !== null) return this.#around.serverStream(method, request, options);
-    return this.#stream(method, request, null, options);
+    return this.#caller.serverStream(method, request, options);
   }
 
   clientStream<Q, A>(method: MethodContract<Q, A>, requests: Messages<Q>, options?: CallOptions): Promise<A> {
-    if (this.#around !== null) return this.#around.clientStream(method, requests, options);
-    return this.#clientStream(method, requests, options);
+    return this.#caller.clientStream(method, requests, options);
   }
 
   bidiStream<Q, A>(
@@ -124,8 +114,7 @@ export class RpcClient implements Caller {
     requests: Messages<Q>,
     options?: CallOptions,
   ): ResponseStream<A> {
-    if (this.#around !== null) return this.#around.bidiStream(method, requests, options);
-    return this.#stream(method, undefined, new RequestSource(requests), options);
+    return this.#caller.bidiStream(method, requests, options);
   }
 
   /** What it knows and did, for metrics and status pages. */
@@ -143,58 +132,6 @@ export class RpcClient implements Caller {
   close(drainMs: number = 10_000): Promise<void> {
     return this.#core.close(drainMs);
   }
-
-  #unary<Q, A>(method: MethodContract<Q, A>, request: Q, options?: CallOptions): Promise<A> {
-    return new Promise((resolve, reject) => {
-      const context = this.#context(options); // what it throws rejects
-      const isHedged = this.#core.hedging !== null && isIdempotent(method, context);
-      if (isHedged) new HedgedCall(this.#core, method, context, request, resolve, reject).begin();
-      else new UnaryCall(this.#core, method, context, request, null, resolve, reject).begin();
-    });
-  }
-
-  #clientStream<Q, A>(
-    method: MethodContract<Q, A>,
-    requests: Messages<Q>,
-    options?: CallOptions,
-  ): Promise<A> {
-    return new Promise((resolve, reject) => {
-      const context = this.#context(options);
-      const source = new RequestSource(requests);
-      new UnaryCall(this.#core, method, context, undefined, source, resolve, reject).begin();
-    });
-  }
-
-  #stream<Q, A>(
-    method: MethodContract<Q, A>,
-    request: Q | undefined,
-    source: RequestSource<Q> | null,
-    options?: CallOptions,
-  ): ResponseStream<A> {
-    const call = new StreamCall(this.#core, method, this.#context(options), request, source);
-    call.begin();
-    return call;
-  }
-
-  #context(options: CallOptions | undefined): CallContext {
-    const core = this.#core;
-    if (core.isClosed) throw new RpcError('RPC_CLOSED', 'the client is closed', { executed: 'no' });
-    return callContext(options, this.#timeoutMs, core.nowMs());
-  }
-
-  #direct(): Caller {
-    return {
-      unary: (method, request, options) => this.#unary(method, request, options),
-      serverStream: (method, request, options) => this.#stream(method, request, null, options),
-      clientStream: (method, requests, options) => this.#clientStream(method, requests, options),
-      bidiStream: (method, requests, options) =>
-        this.#stream(method, undefined, new RequestSource(requests), options),
-    };
-  }
-}
-
-function isIdempotent(method: MethodContract, context: CallContext): boolean {
-  return context.isIdempotent || method.idempotency !== 'unknown';
 }
 
 function invalid(message: string): RpcError {

@@ -13,7 +13,6 @@ import type { RequestSource } from './request-source.js';
 
 export class StreamCall<Q, A> extends AttemptedCall<Q, A> implements ResponseStream<A> {
   protected readonly request: Q | undefined;
-  readonly #source: RequestSource<Q> | null;
   readonly #queue: InboundQueue<A>;
   readonly #headers = new Deferred<Metadata>();
   readonly #trailers = new Deferred<Metadata>();
@@ -26,9 +25,8 @@ export class StreamCall<Q, A> extends AttemptedCall<Q, A> implements ResponseStr
     request: Q | undefined,
     source: RequestSource<Q> | null,
   ) {
-    super(core, method, context);
+    super(core, method, context, source);
     this.request = request;
-    this.#source = source;
     this.#queue = new InboundQueue(
       (cost) => this.call?.messageTaken(cost),
       (error) => (error instanceof RpcError ? this.cancel(error) : this.cancel()),
@@ -76,17 +74,7 @@ export class StreamCall<Q, A> extends AttemptedCall<Q, A> implements ResponseStr
     return this.#isCommitted;
   }
 
-  protected get isReplayable(): boolean {
-    return this.#source === null || this.#source.isUntouched;
-  }
-
-  protected attemptOpened(): void {
-    if (this.#source !== null && this.call !== null)
-      this.#source.sendTo(this.call, (error) => this.cancel(error));
-  }
-
   protected ended(error: RpcError | null, trailers: Metadata | null): void {
-    this.#source?.close();
     if (error !== null) {
       this.#headers.reject(error);
       this.#trailers.reject(error);

@@ -7,13 +7,11 @@ import { type PackedMessage, unpacked } from '../session/packed-message.js';
 import { AttemptedCall } from './attempted-call.js';
 import { type CallContext, tellCaller } from './call-context.js';
 import type { ClientCore } from './client-core.js';
-import { RequestSource } from './request-source.js';
+import type { RequestSource } from './request-source.js';
 
 export class UnaryCall<Q, A> extends AttemptedCall<Q, A> {
   readonly hasUnread = false;
   protected readonly request: Q | undefined;
-  /** Null where the client sends one request. */
-  readonly #source: RequestSource<Q> | null;
   #answer: A | undefined = undefined;
   #hasHeaders = false;
   readonly #resolve: (answer: A) => void;
@@ -29,9 +27,8 @@ export class UnaryCall<Q, A> extends AttemptedCall<Q, A> {
     reject: (error: RpcError) => void,
     hedge: { readonly tried: Set<string>; readonly previousAttempts: number } | null = null,
   ) {
-    super(core, method, context, hedge);
+    super(core, method, context, source, hedge);
     this.request = request;
-    this.#source = source;
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -50,17 +47,7 @@ export class UnaryCall<Q, A> extends AttemptedCall<Q, A> {
     return this.#hasHeaders;
   }
 
-  protected get isReplayable(): boolean {
-    return this.#source === null || this.#source.isUntouched;
-  }
-
-  protected attemptOpened(): void {
-    if (this.#source !== null && this.call !== null)
-      this.#source.sendTo(this.call, (error) => this.cancel(error));
-  }
-
   protected ended(error: RpcError | null, trailers: Metadata | null): void {
-    this.#source?.close();
     if (error !== null) {
       this.#reject(error);
       return;
