@@ -3,7 +3,7 @@
 // Pure but for the configuration file, which the caller's `readFile` provides.
 
 import yargs, { type Argv } from 'yargs';
-import type { ArgsContext, Command, CommandSpec } from './command-spec.js';
+import type { ArgsContext, Command, CommandSpec, Operands } from './command-spec.js';
 import { configTexts } from './config-file.js';
 import { type FlagTexts, UsageError } from './flags.js';
 import { nearest } from './nearest.js';
@@ -146,12 +146,17 @@ function listed(words: readonly string[], conjunction: 'and' | 'or'): string {
 
 function declareVerb(parser: Argv, spec: CommandSpec): void {
   const { words, summary, operands } = spec;
-  const usage = operands === null ? '' : ` <${operands.name}..>`;
+  const usage = operands === null ? '' : ` ${operandUsage(operands)}`;
   parser.command(`${words.at(-1)}${usage}`, summary, (command) => {
     const declared = declareFlags(command, spec);
     if (operands === null) return declared;
     return declared.positional(operands.name, { type: 'string', describe: operands.summary });
   });
+}
+
+function operandUsage({ name, count = 'some' }: Operands): string {
+  if (count === 'optional') return `[${name}]`;
+  return count === 'one' ? `<${name}>` : `<${name}..>`;
 }
 
 function declareFlags(command: Argv, { flags }: CommandSpec): Argv {
@@ -176,9 +181,10 @@ function declareFlags(command: Argv, { flags }: CommandSpec): Argv {
 
 function commandLineTexts(parsed: Parsed, spec: CommandSpec): FlagTexts {
   const texts = new Map<string, string>();
-  for (const { flag } of spec.flags) {
+  for (const { flag, repeats } of spec.flags) {
     const value = parsed[flag];
-    if (Array.isArray(value)) throw new UsageError(`--${flag}: give it once, not ${value.length} times`);
+    if (Array.isArray(value) && repeats === true) texts.set(flag, value.map(String).join('\n'));
+    else if (Array.isArray(value)) throw new UsageError(`--${flag}: give it once, not ${value.length} times`);
     if (typeof value === 'string' || typeof value === 'boolean') texts.set(flag, String(value));
   }
   return texts;
@@ -186,6 +192,7 @@ function commandLineTexts(parsed: Parsed, spec: CommandSpec): FlagTexts {
 
 function operandTexts(parsed: Parsed, { operands }: CommandSpec): string[] {
   const texts = operands === null ? [] : parsed[operands.name];
+  if (typeof texts === 'string') return [texts];
   return Array.isArray(texts) ? texts.map(String) : [];
 }
 

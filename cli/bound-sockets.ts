@@ -11,7 +11,7 @@ import type { ServeOptions } from './serve-options.js';
 
 export interface BoundSocket {
   /** The flag that asked for it, and the key in the ready line. */
-  readonly name: 'tcp' | 'http' | 'udp' | 'unix';
+  readonly name: 'tcp' | 'http' | 'udp' | 'unix' | 'rpc';
   readonly fd: number;
   readonly address: string;
   close(): void;
@@ -23,12 +23,13 @@ export type BoundSockets = readonly BoundSocket[];
 export async function bindSockets(options: ServeOptions): Promise<BoundSockets> {
   const addon = loadAddon();
   if (addon === null) throw new Error(`--processes: needs the native addon: ${addonMissingReason()}`);
-  const { tcp, http, udp, unix } = options;
+  const { tcp, http, udp, unix, rpc } = options;
   const sockets: BoundSocket[] = [];
   try {
     if (tcp !== null) sockets.push(await bindListening(addon, 'tcp', tcp));
     if (http !== null) sockets.push(await bindListening(addon, 'http', http));
     if (unix !== null) sockets.push(await bindListening(addon, 'unix', unix));
+    if (rpc !== null) sockets.push(await bindListening(addon, 'rpc', rpc));
     if (udp !== null) sockets.push(await bindUdp(addon, udp));
     return sockets;
   } catch (error) {
@@ -39,7 +40,7 @@ export async function bindSockets(options: ServeOptions): Promise<BoundSockets> 
 
 async function bindListening(
   addon: Addon,
-  name: 'tcp' | 'http' | 'unix',
+  name: 'tcp' | 'http' | 'unix' | 'rpc',
   target: ListenAddress | ListenPath | ListenDescriptor,
 ): Promise<BoundSocket> {
   try {

@@ -23,8 +23,10 @@ export interface ArgsContext {
   readFile(path: string): string;
 }
 
-/** The words that follow a command, beside its flags: one or more. */
+/** The words that follow a command, beside its flags. */
 export interface Operands {
+  /** How many there are. Default 'some': one or more. */
+  readonly count?: 'some' | 'one' | 'optional';
   /** As help shows it. */
   readonly name: string;
   /** What is missing when there is none, with an example. */

@@ -19,6 +19,11 @@ export function configTexts(flagValue: unknown, { flags }: CommandSpec, context:
         `--config: ${path} has no such flag: "${key}"; did you mean "${nearest(key, known)}"?`,
       );
     }
+    const repeats = flags.find(({ flag }) => flag === key)?.repeats === true;
+    if (repeats && Array.isArray(value) && value.every((each) => typeof each !== 'object')) {
+      texts.set(key, value.map(String).join('\n'));
+      continue;
+    }
     if (typeof value === 'object')
       throw new UsageError(`--config: ${path}: "${key}" should be one plain value`);
     texts.set(key, String(value));

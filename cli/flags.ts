@@ -17,6 +17,8 @@ export interface Flag<T> {
   /** The values to complete, where they are few. */
   readonly choices?: readonly string[];
   readonly hidden?: boolean;
+  /** May be given several times: `read` gets one value per line. */
+  readonly repeats?: boolean;
   /** @throws UsageError whose message says what would be right; the caller names the flag. */
   readonly read: (text: string) => T;
   readonly fallback: T;
@@ -115,6 +117,18 @@ export function readDuration(text: string): number {
   const milliseconds = Number(digits) * MILLISECONDS_PER[unit as keyof typeof MILLISECONDS_PER];
   if (milliseconds <= DURATION_MS_MAX) return Math.round(milliseconds);
   throw new UsageError(`"${text}" should be milliseconds, or a number with a unit such as 500ms, 10s or 5m`);
+}
+
+/** `10`, `500ms`, `2m`: a plain number is seconds, as in the tools for calls of other systems. */
+export function readSeconds(text: string): number {
+  const ms = readDuration(/^\d+(\.\d+)?$/.test(text) ? `${text}s` : text);
+  if (ms > 0) return ms;
+  throw new UsageError(`"${text}" should be above 0`);
+}
+
+/** Of a flag that repeats: its values, each of which may itself be a list with commas. */
+export function readList(text: string): readonly string[] {
+  return text.split(/[,\n]/).map(readText);
 }
 
 const BYTES_PER = { '': 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;

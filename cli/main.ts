@@ -3,6 +3,7 @@
 // Exit codes: 0 done, 1 failed, 2 wrong usage, 3 could not reach the other side, 130 interrupted.
 
 import { existsSync, readFileSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { parseArgs } from './args.js';
 import { UsageError } from './flags.js';
 
@@ -10,17 +11,24 @@ import { UsageError } from './flags.js';
 export interface Io {
   readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
   readonly stderr: NodeJS.WritableStream;
+  /** Default: that of the process. */
+  readonly stdin?: Readable;
   readonly environment: NodeJS.ProcessEnv;
 }
 
 export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
+export const EXIT_UNREACHABLE = 3;
 
 const COLUMNS_DEFAULT = 100;
 
 /** @returns the exit code, once the command has ended */
 export function runCommandLine(args: readonly string[]): Promise<number> {
-  return main(args, { stdout: process.stdout, stderr: process.stderr, environment: process.env });
+  return main(args, {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    environment: process.env,
+  });
 }
 
 export async function main(args: readonly string[], io: Io): Promise<number> {

@@ -10,6 +10,7 @@ export interface ListenMap {
   readonly http?: string;
   readonly udp?: string;
   readonly unix?: string;
+  readonly rpc?: string;
   readonly metrics?: string;
 }
 
@@ -31,6 +32,9 @@ export function readyText(pid: number, listen: ListenMap, isTls: boolean): strin
     listen.tcp === undefined ? null : `  TCP      ${listen.tcp}  (TLV frames${isTls ? ' over TLS' : ''})`,
     listen.unix === undefined ? null : `  Unix     ${listen.unix}  (TLV frames)`,
     listen.udp === undefined ? null : `  UDP      ${listen.udp}  (TLV datagrams)`,
+    listen.rpc === undefined
+      ? null
+      : `  RPC      ${listen.rpc}  (reactor-net rpc list --target ${reachable(listen.rpc)})`,
     listen.metrics === undefined ? null : `  metrics  http://${reachable(listen.metrics)}/metrics`,
   ];
   const shown = lines.filter((line) => line !== null);

@@ -1,7 +1,7 @@
 // `reactor-net rpc generate | check` as commands: their flags. rpc-generate.ts and rpc-check.ts carry them out.
 
 import { type CommandSpec, declareCommand, type Operands } from './command-spec.js';
-import { type Flag, readChoice, readSwitch, readText, UsageError } from './flags.js';
+import { type Flag, readChoice, readList, readSwitch, readText, UsageError } from './flags.js';
 
 interface ContractFlags {
   /** Folders to look for imports in. */
@@ -43,7 +43,8 @@ export const CONTRACT_FLAGS: { readonly [Key in keyof ContractFlags]: Flag<Contr
     value: 'DIR,…',
     group: GROUP,
     summary: 'folders to look for imports in',
-    read: (text) => text.split(',').map(readText),
+    repeats: true,
+    read: readList,
     fallback: [],
     fallbackText: "each file's own folder",
   },

@@ -14,6 +14,22 @@ export async function rpc(options: RpcOptions, io: Io): Promise<number> {
       const { rpcCheck } = await import('./rpc-check.js');
       return rpcCheck(options, io);
     }
+    case 'list': {
+      const { rpcList } = await import('./rpc-list.js');
+      return rpcList(options, io);
+    }
+    case 'describe': {
+      const { rpcDescribe } = await import('./rpc-describe.js');
+      return rpcDescribe(options, io);
+    }
+    case 'call': {
+      const { rpcCall } = await import('./rpc-call.js');
+      return rpcCall(options, io);
+    }
+    case 'bench': {
+      const { rpcBench } = await import('./rpc-bench.js');
+      return rpcBench(options, io);
+    }
     default:
       return options satisfies never;
   }

@@ -18,6 +18,7 @@ import {
   UdpServer,
   type UdpStats,
 } from '../reactor/index.js';
+import type { RpcServer } from '../rpc/index.js';
 import { ECHO_BYTES_MAX } from './http-handlers.js';
 import type { ListenAddress, ListenDescriptor, ListenPath } from './listen-address.js';
 import { figuresOf, type ProcessFigures } from './live-stats.js';
@@ -30,6 +31,7 @@ const HTTP_HANDLERS: Readonly<Record<TransportName, URL>> = {
   net: new URL('./http-handlers.js', import.meta.url),
   epoll: new URL('./http1-handlers.js', import.meta.url),
 };
+const RPC_SERVICES = new URL('./demo-services.js', import.meta.url);
 const UDP_HANDLERS = new URL('./udp-handlers.js', import.meta.url);
 
 /** The metrics and health endpoint is not here: it belongs to the process, or to the master of several. */
@@ -38,6 +40,8 @@ export class ServeApp {
   readonly #reactor: Reactor;
   readonly #udp: UdpServer | null;
   readonly #udpFigures: UdpFigures;
+  readonly #servers: (TcpServer | HttpServer)[] = [];
+  #rpc: RpcServer | null = null;
   #metrics: Metrics | null = null;
 
   /** Starts nothing yet. */
@@ -54,11 +58,12 @@ export class ServeApp {
 
   /** Resolves to where it listens, once every listener accepts. @throws Error whose message names the flag */
   async start(): Promise<ListenMap> {
-    const { tcp, http, unix } = this.#options;
+    const { tcp, http, unix, rpc } = this.#options;
     return {
       ...(tcp === null ? {} : { tcp: await named('--tcp', this.#listenTcp(tcp), '--handlers') }),
       ...(http === null ? {} : { http: await named('--http', this.#listenHttp(http), '--http-handlers') }),
       ...(unix === null ? {} : { unix: await named('--unix', this.#listenTcp(unix), '--handlers') }),
+      ...(rpc === null ? {} : { rpc: await named('--rpc', this.#listenRpc(rpc)) }),
       ...(this.#udp === null ? {} : { udp: await named('--udp', this.#udp.listen()) }),
     };
   }
@@ -92,9 +97,15 @@ export class ServeApp {
 
   /** Resolves to whether everything under way was finished in time. */
   async drain(): Promise<boolean> {
-    const deadline = { drainTimeoutMs: this.#options.drainTimeoutMs };
-    const closed = await Promise.all([this.#reactor.close(deadline), this.#udp?.close(deadline)]);
-    return closed.every((server) => server?.drained !== false);
+    const { drainTimeoutMs } = this.#options;
+    const deadline = { drainTimeoutMs };
+    const servers = [...this.#servers, ...(this.#udp === null ? [] : [this.#udp])];
+    const [closed, rpc] = await Promise.all([
+      Promise.all(servers.map((server) => server.close(deadline))),
+      this.#rpc?.close({ graceMs: drainTimeoutMs }),
+    ]);
+    const { drained } = await this.#reactor.close(deadline); // only now: RPC tells its clients before it hangs up
+    return drained && closed.every((server) => server.drained) && (rpc?.cut ?? 0) === 0;
   }
 
   async #udpStats(): Promise<UdpStats | undefined> {
@@ -114,7 +125,14 @@ export class ServeApp {
       idleTimeoutMs,
       drainTimeoutMs,
     });
+    this.#servers.push(server);
     return server.listen();
+  }
+
+  async #listenRpc(target: ListenAddress | ListenDescriptor): Promise<BoundAddress> {
+    const { RpcServer } = await import('../rpc/index.js'); // as much code as all the rest
+    this.#rpc = new RpcServer({ ...this.#common(target), services: RPC_SERVICES });
+    return this.#rpc.listen();
   }
 
   #listenHttp(target: ListenAddress | ListenDescriptor): Promise<BoundAddress> {
@@ -122,7 +140,9 @@ export class ServeApp {
     const { httpHandlers } = this.#options;
     const handlers = httpHandlers ?? HTTP_HANDLERS[transport];
     const limits = httpHandlers === null && transport === 'epoll' ? { bodyBytesMax: ECHO_BYTES_MAX } : {};
-    return new HttpServer({ ...this.#common(target), ...limits, handlers }).listen();
+    const server = new HttpServer({ ...this.#common(target), ...limits, handlers });
+    this.#servers.push(server);
+    return server.listen();
   }
 
   #common(target: ListenAddress | ListenPath | ListenDescriptor): ServerOptions {

@@ -43,6 +43,7 @@ export interface ServeFlags {
   http: Listen | null;
   udp: Listen | null;
   unix: ListenPath | ListenDescriptor | ListenActivated | 'off' | null;
+  rpc: Listen | null;
   metrics: Listen | null;
   threads: number;
   processes: number;
@@ -109,6 +110,15 @@ export const SERVE_FLAGS: FlagTable<ServeFlags> = {
     group: LISTEN,
     summary: 'TLV over a Unix socket',
     read: readListenPath,
+    fallback: null,
+    fallbackText: 'off',
+  },
+  rpc: {
+    flag: 'rpc',
+    value: 'H:P',
+    group: LISTEN,
+    summary: 'the RPC service demo.Echo, with reflection and health, such as :9090',
+    read: readListen(EVERYWHERE),
     fallback: null,
     fallbackText: 'off',
   },
@@ -204,7 +214,7 @@ export const SERVE_FLAGS: FlagTable<ServeFlags> = {
     flag: 'tls-cert',
     value: 'FILE',
     group: SERVICE,
-    summary: 'certificate chain (PEM): TCP and HTTP speak TLS',
+    summary: 'certificate chain (PEM): TCP, HTTP and RPC speak TLS',
     read: readText,
     fallback: null,
   },

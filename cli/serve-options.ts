@@ -6,11 +6,12 @@ import type { ListenActivated, ListenAddress, ListenDescriptor, ListenPath } fro
 import { EVERYWHERE, LOOPBACK, SERVE_FLAGS, type ServeFlags } from './serve-flags.js';
 
 /** Complete: null means that this listener is off. */
-export interface ServeOptions extends Omit<ServeFlags, 'tcp' | 'http' | 'udp' | 'unix' | 'metrics'> {
+export interface ServeOptions extends Omit<ServeFlags, 'tcp' | 'http' | 'udp' | 'unix' | 'rpc' | 'metrics'> {
   tcp: ListenAddress | ListenDescriptor | null;
   http: ListenAddress | ListenDescriptor | null;
   udp: ListenAddress | ListenDescriptor | null;
   unix: ListenPath | ListenDescriptor | null;
+  rpc: ListenAddress | ListenDescriptor | null;
   metrics: ListenAddress | ListenDescriptor | null;
 }
 
@@ -23,7 +24,7 @@ export type ActivatedSockets = ReadonlyMap<string, number>;
  * @throws UsageError
  */
 export function completeServeOptions(flags: ServeFlags, activated: ActivatedSockets): ServeOptions {
-  const listeners = [flags.tcp, flags.http, flags.udp, flags.unix];
+  const listeners = [flags.tcp, flags.http, flags.udp, flags.unix, flags.rpc];
   const alone = listeners.every((listen) => listen === null || listen === 'off');
   const options: ServeOptions = {
     ...flags,
@@ -31,6 +32,7 @@ export function completeServeOptions(flags: ServeFlags, activated: ActivatedSock
     http: chosen('http', flags.http, alone ? { host: EVERYWHERE, port: 8080 } : null, activated),
     udp: chosen('udp', flags.udp, null, activated),
     unix: chosen('unix', flags.unix, null, activated),
+    rpc: chosen('rpc', flags.rpc, null, activated),
     metrics: chosen('metrics', flags.metrics, alone ? { host: LOOPBACK, port: 9100 } : null, activated),
   };
   checkTogether(options);
@@ -43,6 +45,7 @@ const OF_THE_MASTER: ReadonlySet<keyof ServeFlags> = new Set([
   'http',
   'udp',
   'unix',
+  'rpc',
   'metrics',
   'processes',
   'processIndex',
@@ -78,10 +81,10 @@ function chosen<T extends ListenAddress | ListenPath>(
 }
 
 function checkTogether(options: ServeOptions): void {
-  const { tcp, http, udp, unix, tlsCert, tlsKey, tlsCa } = options;
-  if (tcp === null && http === null && udp === null && unix === null) {
+  const { tcp, http, udp, unix, rpc, tlsCert, tlsKey, tlsCa } = options;
+  if (tcp === null && http === null && udp === null && unix === null && rpc === null) {
     throw new UsageError(
-      '--tcp, --http, --udp and --unix are all off: name at least one address to serve on',
+      '--tcp, --http, --udp, --unix and --rpc are all off: name at least one address to serve on',
     );
   }
   if (tlsCert !== null && tlsKey === null) throw new UsageError('--tls-cert: needs --tls-key as well');

@@ -110,7 +110,7 @@ test('wrong usage is one line that names the flag and what would be right', asyn
     ['serve --json=maybe', /^--json: "maybe" should be true or false$/],
     ['serve --tls-cert flags.yaml', /^--tls-cert: needs --tls-key/],
     ['serve --tls-cert a.pem --tls-key b.pem', /^--tls-cert: should be a file that can be read: ENOENT/],
-    ['serve --tcp off --http off', /^--tcp, --http, --udp and --unix are all off/],
+    ['serve --tcp off --http off', /^--tcp, --http, --udp, --unix and --rpc are all off/],
     ['serve now', /^"now" is not expected here/],
     ['serve -- --tcp 9000', /^"--" is not expected here/],
     ['serve -t 2', /^-t: no such flag/],

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-const LAUNCHER = fileURLToPath(new URL('../../../bin/reactor-net.js', import.meta.url));
+export const LAUNCHER: string = fileURLToPath(new URL('../../../bin/reactor-net.js', import.meta.url));
 const PATIENCE_MS = 30_000;
 
 export interface Ready {
@@ -29,9 +29,10 @@ export class Command {
     args: readonly string[],
     environment: NodeJS.ProcessEnv = {},
     program: string = LAUNCHER,
+    stdin: 'ignore' | 'pipe' = 'ignore',
   ) {
     this.child = spawn(process.execPath, [program, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [stdin, 'pipe', 'pipe'],
       env: { ...withoutOurs(process.env), ...environment },
     });
     this.exitCode = once(this.child, 'close').then(([code]) => code as number | null);
