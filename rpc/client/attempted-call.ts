@@ -235,7 +235,8 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
       this.#finish(error, null);
       return;
     }
-    if (candidate !== null) (this.#tried ??= new Set()).add(candidate.instance.id);
+    const isRenewed = error.code === 'RPC_CONNECTION_LOST' && error.executed === 'no'; // the instance is as good as before
+    if (candidate !== null && !isRenewed) (this.#tried ??= new Set()).add(candidate.instance.id);
     this.#retries ??= new CallRetries(this.core.retryPolicy, this.core.budget, {
       isIdempotent: this.context.isIdempotent || this.method.idempotency !== 'unknown',
       previousAttempts: this.context.previousAttempts,

@@ -28,6 +28,7 @@ const NOT_BLAMED: ReadonlySet<RpcErrorCode> = new Set<RpcErrorCode>([
 ]);
 
 /** For `CallOutcome.isFailure`. */
-export function isInstanceFailure({ code, status }: RpcError): boolean {
+export function isInstanceFailure({ code, status, executed }: RpcError): boolean {
+  if (code === 'RPC_CONNECTION_LOST' && executed === 'no') return false; // renewed because of its age
   return BLAMED.has(status) && !NOT_BLAMED.has(code);
 }

@@ -288,6 +288,9 @@ function goawayError(reason: number, text: string): RpcError {
       return new RpcError('RPC_PROTOCOL', `the server gave the connection up: ${text}`);
     case GOAWAY_REASON.tooManyPings:
       return new RpcError('RPC_CONNECTION_LOST', `the server was pinged too often: ${text}`);
+    case GOAWAY_REASON.age:
+    case GOAWAY_REASON.idle:
+      return new RpcError('RPC_CONNECTION_LOST', text, options); // the connection goes, the server stays
     default:
       return new RpcError('RPC_SHUTTING_DOWN', text === '' ? 'the server is going away' : text, options);
   }
