@@ -14,13 +14,6 @@ export class MessageCounts {
   bytesSent = 0;
   messagesReceived = 0;
   bytesReceived = 0;
-
-  reset(): void {
-    this.messagesSent = 0;
-    this.bytesSent = 0;
-    this.messagesReceived = 0;
-    this.bytesReceived = 0;
-  }
 }
 
 /** @param method is only called with messages that stay as they are */

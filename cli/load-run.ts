@@ -20,8 +20,8 @@ export interface LoadParts {
   nowMs(): number;
   /** Resolves after about so many milliseconds, or earlier. */
   pause(ms: number): Promise<void>;
-  /** Makes the call of this number; rejects when it failed. */
-  call(number: number): Promise<void>;
+  /** Makes the call of this number, of those that count or of the warm-up; rejects when it failed. */
+  call(number: number, isCounted: boolean): Promise<void>;
   /** What a failure is counted under. */
   codeOf(error: unknown): string;
   /** The first call that counts is about to be made. */
@@ -37,6 +37,8 @@ export interface FailureCount {
 
 /** What is due this soon is sent now: timers are not finer. */
 const AHEAD_MS = 0.5;
+/** Of a call: times are not exact to the last bit. */
+const ROUNDING = 1e-6;
 /** Calls that fail at once would leave no time for anything else. */
 const AFTER_FAILURE_MS = 1;
 
@@ -60,6 +62,8 @@ export class LoadRun {
   #isStopped = false;
   #isAbandoned = false;
   #isPausing = false;
+  /** When it was last looked, no further call could be made. */
+  #isFull = false;
   #stoppedMs: number | null = null;
   readonly #done: Promise<void>;
   #resolve!: () => void;
@@ -98,7 +102,7 @@ export class LoadRun {
     const { ratePerSecond, requests } = this.#plan;
     if (ratePerSecond === null || this.#isAbandoned || this.#stoppedMs === null || requests !== null)
       return 0;
-    const due = Math.ceil(((this.#endMs - this.#beginMs) * ratePerSecond) / 1000);
+    const due = Math.ceil(((this.#endMs - this.#beginMs) * ratePerSecond) / 1000 - ROUNDING);
     return Math.max(0, due - this.#number);
   }
 
@@ -118,17 +122,24 @@ export class LoadRun {
     while (!this.#isStopped && this.#inFlight < concurrency) {
       const nowMs = this.#parts.nowMs();
       const dueMs = ratePerSecond === null ? nowMs : this.#beginMs + (this.#number * 1000) / ratePerSecond;
-      const isOver = nowMs >= this.#endMs || dueMs >= this.#endMs;
-      if (isOver || (requests !== null && this.#begun >= requests)) {
+      if (this.#isOver(nowMs, dueMs) || (requests !== null && this.#begun >= requests)) {
         this.#stop();
         return;
       }
       if (dueMs > nowMs + AHEAD_MS) {
+        this.#isFull = false;
         this.#pumpAfter(dueMs - nowMs);
         return;
       }
       this.#begin(Math.min(dueMs, nowMs));
     }
+    this.#isFull = this.#inFlight >= concurrency;
+  }
+
+  /** What fell due before the end and is only late by the timer is sent yet; what found no room is not. */
+  #isOver(nowMs: number, dueMs: number): boolean {
+    if (dueMs >= this.#endMs - (ROUNDING * 1000) / (this.#plan.ratePerSecond ?? 1)) return true;
+    return nowMs >= this.#endMs && (this.#plan.ratePerSecond === null || this.#isFull);
   }
 
   #pumpAfter(ms: number): void {
@@ -148,7 +159,7 @@ export class LoadRun {
       this.#begun += 1;
     }
     this.#inFlight += 1;
-    this.#parts.call((this.#number += 1) - 1).then(
+    this.#parts.call((this.#number += 1) - 1, isCounted).then(
       () => this.#settled(sinceMs, isCounted, null),
       (error: unknown) => this.#settled(sinceMs, isCounted, { error }),
     );

@@ -34,7 +34,7 @@ export function readyText(pid: number, listen: ListenMap, isTls: boolean): strin
     listen.udp === undefined ? null : `  UDP      ${listen.udp}  (TLV datagrams)`,
     listen.rpc === undefined
       ? null
-      : `  RPC      ${listen.rpc}  (reactor-net rpc list --target ${reachable(listen.rpc)})`,
+      : `  RPC      ${listen.rpc}  (reactor-net rpc list --target ${reachable(listen.rpc)}${isTls ? ' --tls-ca FILE' : ''})`,
     listen.metrics === undefined ? null : `  metrics  http://${reachable(listen.metrics)}/metrics`,
   ];
   const shown = lines.filter((line) => line !== null);

@@ -128,7 +128,7 @@ export function progressText(
 }
 
 function milliseconds(ms: number): string {
-  if (ms >= 10_000) return `${(ms / 1000).toFixed(1)} s `;
+  if (ms >= 999.5) return `${(ms / 1000).toPrecision(3)} s `;
   return ms >= 1 ? `${ms.toPrecision(3)} ms` : `${(ms * 1000).toFixed(0)} us`;
 }
 

@@ -72,10 +72,12 @@ async function measure(
     {
       nowMs: () => performance.now(),
       pause: (ms) => delay(ms, undefined, { signal: interrupted.signal }).catch(() => {}), // interrupted: it is over
-      call: (number) => makeCall(callers[number % callers.length]!, counted, number, messages, callOptions),
+      call: (number, isCounted) => {
+        const caller = callers[number % callers.length]!;
+        return makeCall(caller, isCounted ? counted : method, number, messages, callOptions);
+      },
       codeOf: (error) => (error instanceof RpcError ? error.code : 'RPC_UNKNOWN'),
       onMeasureBegin: () => {
-        counts.reset();
         cpuBefore = process.cpuUsage();
       },
     },

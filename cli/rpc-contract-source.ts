@@ -2,6 +2,7 @@
 
 import {
   type Caller,
+  type CallOptions,
   loadProto,
   type MethodContract,
   type ProtoPackage,
@@ -20,17 +21,23 @@ export async function loadContract(
   flags: TargetFlags,
   symbol: string | null,
   openCaller: () => Caller | Promise<Caller>,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<ProtoPackage> {
-  const { proto, importPaths, timeoutMs } = flags;
+  const { proto, importPaths } = flags;
   if (proto.length > 0) return loadProto(proto, { importPaths });
-  const call = {
-    timeoutMs: timeoutMs ?? TIMEOUT_MS,
-    metadata: metadataOf(flags),
-    ...(signal === undefined ? {} : { signal }),
-  };
+  const caller = await openCaller();
+  const services = symbol === null ? {} : { services: [symbol] };
+  return askedOfServer(flags, signal, (call) => reflect(caller, { call, ...services }));
+}
+
+/** Asks the reflection service, with headers and deadline as the flags say. @throws RpcError */
+export async function askedOfServer<T>(
+  flags: TargetFlags,
+  signal: AbortSignal,
+  ask: (call: CallOptions) => Promise<T>,
+): Promise<T> {
   try {
-    return await reflect(await openCaller(), { call, ...(symbol === null ? {} : { services: [symbol] }) });
+    return await ask({ timeoutMs: flags.timeoutMs ?? TIMEOUT_MS, metadata: metadataOf(flags), signal });
   } catch (error) {
     if (!(error instanceof RpcError) || error.code !== 'RPC_UNIMPLEMENTED') throw error;
     throw new RpcError('RPC_UNIMPLEMENTED', `${error.message}: name its .proto files with --proto`, {

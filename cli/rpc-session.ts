@@ -9,40 +9,56 @@ import { reportFailure } from './rpc-failure.js';
 import type { TargetFlags } from './rpc-target-flags.js';
 import { EXIT_INTERRUPTED } from './shutdown.js';
 
-export interface ToolSession {
-  readonly types: ProtoPackage;
+export interface ServerSession {
   /** Aborts at the first SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
   /** Opens the connection if that was not done yet. */
   caller(): Promise<Caller>;
 }
 
+export interface ToolSession extends ServerSession {
+  readonly types: ProtoPackage;
+}
+
 /**
- * Loads the contract, runs `work`, closes everything, and tells of what failed.
+ * Loads the contract and does the same with it as `withServer`.
  * @param symbol what is wanted of the contract; null: all of it
- * @returns the exit code of `work`, or 1, or 3 where nobody was reached, or 130 after a signal
  * @throws UsageError
  */
-export async function withContract(
+export function withContract(
   flags: TargetFlags,
   symbol: string | null,
   io: Io,
   work: (session: ToolSession) => number | Promise<number>,
+): Promise<number> {
+  return withServer(flags, io, async (session) => {
+    const types = await loadContract(flags, symbol, session.caller, session.signal);
+    return work({ ...session, types });
+  });
+}
+
+/**
+ * Runs `work`, closes everything, and tells of what failed.
+ * @returns the exit code of `work`, or 1, or 3 where nobody was reached, or 130 after a signal
+ * @throws UsageError
+ */
+export async function withServer(
+  flags: TargetFlags,
+  io: Io,
+  work: (session: ServerSession) => number | Promise<number>,
 ): Promise<number> {
   const interrupted = new AbortController();
   const onSignal = (): void => interrupted.abort(new Error('interrupted'));
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal); // a second one ends the process as usual
   const { signal } = interrupted;
   let connection: Connection | null = null;
-  let types: ProtoPackage | null = null;
   const caller = async (): Promise<Caller> => (connection ??= await openConnection(flags)).caller;
   try {
-    types = await loadContract(flags, symbol, caller, signal);
-    return await work({ types, signal, caller });
+    return await work({ signal, caller });
   } catch (error) {
     if (signal.aborted) return EXIT_INTERRUPTED;
     if (!(error instanceof RpcError)) throw error;
-    return reportFailure(error, io, flags.json, types);
+    return reportFailure(error, io, flags.json, null);
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
     await (connection as Connection | null)?.close();

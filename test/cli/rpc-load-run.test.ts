@@ -110,6 +110,14 @@ test('at a fixed rate a stall is seen by every call that was due in it', async (
   assert.equal(closed.run.latencies.rows().find(({ fromMs, count }) => fromMs >= 100 && count > 0)?.count, 1);
 });
 
+test('calls that fell due while the timer was late are sent, though the end has passed', async () => {
+  const simulation = new Simulation({ concurrency: 10, ratePerSecond: 100, durationMs: 1000 }, () => 1);
+  await simulation.finish(950);
+  simulation.nowMs = 1200; // the process was not scheduled for a while
+  await simulation.finish();
+  assert.deepEqual([simulation.run.ended, simulation.run.unsent], [100, 0]);
+});
+
 test('at a rate above what the server does, what was not sent is told', async () => {
   const { run } = await finished({ concurrency: 2, ratePerSecond: 1000, durationMs: 1000 }, 10);
   assert(run.ended >= 100 && run.ended <= 102, `${run.ended}`);
