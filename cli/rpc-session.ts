@@ -13,7 +13,7 @@ export interface ServerSession {
   /** Aborts at the first SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
   /** Opens the connection if that was not done yet. */
-  caller(): Promise<Caller>;
+  readonly caller: () => Promise<Caller>;
 }
 
 export interface ToolSession extends ServerSession {

@@ -29,7 +29,7 @@ export interface TargetFlags {
   proto: readonly string[];
   importPaths: readonly string[];
   headers: readonly Header[];
-  /** Null: none for calls with streams, else 10 s. */
+  /** Null: as the command sees fit, TIMEOUT_MS in general. */
   timeoutMs: number | null;
   messageBytesMax: number;
   tokenFile: string | null;
@@ -120,7 +120,7 @@ export const TARGET_FLAGS: FlagTable<TargetFlags> = {
     summary: 'deadline of each call, in seconds or such as 500ms',
     read: readSeconds,
     fallback: null,
-    fallbackText: '10s; none for streams',
+    fallbackText: '10s',
   },
   messageBytesMax: {
     flag: 'max-message-bytes',

@@ -98,6 +98,7 @@ const DESCRIBE_FLAGS: FlagTable<DescribeFlags> = {
 
 const CALL_FLAGS: FlagTable<CallFlags> = {
   ...TARGET_FLAGS,
+  timeoutMs: { ...TARGET_FLAGS.timeoutMs, fallbackText: '10s; none for streams' },
   data: DATA_FLAG,
   verbose: {
     flag: 'verbose',
