@@ -1,0 +1,47 @@
+// Every error of the KV layer, as one class and one closed list of codes.
+// Callers switch on `code`; `message` is for people and names file and offset where there are any; `cause` keeps the
+// error underneath.
+
+export type KvErrorCode =
+  // Faults of the caller.
+  | 'KV_OPTION_INVALID' // an option has an impossible value
+  | 'KV_KEY_INVALID' // a key holds a character above 0xff and has no bytes
+  | 'KV_SNAPSHOTS_EXHAUSTED' // as many views of a store are open as may be open
+  | 'KV_CLOSED' // the store, log or view was closed here
+  | 'KV_LOG_ORDER' // entries were appended that neither follow the log nor replace its end
+  | 'KV_RECORD_TOO_LARGE' // one record is above the limit
+  // What the disk or the world did.
+  | 'KV_LOCKED' // another process has the data folder open
+  | 'KV_QUEUE_FULL' // as many bytes wait for the disk as may wait
+  | 'KV_DISK_FULL' // no space left; nothing of the append is in the log, and it may be tried again
+  | 'KV_POISONED' // a write or fsync failed; nothing more is said about this log until a restart has read it
+  | 'KV_LOG_DAMAGED' // the log is damaged where a crash cannot have damaged it
+  | 'KV_LOG_FOREIGN' // the log belongs to another cluster or member, or to a newer format
+  | 'KV_SNAPSHOT_DAMAGED' // a snapshot file is not what was written
+  | 'KV_IO'; // the system refused a call on a file; nothing was lost by it
+
+export interface KvErrorOptions extends ErrorOptions {
+  /** The damaged or refused file. */
+  readonly file?: string;
+  /** Where in `file`, in bytes from its start. */
+  readonly offset?: number;
+}
+
+export class KvError extends Error {
+  readonly code: KvErrorCode;
+  readonly file: string | null;
+  readonly offset: number | null;
+
+  constructor(code: KvErrorCode, message: string, options: KvErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'KvError';
+    this.code = code;
+    this.file = options.file ?? null;
+    this.offset = options.offset ?? null;
+  }
+
+  /** The plain form in which it crosses threads and sockets. */
+  toWire(): { code: KvErrorCode; message: string } {
+    return { code: this.code, message: this.message };
+  }
+}
