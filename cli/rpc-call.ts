@@ -10,11 +10,13 @@ import { metadataToJson, type MetadataObject, reportFailure } from './rpc-failur
 import { type DataSource, oneRequest, openData, requestsFrom } from './rpc-request-data.js';
 import { type ToolSession, withContract } from './rpc-session.js';
 import type { CallToolOptions } from './rpc-tool-command.js';
+import { EXIT_INTERRUPTED } from './shutdown.js';
 import { TIMEOUT_MS } from './rpc-target-flags.js';
 
 /** @returns the exit code. @throws UsageError */
-export function rpcCall(options: CallToolOptions, io: Io): Promise<number> {
-  return withContract(options, splitMethod(options.method).service, io, async (session) => {
+export async function rpcCall(options: CallToolOptions, io: Io): Promise<number> {
+  const { service } = splitMethod(options.method);
+  const exitCode = await withContract(options, service, io, async (session) => {
     const source = openData(options.data, io);
     try {
       return await call(options, io, session, source);
@@ -22,6 +24,10 @@ export function rpcCall(options: CallToolOptions, io: Io): Promise<number> {
       source.close();
     }
   });
+  // Answers that nobody takes from the pipe would keep the process.
+  if (exitCode === EXIT_INTERRUPTED && process.stdout === io.stdout && process.stdout.writableLength > 0)
+    process.exit(exitCode);
+  return exitCode;
 }
 
 async function call(
@@ -43,7 +49,7 @@ async function call(
   try {
     output.tell('call', { method: method.path, kind: method.kind, target: options.target ?? '' });
     for await (const answer of await answersOf(await session.caller(), method, requests, callOptions))
-      await output.answer(method.responseType.toJson(answer));
+      await output.answer(method.responseType.toJson(answer), session.signal);
     return 0;
   } catch (error) {
     if (requests.failure !== null) throw requests.failure;
@@ -118,10 +124,11 @@ class Output {
     return this.#gone.signal;
   }
 
-  async answer(json: unknown): Promise<void> {
+  /** Resolves when there is room for the next. */
+  async answer(json: unknown, interrupted: AbortSignal): Promise<void> {
     const text = `${JSON.stringify(json, null, this.#json ? 0 : 2)}\n`;
     if (this.#io.stdout.write(text) || this.gone.aborted) return;
-    await once(this.#io.stdout, 'drain', { signal: this.gone });
+    await once(this.#io.stdout, 'drain', { signal: AbortSignal.any([this.gone, interrupted]) });
   }
 
   tell(event: 'call' | 'headers' | 'trailers', facts: MetadataObject): void {

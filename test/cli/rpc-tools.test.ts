@@ -1,7 +1,9 @@
 // The tools against `reactor-net serve --rpc` as a process of its own: what a newcomer and a script do with them.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
@@ -10,6 +12,8 @@ import { addonMissingReason, loadAddon } from '../../addon/index.js';
 import type { BenchReport } from '../../cli/rpc-bench-report.js';
 import type { FailureFacts } from '../../cli/rpc-failure.js';
 import { Command, LAUNCHER } from '../support/command.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+import { until } from '../support/until.js';
 import { type Outcome, runTool } from './support/rpc-tool.js';
 
 const PROTO = path.join(fileURLToPath(new URL('../../../', import.meta.url)), 'rpc/proto/demo.proto');
@@ -206,6 +210,19 @@ test('against the demo server', async (t) => {
     await repeat.line((line) => line.includes('"number":2'));
     assert.equal(await repeat.stop('SIGINT'), 130);
     assert.equal(repeat.stderr, '');
+  });
+
+  await t.test('SIGINT ends a call whose answers nobody reads', async (s) => {
+    const file = path.join(temporaryFolder(s), 'data.json');
+    writeFileSync(file, JSON.stringify({ text: 'x'.repeat(500_000), times: 1000 }));
+    const args = ['rpc', 'call', 'demo.Echo/Repeat', '--data', `@${file}`, '--json', ...T];
+    const child = spawn(process.execPath, [LAUNCHER, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const exited = once(child, 'exit');
+    s.after(() => child.kill('SIGKILL'));
+    child.stdout.on('readable', () => {}); // and never reads: one answer is more than the pipe holds
+    await until(() => child.stdout.readableLength >= child.stdout.readableHighWaterMark);
+    child.kill('SIGINT');
+    assert.deepEqual(await exited, [130, null]);
   });
 
   await t.test('when whoever reads the answers leaves, the call ends', async (s) => {
