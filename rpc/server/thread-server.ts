@@ -39,6 +39,8 @@ export interface ThreadFigures {
   readonly calls: readonly CallFigures[];
 }
 
+/** Warnings about one method's failing handler are not closer together. */
+const WARN_EVERY_MS = 1000;
 /** Shares of the time a connection may live, up and down, so that not all are renewed at once. */
 const AGE_JITTER = 0.1;
 /** A connection's calls have this long after it was told to go elsewhere because of its age. */
@@ -52,6 +54,8 @@ export class ThreadServer implements ServerSessionHost {
   readonly #ageTimers = new Map<ServerSession, TimerHandle>();
   readonly #active = new Map<string, number>();
   readonly #counters = new CallCounters();
+  /** By path: when the next warning about its handler may be written. */
+  readonly #warnAgainMs = new Map<string, number>();
   #application: RpcApplication = { services: [] };
   #methods: Map<string, BoundMethod> = new Map();
   #isDraining = false;
@@ -126,10 +130,14 @@ export class ThreadServer implements ServerSessionHost {
   }
 
   handlerFailed(call: ServerStream, error: unknown): void {
-    this.#counters.handlerFailed(call.method.path);
+    const { path } = call.method;
+    this.#counters.handlerFailed(path);
+    const { nowMs } = this.#loop;
+    if (nowMs < (this.#warnAgainMs.get(path) ?? 0)) return; // counted; a client must not fill the log
+    this.#warnAgainMs.set(path, nowMs + WARN_EVERY_MS);
     process.emitWarning(error instanceof Error ? error : String(error), {
       type: 'RpcHandlerFailed',
-      detail: call.method.path,
+      detail: path,
     });
   }
 
