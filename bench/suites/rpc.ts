@@ -7,7 +7,15 @@ import { startRpcLoad, measureRpc, type RpcLoad } from '../rpc-load.js';
 import { type Sample, toResult } from '../sample.js';
 import { nodePeer, reactorNet, TRANSPORTS, type Transport } from '../subjects.js';
 import type { Subject } from '../subject.js';
-import { type Bench, checkRatio, interleave, type Rounds, startSubjects, type Suite } from '../suite.js';
+import {
+  type Bench,
+  checkRatio,
+  interleave,
+  interleaveJudged,
+  type Rounds,
+  startSubjects,
+  type Suite,
+} from '../suite.js';
 
 const UNARY = { mode: 'unary', payloadBytes: 64 } as const;
 /** 64 calls at a time on one connection, and one call at a time on each of 64. */
@@ -150,7 +158,9 @@ async function runPoint(
 ): Promise<void> {
   const { connections, depth, payloadBytes: payload } = point;
   bench.progress(`${name}: ${connections} connections, depth ${depth}, ${payload} B`);
-  const rounds = await interleave(subjects, pairs, (subject) =>
+  const compared = new Set(judged.flatMap(([, ourName, theirs]) => [ourName, theirs]));
+  const { sidePairs } = bench.effort;
+  const rounds = await interleaveJudged(subjects, compared, { pairs, sidePairs }, (subject) =>
     measureRpc(subject, loadFor(bench, subject, point)),
   );
   addResults(bench, name, { connections, depth, payload }, rounds);
