@@ -38,6 +38,8 @@ export const OUTPUT_BYTES_MAX: number = 32 * MIB;
 
 export const HELLO_TIMEOUT_MS = 5_000;
 export const CALL_TIMEOUT_MS = 10_000;
+/** A call without a deadline waits this long for the first list of instances. */
+export const LIST_TIMEOUT_MS = 30_000;
 /** A deadline longer than this is no deadline: 24 days. */
 export const CALL_TIMEOUT_MS_MAX: number = 2 ** 31 - 1;
 export const KEEPALIVE_INTERVAL_MS = 20_000;

@@ -9,6 +9,8 @@ import { RpcError } from './errors.js';
  * @throws RpcError RPC_OPTION_INVALID naming an option that does not exist
  */
 export function withDefaults<T extends object>(what: string, defaults: T, options: Partial<T>): T {
+  if (typeof options !== 'object' || options === null)
+    throw new RpcError('RPC_OPTION_INVALID', `${what} options must be an object, not ${shown(options)}`);
   const complete: Record<string, unknown> = { ...(defaults as Record<string, unknown>) };
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(defaults, name)) {
@@ -58,10 +60,37 @@ export function checkChoice<T extends string>(
   throw invalidOption(what, name, `must be one of ${choices.join(', ')}, not ${shown(value)}`);
 }
 
+export type OptionKind = 'any' | 'boolean' | 'function' | 'number' | 'object' | 'string';
+/** Of every option there is. */
+export type OptionKinds<T> = { readonly [Name in keyof T]-?: OptionKind };
+
+/** @throws RpcError RPC_OPTION_INVALID naming an option that does not exist or is of another kind */
+export function checkKinds<T extends object>(what: string, kinds: OptionKinds<T>, options: T): void {
+  if (typeof options !== 'object' || options === null)
+    throw new RpcError('RPC_OPTION_INVALID', `${what} options must be an object, not ${shown(options)}`);
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(kinds, name))
+      throw invalidOption(what, name, `does not exist; there are ${Object.keys(kinds).join(', ')}`);
+    const kind = kinds[name as keyof T];
+    if (value === undefined || kind === 'any') continue;
+    if (typeof value !== kind || value === null)
+      throw invalidOption(what, name, `must be of type ${kind}, not ${shown(value)}`);
+  }
+}
+
+export function hasMethod(value: unknown, name: string): boolean {
+  return typeof value === 'object' && value !== null && typeof Reflect.get(value, name) === 'function';
+}
+
+export function isFunctionList(value: unknown): boolean {
+  return Array.isArray(value) && value.every((each) => typeof each === 'function');
+}
+
 export function invalidOption(what: string, name: string, why: string): RpcError {
   return new RpcError('RPC_OPTION_INVALID', `${what} option ${name} ${why}`, { executed: 'no' });
 }
 
-function shown(value: unknown): string {
+/** A value in a message. */
+export function shown(value: unknown): string {
   return typeof value === 'string' ? `'${value}'` : String(value);
 }

@@ -37,6 +37,14 @@ const DEFAULTS: Required<SelectorOptions> = {
   breaker: false,
 };
 
+/** What a route may say. */
+const ROUTE: Record<keyof InstanceRoute, undefined> = {
+  version: undefined,
+  group: undefined,
+  tags: undefined,
+  preferTags: undefined,
+};
+
 export interface SelectorSnapshot {
   readonly isPanicking: boolean;
   readonly instances: readonly InstanceSnapshot[];
@@ -69,6 +77,7 @@ export class InstanceSelector {
     checkNumber('selector', 'panicPercent', this.#options.panicPercent, { min: 0, max: 100 });
     checkNumber('selector', 'drainingMs', this.#options.drainingMs, { min: 0 });
     const { outlier, breaker, route } = this.#options;
+    withDefaults('route', ROUTE, route as object);
     this.#outliers = outlier === false ? null : new OutlierDetector(outlier);
     if (breaker !== false) checkedBreakerOptions(breaker);
     this.#route = route;
@@ -161,7 +170,11 @@ export class InstanceSelector {
     if (listed.breaker !== null && listed.breaker.finished(isFailure, nowMs - latencyMs, nowMs)) {
       this.#isStale = true;
     }
-    this.#balancer.finished?.(candidate, outcome);
+    try {
+      this.#balancer.finished?.(candidate, outcome);
+    } catch (error) {
+      surface(error);
+    }
   }
 
   /** An attempt was given up (cancelled, lost against a hedge) before it said anything about the instance. */
@@ -170,7 +183,11 @@ export class InstanceSelector {
     listed.callsInFlight -= 1;
     if (!listed.isListed) return;
     if (listed.breaker !== null && listed.breaker.abandoned(startedMs)) this.#isStale = true;
-    this.#balancer.abandoned?.(candidate, nowMs - startedMs, nowMs);
+    try {
+      this.#balancer.abandoned?.(candidate, nowMs - startedMs, nowMs);
+    } catch (error) {
+      surface(error);
+    }
   }
 
   snapshot(nowMs: number): SelectorSnapshot {
@@ -197,7 +214,11 @@ export class InstanceSelector {
     // Another with its id, but at another address, may be there already.
     if (this.#listed.get(listed.instance.id) === listed) this.#listed.delete(listed.instance.id);
     if (listed.outlier !== null) this.#outliers!.remove(listed.outlier);
-    this.#balancer.removed?.(listed);
+    try {
+      this.#balancer.removed?.(listed);
+    } catch (error) {
+      surface(error);
+    }
   }
 
   #applyRoute(): void {
@@ -267,4 +288,11 @@ export class InstanceSelector {
 
 function isSameAddress(a: Instance, b: Instance): boolean {
   return a.host === b.host && a.port === b.port && a.path === b.path;
+}
+
+/** What a user's balancer throws when it is told something is its bug, and an uncaught exception: the call goes on. */
+function surface(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
 }

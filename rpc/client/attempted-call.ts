@@ -5,6 +5,7 @@
 import type { Candidate } from '../balance/balancer.js';
 import type { MethodContract } from '../contract.js';
 import { RpcError } from '../errors.js';
+import { LIST_TIMEOUT_MS } from '../limits.js';
 import type { Metadata } from '../metadata.js';
 import type { Acquirer } from '../pool/poolable.js';
 import { CallRetries, type RetryStopReason } from '../resilience/call-retries.js';
@@ -12,7 +13,15 @@ import { isInstanceFailure } from '../resilience/instance-failure.js';
 import type { CallListener, ClientCall } from '../session/client-call.js';
 import type { ClientSession } from '../session/client-session.js';
 import type { PackedMessage } from '../session/packed-message.js';
-import { type CallContext, cancelled, tellCaller } from './call-context.js';
+import { type Abortable, unwatchAbort, watchAbort } from './abort-watch.js';
+import {
+  asCallError,
+  type CallContext,
+  cancelled,
+  remade,
+  tellCaller,
+  withExecuted,
+} from './call-context.js';
 import type { ClientCore, HostWaiter } from './client-core.js';
 import type { RequestSource } from './request-source.js';
 
@@ -20,7 +29,7 @@ const TIMEOUT_MS_MAX = 0xffff_ffff;
 /** A u8 on the wire. */
 const ATTEMPTS_SENT_MAX = 255;
 
-export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<ClientSession> {
+export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<ClientSession>, Abortable {
   protected readonly core: ClientCore;
   protected readonly method: MethodContract<Q, A>;
   protected readonly context: CallContext;
@@ -41,7 +50,10 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   #isDone = false;
   #isOpening = false;
   #endedEarly: { readonly error: RpcError | null; readonly trailers: Metadata | null } | null = null;
-  readonly #onAbort: (() => void) | null = null;
+  /** An attempt that failed may have been carried out: whatever ends the call, it is not surely not executed. */
+  #mayHaveRun = false;
+  /** Waits for the first list of instances. */
+  #goOn: (() => void) | null = null;
 
   /**
    * @param hedge it is one of several attempts that are under way together: it is not repeated, and goes to an
@@ -59,13 +71,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     this.core = core;
     this.method = method;
     this.context = context;
-    if (context.signals.length > 0) {
-      this.#onAbort = () => {
-        const signal = context.signals.find(({ aborted }) => aborted)!;
-        this.cancel(cancelled(signal, this.call === null ? 'no' : 'unknown'));
-      };
-      for (const signal of context.signals) signal.addEventListener('abort', this.#onAbort);
-    }
+    if (hedge === null) for (const signal of context.signals) watchAbort(signal, this); // else hedged-call.ts does
   }
 
   // What a kind of call supplies.
@@ -100,6 +106,11 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     }
     this.#abandonAttempt();
     this.#finish(error, null);
+  }
+
+  /** Abortable. */
+  aborted(signal: AbortSignal): void {
+    this.cancel(cancelled(signal, this.call === null ? 'no' : 'unknown'));
   }
 
   // Acquirer.
@@ -168,9 +179,8 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
       );
       this.core.selector.started(candidate);
     } catch (error) {
-      if (!(error instanceof RpcError)) throw error;
       this.core.noteNoInstance();
-      this.#attemptFailed(error, false);
+      this.#attemptFailed(asCallError(error, this.method.path), false); // a balancer of the user's may throw anything
       return;
     }
     this.#candidate = candidate;
@@ -188,8 +198,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
         return;
       }
     } catch (error) {
-      if (!(error instanceof RpcError)) throw error;
-      this.#attemptFailed(error, false);
+      this.#attemptFailed(asCallError(error, this.method.path), false);
       return;
     }
     this.#open(session, nowMs);
@@ -218,8 +227,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     } catch (error) {
       this.#isOpening = false;
       this.#releaseSession();
-      if (!(error instanceof RpcError)) throw error;
-      this.#attemptFailed(error, false);
+      this.#attemptFailed(asCallError(error, this.method.path), false); // so may a codec
       return;
     }
     this.#isOpening = false;
@@ -231,6 +239,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   #attemptFailed(error: RpcError, wasSent: boolean): void {
     const candidate = this.#candidate;
     this.#judge(error, this.core.nowMs());
+    if (wasSent && error.executed !== 'no') this.#mayHaveRun = true;
     if (this.#hedge !== null) {
       this.#finish(error, null);
       return;
@@ -288,6 +297,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     this.#waiter?.cancel();
     this.#waiter = null;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#goOn !== null) this.core.forgetWaiting(this.#goOn);
     this.#releaseSession();
     if (this.#candidate === null) return;
     this.core.selector.abandoned(this.#candidate, this.#attemptMs, this.core.nowMs());
@@ -300,37 +310,34 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     this.#session = null;
   }
 
-  /** The list of instances has not come yet: waits for it, within the deadline. */
+  /** The list of instances has not come yet: waits for it, within the deadline; without one not for ever either. */
   #awaitList(): void {
     const { deadlineMs } = this.context;
     const goOn = (): void => {
       if (this.#timer !== null) clearTimeout(this.#timer);
       this.#timer = null;
+      this.#goOn = null;
       if (!this.#isDone) this.#attempt();
     };
     if (!this.core.awaitList(goOn)) {
-      this.#finish(
-        new RpcError('RPC_QUEUE_FULL', 'too many calls wait for the first list of instances', {
-          executed: 'no',
-        }),
-        null,
-      );
+      const text = 'too many calls wait for the first list of instances';
+      this.#finish(new RpcError('RPC_QUEUE_FULL', text, { executed: 'no' }), null);
       return;
     }
-    if (deadlineMs === Infinity) return;
+    this.#goOn = goOn;
+    const waitMs = deadlineMs === Infinity ? LIST_TIMEOUT_MS : deadlineMs - this.core.nowMs();
     this.#timer = setTimeout(() => {
       this.core.forgetWaiting(goOn);
-      this.#finish(this.#deadlineError('no'), null);
-    }, deadlineMs - this.core.nowMs());
+      this.#finish(this.core.noListError(deadlineMs === Infinity ? null : this.#deadlineError('no')), null);
+    }, waitMs);
   }
 
-  #finish(error: RpcError | null, trailers: Metadata | null, nowMs: number = this.core.nowMs()): void {
+  #finish(reason: RpcError | null, trailers: Metadata | null, nowMs: number = this.core.nowMs()): void {
     if (this.#isDone) return;
     this.#isDone = true;
     this.#source?.close();
-    if (this.#onAbort !== null) {
-      for (const signal of this.context.signals) signal.removeEventListener('abort', this.#onAbort);
-    }
+    if (this.#hedge === null) for (const signal of this.context.signals) unwatchAbort(signal, this);
+    const error = reason !== null && this.#mayHaveRun ? withExecuted(reason, 'unknown') : reason;
     if (this.#hedge === null) {
       if (error !== null) error.attempts = Math.max(1, this.#attempts);
       this.core.callEnded(this.method.path, error, nowMs - this.context.begunMs);
@@ -352,18 +359,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   /** Says how often it was tried, and what kept it from being tried again. */
   #finalError(error: RpcError, reason: RetryStopReason): RpcError {
     if (this.#attempts <= 1 || reason === 'not-retryable') return error;
-    const final = new RpcError(
-      error.code,
-      `${error.message} (attempt ${this.#attempts}; no more: ${reason})`,
-      {
-        cause: error,
-        executed: error.executed,
-        details: error.details,
-        ...(error.trailers === null ? {} : { trailers: error.trailers }),
-        ...(error.retryPushbackMs === null ? {} : { retryPushbackMs: error.retryPushbackMs }),
-      },
-    );
-    return final;
+    return remade(error, `${error.message} (attempt ${this.#attempts}; no more: ${reason})`, error.executed);
   }
 }
 

@@ -3,9 +3,10 @@
 
 import type { CallOptions } from '../call.js';
 import { enclosingCall } from '../call-scope.js';
-import { RpcError } from '../errors.js';
+import { type Executed, RpcError } from '../errors.js';
 import { CALL_TIMEOUT_MS_MAX } from '../limits.js';
-import type { Metadata } from '../metadata.js';
+import { Metadata } from '../metadata.js';
+import { shown } from '../option-checks.js';
 import { CALL_NO_RETRY } from '../wire/call-frames.js';
 
 export interface CallContext {
@@ -35,8 +36,8 @@ export function callContext(
   defaultTimeoutMs: number,
   nowMs: number,
 ): CallContext {
+  checkOptions(options);
   let timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
-  if (!(timeoutMs > 0)) throw invalid(`timeoutMs must be above 0, not ${timeoutMs}`);
   let signals: readonly AbortSignal[] = options.signal === undefined ? NO_SIGNALS : [options.signal];
   const enclosing = enclosingCall();
   let isRepetition = false;
@@ -96,6 +97,48 @@ export function tellCaller(
   }
 }
 
+/** What came of an attempt, as an error of ours: code of the user's, a balancer or a codec, may throw anything. */
+export function asCallError(error: unknown, path: string): RpcError {
+  if (error instanceof RpcError) return error;
+  const text = error instanceof Error ? error.message : 'something that is no Error';
+  return new RpcError('RPC_INTERNAL', `${path} could not be sent: ${text}`, { cause: error, executed: 'no' });
+}
+
+/** The same error, but for what it says of whether the call was carried out. */
+export function withExecuted(error: RpcError, executed: Executed): RpcError {
+  return error.executed === executed ? error : remade(error, error.message, executed);
+}
+
+/** An error of the same kind with another text. `cause` is what is underneath, by default the error itself. */
+export function remade(
+  error: RpcError,
+  message: string,
+  executed: Executed,
+  cause: RpcError | null = error,
+): RpcError {
+  const { code, details, trailers, retryPushbackMs } = error;
+  return new RpcError(code, message, {
+    executed,
+    details,
+    ...(cause === null ? {} : { cause }),
+    ...(trailers === null ? {} : { trailers }),
+    ...(retryPushbackMs === null ? {} : { retryPushbackMs }),
+  });
+}
+
+/** What would otherwise fail in the middle of a call, as an error that names the option. */
+function checkOptions(options: CallOptions): void {
+  if (typeof options !== 'object' || options === null)
+    throw invalid(`must be an object, not ${shown(options)}`);
+  const { timeoutMs, signal, metadata } = options;
+  if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs > 0))
+    throw invalid(`timeoutMs must be a number above 0, not ${shown(timeoutMs)}`);
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function')
+    throw invalid('signal must be an AbortSignal');
+  if (metadata !== undefined && !(metadata instanceof Metadata))
+    throw invalid('metadata must be a Metadata: Metadata.from({ key: value })');
+}
+
 function invalid(message: string): RpcError {
-  return new RpcError('RPC_OPTION_INVALID', message, { executed: 'no' });
+  return new RpcError('RPC_OPTION_INVALID', `call option ${message}`, { executed: 'no' });
 }

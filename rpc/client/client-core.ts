@@ -4,7 +4,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Balancer } from '../balance/balancer.js';
 import { InstanceSelector, type SelectorOptions } from '../balance/instance-selector.js';
-import type { RpcError } from '../errors.js';
+import { RpcError } from '../errors.js';
 import type { Instance, Resolver } from '../instance.js';
 import { ConnectionPool } from '../pool/connection-pool.js';
 import type { PoolOptions } from '../pool/pool-options.js';
@@ -14,7 +14,9 @@ import { RetryBudget, type RetryBudgetOptions } from '../resilience/retry-budget
 import { type RetryOptions, RetryPolicy } from '../resilience/retry-policy.js';
 import { CallCounters } from '../server/call-counters.js';
 import type { ClientSession } from '../session/client-session.js';
+import { LIST_TIMEOUT_MS } from '../limits.js';
 import { STATUS } from '../status.js';
+import { remade } from './call-context.js';
 import { type DialOptions, dialSession } from './dial.js';
 
 export interface CoreOptions {
@@ -46,6 +48,7 @@ export class ClientCore {
   readonly hedging: HedgingPolicy | null;
   readonly counters: CallCounters = new CallCounters();
   retries = 0;
+  readonly #service: string;
   readonly #resolver: Resolver;
   readonly #isExclusive: boolean;
   #hasList = false;
@@ -60,6 +63,7 @@ export class ClientCore {
 
   /** @throws RpcError RPC_OPTION_INVALID */
   constructor(options: CoreOptions) {
+    this.#service = options.service;
     this.#resolver = options.resolver;
     this.#isExclusive = options.pool.mode === 'exclusive';
     this.selector = new InstanceSelector(options.service, options.balancer, options.selector);
@@ -119,6 +123,16 @@ export class ClientCore {
 
   forgetWaiting(goOn: () => void): void {
     this.#waiting.delete(goOn);
+  }
+
+  /** What a call is told that has waited for the first list for as long as it may; null: it has no deadline. */
+  noListError(deadline: RpcError | null): RpcError {
+    const cause = this.#resolveError;
+    const why = cause === null ? 'no list of instances has come' : cause.message;
+    if (deadline !== null) return remade(deadline, `${deadline.message}: ${why}`, 'no', cause);
+    const code = cause === null ? 'RPC_NO_INSTANCE' : 'RPC_RESOLVE_FAILED';
+    const text = `no instance of ${this.#service} was told within ${LIST_TIMEOUT_MS} ms: ${why}`;
+    return new RpcError(code, text, { executed: 'no', ...(cause === null ? {} : { cause }) });
   }
 
   /** Nobody could be chosen: the list may be old. */

@@ -4,11 +4,12 @@
 import type { MethodContract } from '../contract.js';
 import { RpcError } from '../errors.js';
 import { CallHedges } from '../resilience/call-hedges.js';
-import type { CallContext } from './call-context.js';
+import { type Abortable, unwatchAbort, watchAbort } from './abort-watch.js';
+import { type CallContext, cancelled, withExecuted } from './call-context.js';
 import type { ClientCore } from './client-core.js';
 import { UnaryCall } from './unary-call.js';
 
-export class HedgedCall<Q, A> {
+export class HedgedCall<Q, A> implements Abortable {
   readonly #core: ClientCore;
   readonly #method: MethodContract<Q, A>;
   readonly #context: CallContext;
@@ -20,6 +21,9 @@ export class HedgedCall<Q, A> {
   readonly #underWay = new Set<UnaryCall<Q, A>>();
   readonly #begunMs: number;
   #timer: NodeJS.Timeout | null = null;
+  #lastError: RpcError | null = null;
+  /** An attempt that failed may have been carried out. */
+  #mayHaveRun = false;
   #isDone = false;
 
   constructor(
@@ -43,8 +47,14 @@ export class HedgedCall<Q, A> {
 
   begin(): void {
     this.#core.callStarted(this.#method.path);
+    for (const signal of this.#context.signals) watchAbort(signal, this);
     this.#schedule(this.#hedges.begin(this.#core.nowMs()));
     this.#send(0);
+  }
+
+  /** Abortable: also while no attempt is under way and the next one is waited for. */
+  aborted(signal: AbortSignal): void {
+    this.#finish(cancelled(signal, 'no'));
   }
 
   #schedule(afterMs: number | null): void {
@@ -65,8 +75,6 @@ export class HedgedCall<Q, A> {
       );
     }
   }
-
-  #lastError: RpcError | null = null;
 
   #send(previousAttempts: number): void {
     const attempt: UnaryCall<Q, A> = new UnaryCall<Q, A>(
@@ -92,16 +100,23 @@ export class HedgedCall<Q, A> {
   #attemptFailed(error: RpcError): void {
     if (this.#isDone) return;
     this.#lastError = error;
+    if (error.executed !== 'no') this.#mayHaveRun = true;
     const decision = this.#hedges.afterFailure(error);
-    if (decision.kind === 'fail') this.#finish(error);
-    else if (decision.kind === 'next') this.#schedule(decision.afterMs);
+    if (decision.kind === 'wait') return;
+    const remainingMs = this.#context.deadlineMs - this.#core.nowMs();
+    const isTooLate = decision.kind === 'next' && decision.afterMs >= remainingMs; // what the server asked to wait
+    if (decision.kind === 'fail' || (isTooLate && this.#hedges.isOver)) this.#finish(error);
+    else this.#schedule(isTooLate ? null : decision.afterMs);
   }
 
   /** Ends the call once; what is still under way is cancelled. */
-  #finish(error: RpcError | null): boolean {
+  #finish(reason: RpcError | null): boolean {
     if (this.#isDone) return false;
     this.#isDone = true;
     this.#schedule(null);
+    for (const signal of this.#context.signals) unwatchAbort(signal, this);
+    const mayHaveRun = this.#mayHaveRun || this.#underWay.size > 0;
+    const error = reason !== null && mayHaveRun ? withExecuted(reason, 'unknown') : reason;
     const lost = new RpcError('RPC_CANCELLED', 'another attempt of the call was faster');
     for (const attempt of this.#underWay) attempt.cancel(lost);
     this.#core.callEnded(this.#method.path, error, this.#core.nowMs() - this.#begunMs);

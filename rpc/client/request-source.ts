@@ -19,7 +19,12 @@ export class RequestSource<Q> {
   #isClosed = false;
   #isDone = false;
 
+  /** @throws RpcError RPC_MESSAGE_INVALID: they are no iterable */
   constructor(requests: Messages<Q>) {
+    if (!isIterable(requests))
+      throw new RpcError('RPC_MESSAGE_INVALID', 'the requests of a client that streams must be an iterable', {
+        executed: 'no',
+      });
     this.#iterator =
       Symbol.asyncIterator in requests ? requests[Symbol.asyncIterator]() : requests[Symbol.iterator]();
   }
@@ -64,4 +69,11 @@ export class RequestSource<Q> {
     this.#isDone = true;
     call.endRequests();
   }
+}
+
+function isIterable(value: unknown): boolean {
+  return (
+    Object(value) === value &&
+    (Symbol.asyncIterator in (value as object) || Symbol.iterator in (value as object))
+  );
 }

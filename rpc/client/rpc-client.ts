@@ -1,62 +1,21 @@
 // The client of one service, or of several on the same instances: what a user constructs and generated clients stand on.
 // It finds instances by a resolver, chooses by a balancer, keeps connections in a pool, and tries again as its policy says.
 
-import type { EventLoop, TlsClientOptions, TransportName } from '../../reactor/index.js';
-import type { Balancer } from '../balance/balancer.js';
-import { type BalancerName, createBalancer } from '../balance/create-balancer.js';
-import type { InstanceRoute } from '../balance/instance-route.js';
-import type { SelectorOptions, SelectorSnapshot } from '../balance/instance-selector.js';
+import { createBalancer } from '../balance/create-balancer.js';
+import type { SelectorSnapshot } from '../balance/instance-selector.js';
 import type { CallOptions, Caller, Messages, ResponseStream } from '../call.js';
 import type { MethodContract } from '../contract.js';
-import { RpcError } from '../errors.js';
-import type { Resolver } from '../instance.js';
 import { CALL_TIMEOUT_MS } from '../limits.js';
-import type { Middleware } from '../middleware.js';
-import type { PoolOptions } from '../pool/pool-options.js';
 import type { HostPoolStats } from '../pool/pool-stats.js';
-import type { HedgingOptions } from '../resilience/hedging-policy.js';
-import type { RetryBudgetOptions } from '../resilience/retry-budget.js';
-import type { RetryOptions } from '../resilience/retry-policy.js';
-import { resolverFor, type ResolverForOptions } from '../resolve/resolver-for.js';
+import { resolverFor } from '../resolve/resolver-for.js';
 import type { CallFigures } from '../server/call-counters.js';
-import { resolveSessionOptions, type SessionOptions } from '../session/session-options.js';
+import { resolveSessionOptions } from '../session/session-options.js';
 import { ClientCore } from './client-core.js';
+import { checkClientOptions, type RpcClientOptions } from './client-options.js';
 import { DirectCaller } from './direct-caller.js';
 import { MiddlewareCaller } from './middleware-caller.js';
 
-export interface RpcClientOptions extends SessionOptions {
-  /** Where the instances are: `host:port`, a list, `dns:…`, `file:…`, `unix:…`; or a resolver of yours. */
-  target: string | Resolver;
-  /** Further schemes of targets, such as `registry:`, and how names are looked up. */
-  resolve?: ResolverForOptions;
-  /** For messages and metrics. Default: the target. */
-  name?: string;
-  /** How an instance is chosen: a name, or a balancer of yours. Default 'peak-ewma'. */
-  balancer?: BalancerName | Balancer;
-  /** Which instances are wanted: by version, group and tags. Default all. */
-  route?: InstanceRoute;
-  /** Ejection, panic threshold, circuit breakers. */
-  selector?: Omit<SelectorOptions, 'route'>;
-  pool?: PoolOptions;
-  /** attemptsMax 1 is no retry. */
-  retry?: RetryOptions;
-  retryBudget?: RetryBudgetOptions;
-  /** Unary idempotent calls are sent to a second instance when the first is slow, instead of retries. Default off. */
-  hedging?: HedgingOptions;
-  /** Milliseconds a call may take, all attempts together, unless it says otherwise. Default 10,000. */
-  timeoutMs?: number;
-  /** Around every call, the first one outermost. */
-  middleware?: readonly Middleware[];
-  /** Shown to servers that ask for one. */
-  token?: string;
-  tls?: TlsClientOptions;
-  /** Default 'net'; 'epoll' speaks no TLS. */
-  transport?: TransportName;
-  /** Inside a handler module: its loop. */
-  loop?: EventLoop;
-  /** Shown to servers in HELLO. Default 'reactor-net'. */
-  agent?: string;
-}
+export type { RpcClientOptions };
 
 export interface RpcClientFigures {
   readonly calls: readonly CallFigures[];
@@ -71,8 +30,8 @@ export class RpcClient implements Caller {
 
   /** Connects to nothing yet. @throws RpcError RPC_OPTION_INVALID */
   constructor(options: RpcClientOptions) {
+    checkClientOptions(options);
     const { target, timeoutMs = CALL_TIMEOUT_MS, middleware = [], balancer = 'peak-ewma', route } = options;
-    if (!(timeoutMs > 0)) throw invalid(`timeoutMs must be above 0, not ${timeoutMs}`);
     const session = resolveSessionOptions(options);
     this.#core = new ClientCore({
       service: options.name ?? (typeof target === 'string' ? target : 'the service'),
@@ -132,8 +91,4 @@ export class RpcClient implements Caller {
   close(drainMs: number = 10_000): Promise<void> {
     return this.#core.close(drainMs);
   }
-}
-
-function invalid(message: string): RpcError {
-  return new RpcError('RPC_OPTION_INVALID', message);
 }

@@ -248,8 +248,19 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
 
   /** @internal The resolver may know more of it now, such as its weight; it also brings back one that was leaving. */
   listed(instance: Instance): void {
+    const hasMoved = !isSameAddress(this.#instance, instance);
     this.#instance = instance;
     if (this.#phase === 'leaving') this.#phase = 'active';
+    if (hasMoved) this.#moveOn();
+  }
+
+  /** The instance is at another address now: what goes to the old one finishes its calls and takes no more. */
+  #moveOn(): void {
+    this.#pump(() => {
+      const error = refusal('RPC_CONNECT_FAILED', `${this.#name} is at another address now`);
+      for (let left = this.#dialler.abortAll(error); left > 0; left -= 1) this.#owner.giveSlot();
+      for (const member of this.#members.all()) this.#drain(member);
+    });
   }
 
   /** @internal Not listed any more: its calls finish, nothing new begins. */
@@ -673,6 +684,10 @@ export class HostPool<C extends PoolableConnection> implements PooledConnectionH
     assert(this.#phase === 'active' || this.#waiters.size + this.#dialler.size === 0);
     this.#members.checkInvariants();
   }
+}
+
+function isSameAddress(a: Instance, b: Instance): boolean {
+  return a.host === b.host && a.port === b.port && a.path === b.path;
 }
 
 /** Answers of a host that is there but does not want us, or with which we cannot speak. */

@@ -1,6 +1,7 @@
 // The options of a pool with their defaults, checked once. Pure.
 
 import { RpcError } from '../errors.js';
+import { invalidOption } from '../option-checks.js';
 
 export interface PoolOptions {
   /**
@@ -86,6 +87,12 @@ export const POOL_DEFAULTS: Omit<CompletePoolOptions, 'dialsPerSecondMax'> = {
 
 /** @throws RpcError RPC_OPTION_INVALID naming the option */
 export function completePoolOptions(options: PoolOptions): CompletePoolOptions {
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(POOL_DEFAULTS, name) && name !== 'dialsPerSecondMax') {
+      const known = [...Object.keys(POOL_DEFAULTS), 'dialsPerSecondMax'].join(', ');
+      throw invalidOption('pool', name, `does not exist; there are ${known}`);
+    }
+  }
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const merged = { ...POOL_DEFAULTS, ...(given as PoolOptions) };
   const complete = {
@@ -94,6 +101,10 @@ export function completePoolOptions(options: PoolOptions): CompletePoolOptions {
   };
   if (complete.mode !== 'multiplexed' && complete.mode !== 'exclusive')
     throw invalid('mode', "'multiplexed' or 'exclusive'", complete.mode);
+  for (const [name, value] of Object.entries(complete)) {
+    const kind = name === 'mode' ? 'string' : name === 'onEvent' ? 'function' : 'number';
+    if (typeof value !== kind) throw invalid(name, `of type ${kind}`, value);
+  }
   for (const name of WHOLE_FROM_0)
     check(complete, name, isWhole(complete[name], 0), 'a whole number, 0 or more');
   for (const name of WHOLE_FROM_1)

@@ -72,9 +72,6 @@ export class ClientSession extends Session<ClientCall<never, never>> implements 
    *   RPC_CONNECTION_LOST
    */
   greet(): Promise<void> {
-    const ready = new Promise<void>((resolve, reject) => {
-      this.#ready = { resolve, reject };
-    });
     const { options } = this;
     writeHello(builder, {
       version: VERSION,
@@ -89,6 +86,9 @@ export class ClientSession extends Session<ClientCall<never, never>> implements 
       compressions: COMPRESSIONS,
       token: this.#token,
       agent: this.#agent,
+    });
+    const ready = new Promise<void>((resolve, reject) => {
+      this.#ready = { resolve, reject };
     });
     this.sendBuilt(FRAME.HELLO, builder);
     this.awaitHello();

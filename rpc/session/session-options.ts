@@ -93,6 +93,7 @@ export function resolveSessionOptions(options: SessionOptions): SessionLimits {
   if (!['none', 'gzip'].includes(complete.compression))
     throw invalid(`compression must be 'none' or 'gzip', not '${complete.compression}'`);
   const { serializers } = complete;
+  if (!Array.isArray(serializers)) throw invalid('serializers must be a list');
   if (serializers.length === 0 || !serializers.every((name) => SERIALIZERS.includes(name)))
     throw invalid(`serializers must be some of ${SERIALIZERS.join(', ')}, not '${serializers.join(', ')}'`);
   return complete;
