@@ -6,6 +6,7 @@ import type { Peer, ServerCall, ServiceImplementation } from '../call.js';
 import { RpcError } from '../errors.js';
 import { Metadata } from '../metadata.js';
 import type { Middleware, MiddlewareRequest, MiddlewareResponse, Next } from '../middleware.js';
+import { checkKinds, checkNumber, isFunctionList, type OptionKinds, withDefaults } from '../option-checks.js';
 import type { BoundMethod } from '../session/server-session.js';
 
 export interface MethodLimits {
@@ -37,6 +38,14 @@ export type RpcModule = (
   | readonly ServiceImplementation[]
   | Promise<RpcApplication | readonly ServiceImplementation[]>;
 
+const KINDS: OptionKinds<RpcApplication> = {
+  services: 'object',
+  middleware: 'object',
+  limits: 'object',
+  authenticate: 'function',
+  onDraining: 'function',
+};
+
 type Handler = (input: never, call: ServerCall) => unknown;
 
 /** @throws RpcError RPC_OPTION_INVALID: it has another shape, or two services of one name */
@@ -45,13 +54,40 @@ export function checkApplication(value: unknown): RpcApplication {
   if (typeof application !== 'object' || application === null || !Array.isArray(application.services)) {
     throw invalid('a service module returns services made by implement(), or { services, middleware… }');
   }
+  checkKinds('application', KINDS, application);
+  const { middleware, limits = {} } = application;
+  if (middleware !== undefined && !isFunctionList(middleware))
+    throw invalid('middleware must be a list of functions');
   const names = new Set<string>();
   for (const { contract } of application.services as readonly Partial<ServiceImplementation>[]) {
     if (contract === undefined) throw invalid('services are made by implement()');
     if (names.has(contract.fullName)) throw invalid(`there are two services ${contract.fullName}`);
     names.add(contract.fullName);
   }
+  checkLimits(limits, application.services);
   return application;
+}
+
+/** @throws RpcError RPC_OPTION_INVALID: a limit that would bound nothing */
+function checkLimits(
+  limits: Readonly<Record<string, MethodLimits>>,
+  services: readonly ServiceImplementation[],
+): void {
+  const known = new Set(
+    services.flatMap(({ contract }) => [
+      contract.fullName,
+      ...Object.values(contract.methods).map(({ path }) => path),
+    ]),
+  );
+  for (const [name, limit] of Object.entries(limits)) {
+    if (!known.has(name)) throw invalid(`limits name ${name}, which is no service and no method here`);
+    const { concurrencyMax } = withDefaults<MethodLimits>(
+      `limit of ${name}:`,
+      { concurrencyMax: Infinity },
+      limit,
+    );
+    checkNumber(`limit of ${name}:`, 'concurrencyMax', concurrencyMax, { min: 0, max: Infinity });
+  }
 }
 
 /** A drain goes on whatever the application makes of it. */
@@ -77,19 +113,36 @@ export function bindMethods(
       const handler = middleware.length === 0 ? plain : withMiddleware(plain, middleware);
       methods.set(contract.path, {
         contract,
-        handler: concurrencyMax === undefined ? handler : counted(handler, contract.path, active),
-        admit:
-          concurrencyMax === undefined
-            ? null
-            : () => {
-                if ((active.get(contract.path) ?? 0) < concurrencyMax) return null;
-                const text = `${contract.path} is at work ${concurrencyMax} times already`;
-                return new RpcError('RPC_RESOURCE_EXHAUSTED', text, { executed: 'no' });
-              },
+        ...(concurrencyMax === undefined
+          ? { handler, admit: null }
+          : limited(handler, contract.path, concurrencyMax, active)),
       });
     }
   }
   return methods;
+}
+
+/** Asks when the call comes, and again when its request is whole: others may have begun meanwhile. */
+function limited(
+  handler: Handler,
+  path: string,
+  concurrencyMax: number,
+  active: Map<string, number>,
+): Pick<BoundMethod, 'handler' | 'admit'> {
+  const admit = (): RpcError | null => {
+    if ((active.get(path) ?? 0) < concurrencyMax) return null;
+    const text = `${path} is at work ${concurrencyMax} times already`;
+    return new RpcError('RPC_RESOURCE_EXHAUSTED', text, { executed: 'no' });
+  };
+  const atWork = counted(handler, path, active);
+  return {
+    admit,
+    handler: (input, call) => {
+      const refusal = admit();
+      if (refusal !== null) throw refusal;
+      return atWork(input, call);
+    },
+  };
 }
 
 /** Counts from the start of the handler until it has settled, whether the client still waits or not. */

@@ -1,6 +1,9 @@
 // How a server goes away without losing a call: the order of the steps, their deadlines, and what forces them.
 // rpc-server.ts supplies the steps; time comes in as `wait`, so that a test sees every state on a clock of its own.
 
+import { CALL_TIMEOUT_MS_MAX } from '../limits.js';
+import { checkNumber, withDefaults } from '../option-checks.js';
+
 export type DrainState =
   | 'serving'
   | 'deregistering' // leaving the registry: at most deregisterMs
@@ -61,9 +64,9 @@ export class Drain {
     return this.#states.at(-1)!;
   }
 
-  /** Runs once; a second call joins the first. */
+  /** Runs once; a second call joins the first. @throws RpcError RPC_OPTION_INVALID naming the option */
   run(times: DrainTimes = {}): Promise<DrainReport> {
-    this.#running ??= this.#run({ ...DRAIN_TIMES, ...times });
+    this.#running ??= this.#run(completeTimes(times));
     return this.#running;
   }
 
@@ -107,6 +110,18 @@ export class Drain {
 
   #enter(state: DrainState): void {
     this.#states.push(state);
-    this.#onState(state);
+    try {
+      this.#onState(state);
+    } catch (error) {
+      // A drain goes on whatever those who watch it make of it.
+      process.emitWarning(error instanceof Error ? error : String(error), { type: 'RpcDrainHookFailed' });
+    }
   }
+}
+
+function completeTimes(times: DrainTimes): Required<DrainTimes> {
+  const complete = withDefaults('close', DRAIN_TIMES, times);
+  for (const name of ['deregisterMs', 'propagateMs', 'graceMs'] as const)
+    checkNumber('close', name, complete[name], { min: 0, max: CALL_TIMEOUT_MS_MAX });
+  return complete;
 }

@@ -51,10 +51,18 @@ export class RpcServer {
 
   /** Starts nothing yet. @throws RpcError RPC_OPTION_INVALID, ReactorError REACTOR_OPTION_INVALID */
   constructor(options: RpcServerOptions) {
+    if (typeof options !== 'object' || options === null) throw invalid('the options must be an object');
     const { tokens = [], connectionAgeMs = 0, agent = 'reactor-net', services } = options;
     if (!(Number.isFinite(connectionAgeMs) && connectionAgeMs >= 0))
       throw invalid(`connectionAgeMs must be a number from 0 up, not ${connectionAgeMs}`);
     if (services === undefined) throw invalid('services must be given');
+    checkTokens(tokens);
+    const isModule = typeof services === 'string' || services instanceof URL;
+    const isInline = options.reactor === undefined ? options.threads === 0 : options.reactor.inline !== null;
+    if (!isModule && !isInline)
+      throw invalid(
+        'services must be the URL of a module: what is made here cannot cross to other threads (threads: 0 takes it)',
+      );
     this.#services = services;
     this.#spec = {
       key: randomUUID(),
@@ -63,7 +71,6 @@ export class RpcServer {
       tokens: tokens.map(({ token, name }) => ({ token, name })),
       connectionAgeMs,
     };
-    const isModule = typeof services === 'string' || services instanceof URL;
     this.#server = new TcpServer({
       ...serverOptions(options),
       codec: { kind: 'tlv', frameBytesMax: FRAME_BODY_BYTES_MAX },
@@ -137,9 +144,9 @@ export class RpcServer {
   /**
    * Goes away without losing a call: leaves the registry, waits for the news to spread, tells every client, refuses
    * new calls with RPC_SHUTTING_DOWN (surely not executed), finishes what runs, cuts what is left at the deadline.
-   * Idempotent; a second call joins the first.
+   * Idempotent; a second call joins the first. @throws RpcError RPC_OPTION_INVALID naming one of `times`
    */
-  close(times: DrainTimes = {}): Promise<DrainReport> {
+  async close(times: DrainTimes = {}): Promise<DrainReport> {
     const propagateMs = times.propagateMs ?? (this.#deregister.length === 0 ? 0 : undefined);
     return this.#drain.run(propagateMs === undefined ? times : { ...times, propagateMs });
   }
@@ -184,6 +191,17 @@ export class RpcServer {
 function serverOptions(options: RpcServerOptions): Omit<TcpServerOptions, 'handlers'> {
   const { services: _services, tokens: _tokens, connectionAgeMs: _age, agent: _agent, ...rest } = options;
   return rest;
+}
+
+/** @throws RpcError RPC_OPTION_INVALID: an empty token would let everybody in under a name */
+function checkTokens(tokens: unknown): void {
+  const isRight =
+    Array.isArray(tokens) &&
+    tokens.every(
+      (entry: Partial<TokenEntry> | null) =>
+        typeof entry?.token === 'string' && entry.token !== '' && typeof entry.name === 'string',
+    );
+  if (!isRight) throw invalid('tokens must be a list of { token, name }, no token empty');
 }
 
 function invalid(message: string): RpcError {
