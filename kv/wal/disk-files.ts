@@ -1,0 +1,116 @@
+// The files of a real folder. Calls run on libuv's threads, never on the event loop's.
+// wal.ts and snapshot-files.ts use it as WalFiles; folder-lock.ts keeps other processes out.
+
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { lockFolder } from './folder-lock.js';
+import type { WalFile, WalFiles } from './wal-files.js';
+
+const ZEROS = Buffer.alloc(2 ** 20);
+
+export class DiskFiles implements WalFiles {
+  readonly folder: string;
+
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** Makes the folder if need be, readable for its owner alone. */
+  static async open(folder: string): Promise<DiskFiles> {
+    const absolute = path.resolve(folder);
+    const first = await mkdir(absolute, { recursive: true, mode: 0o700 });
+    // The entry of a new folder must survive too; `first` is the topmost one that was made.
+    const existed = first === undefined ? absolute : path.dirname(first);
+    for (let made = absolute; made !== existed; made = path.dirname(made))
+      await syncFolder(path.dirname(made));
+    return new DiskFiles(absolute);
+  }
+
+  list(): Promise<string[]> {
+    return readdir(this.folder);
+  }
+
+  async size(name: string): Promise<number> {
+    return (await stat(this.#path(name))).size;
+  }
+
+  async open(name: string): Promise<WalFile> {
+    return new DiskFile(await open(this.#path(name), 'r+'));
+  }
+
+  async create(name: string): Promise<WalFile> {
+    return new DiskFile(await open(this.#path(name), 'w+', 0o600));
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return rename(this.#path(from), this.#path(to));
+  }
+
+  remove(name: string): Promise<void> {
+    return rm(this.#path(name));
+  }
+
+  syncFolder(): Promise<void> {
+    return syncFolder(this.folder);
+  }
+
+  lock(): Promise<() => Promise<void>> {
+    return lockFolder(this.folder);
+  }
+
+  #path(name: string): string {
+    return path.join(this.folder, name);
+  }
+}
+
+class DiskFile implements WalFile {
+  readonly #handle: FileHandle;
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  async write(bytes: Uint8Array, position: number): Promise<number> {
+    return (await this.#handle.write(bytes, 0, bytes.byteLength, position)).bytesWritten;
+  }
+
+  async read(position: number, byteCount: number): Promise<Buffer> {
+    const bytes = Buffer.allocUnsafe(byteCount);
+    let done = 0;
+    while (done < byteCount) {
+      const { bytesRead } = await this.#handle.read(bytes, done, byteCount - done, position + done);
+      if (bytesRead === 0) break;
+      done += bytesRead;
+    }
+    return bytes.subarray(0, done);
+  }
+
+  /** Writes zeros: blocks that exist and are initialised leave fdatasync no metadata to write. Node has no fallocate. */
+  async allocate(byteCount: number): Promise<void> {
+    let { size } = await this.#handle.stat();
+    while (size < byteCount) {
+      size += await this.write(ZEROS.subarray(0, Math.min(ZEROS.length, byteCount - size)), size);
+    }
+  }
+
+  truncate(byteCount: number): Promise<void> {
+    return this.#handle.truncate(byteCount);
+  }
+
+  dataSync(): Promise<void> {
+    return this.#handle.datasync();
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
