@@ -12,3 +12,5 @@ export type { LogOwner } from './wal/segment.js';
 export { type Completion, type RecoveredLog, Wal, type WalState, type WalStats } from './wal/wal.js';
 export type { WalFile, WalFiles } from './wal/wal-files.js';
 export type { WalOptions } from './wal/wal-options.js';
+export { type NewestSnapshot, SnapshotFiles, type SnapshotFilesOptions } from './wal/snapshot-files.js';
+export type { SnapshotInfo, SnapshotWriter } from './wal/snapshot-writer.js';
