@@ -233,9 +233,10 @@ export class InstanceSelector {
     this.#isStale = this.#advance(nowMs) || this.#isStale;
     if (!this.#isStale) return;
     this.#isStale = false;
-    const serving = [...this.#listed.values()].filter(
-      (listed) => listed.isRouted && nowMs >= listed.drainingUntilMs,
-    );
+    const routed = [...this.#listed.values()].filter(({ isRouted }) => isRouted);
+    const staying = routed.filter(({ drainingUntilMs }) => nowMs >= drainingUntilMs);
+    // Where all have said goodbye they are asked all the same: what answers at that address may be their next life.
+    const serving = staying.length > 0 ? staying : routed;
     const healthy = serving.filter((listed) => !listed.isEjected);
     this.#isPanicking = healthy.length * 100 < this.#options.panicPercent * serving.length;
     const open = (this.#isPanicking ? serving : healthy).filter((listed) => !listed.isBlocked);

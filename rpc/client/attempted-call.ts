@@ -5,7 +5,7 @@
 import type { Candidate } from '../balance/balancer.js';
 import type { MethodContract } from '../contract.js';
 import { RpcError } from '../errors.js';
-import { LIST_TIMEOUT_MS } from '../limits.js';
+import { CALL_TIMEOUT_MS_MAX, LIST_TIMEOUT_MS } from '../limits.js';
 import type { Metadata } from '../metadata.js';
 import type { Acquirer } from '../pool/poolable.js';
 import { CallRetries, type RetryStopReason } from '../resilience/call-retries.js';
@@ -52,7 +52,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
   #endedEarly: { readonly error: RpcError | null; readonly trailers: Metadata | null } | null = null;
   /** An attempt that failed may have been carried out: whatever ends the call, it is not surely not executed. */
   #mayHaveRun = false;
-  /** Waits for the first list of instances. */
+  /** What it does next, while it waits for the first list of instances or for time to pass. */
   #goOn: (() => void) | null = null;
 
   /**
@@ -163,6 +163,10 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
 
   #attempt(nowMs: number = this.core.nowMs()): void {
     this.call = null;
+    if (this.core.isClosed) {
+      this.#finish(this.core.closedError(), null);
+      return;
+    }
     if (nowMs >= this.context.deadlineMs) {
       this.#finish(this.#deadlineError('no'), null);
       return;
@@ -268,7 +272,7 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
         this.core.retried();
         this.call = null;
         if (decision.afterMs <= 0) this.#attempt();
-        else this.#timer = setTimeout(() => this.#attempt(), decision.afterMs);
+        else this.#backOff(decision.afterMs);
         return;
       case 'stop':
         this.#finish(this.#finalError(error, decision.reason), null);
@@ -297,7 +301,10 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
     this.#waiter?.cancel();
     this.#waiter = null;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    if (this.#goOn !== null) this.core.forgetWaiting(this.#goOn);
+    if (this.#goOn !== null) {
+      this.core.forgetWaiting(this.#goOn);
+      this.core.notAtClose(this.#goOn);
+    }
     this.#releaseSession();
     if (this.#candidate === null) return;
     this.core.selector.abandoned(this.#candidate, this.#attemptMs, this.core.nowMs());
@@ -330,6 +337,19 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
       this.core.forgetWaiting(goOn);
       this.#finish(this.core.noListError(deadlineMs === Infinity ? null : this.#deadlineError('no')), null);
     }, waitMs);
+  }
+
+  #backOff(afterMs: number): void {
+    const goOn = (): void => {
+      if (this.#timer !== null) clearTimeout(this.#timer);
+      this.#timer = null;
+      this.#goOn = null;
+      this.core.notAtClose(goOn);
+      this.#attempt();
+    };
+    this.#goOn = goOn;
+    this.core.atClose(goOn);
+    this.#timer = setTimeout(goOn, Math.min(afterMs, CALL_TIMEOUT_MS_MAX)); // Node takes what is longer for 1 ms
   }
 
   #finish(reason: RpcError | null, trailers: Metadata | null, nowMs: number = this.core.nowMs()): void {

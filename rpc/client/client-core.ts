@@ -54,6 +54,8 @@ export class ClientCore {
   #hasList = false;
   #resolveError: RpcError | null = null;
   readonly #waiting = new Set<() => void>();
+  /** What calls that wait for time alone do when the client closes. */
+  readonly #atClose = new Set<() => void>();
   /** Instances whose connection state is looked at once this turn is over. */
   readonly #unsynced = new Set<string>();
   readonly #failedUntil = new Map<string, NodeJS.Timeout>();
@@ -125,6 +127,19 @@ export class ClientCore {
     this.#waiting.delete(goOn);
   }
 
+  /** Calls `goOn` when the client closes, unless it is taken back before. */
+  atClose(goOn: () => void): void {
+    this.#atClose.add(goOn);
+  }
+
+  notAtClose(goOn: () => void): void {
+    this.#atClose.delete(goOn);
+  }
+
+  closedError(): RpcError {
+    return new RpcError('RPC_CLOSED', 'the client is closed', { executed: 'no' });
+  }
+
   /** What a call is told that has waited for the first list for as long as it may; null: it has no deadline. */
   noListError(deadline: RpcError | null): RpcError {
     const cause = this.#resolveError;
@@ -172,9 +187,9 @@ export class ClientCore {
     this.#isClosed = true;
     for (const timer of this.#failedUntil.values()) clearTimeout(timer);
     this.#failedUntil.clear();
-    const waiting = [...this.#waiting];
+    const waiting = [...this.#waiting, ...this.#atClose];
     this.#waiting.clear();
-    this.#hasList = true; // those who waited for one learn that there is nobody
+    this.#atClose.clear();
     for (const goOn of waiting) goOn();
     await Promise.all([this.#resolver.close(), this.pool.close(drainMs)]);
   }
@@ -200,7 +215,7 @@ export class ClientCore {
         this.#resolver.refresh();
       };
       session.onEnded = () => this.#syncSoon(instance.id);
-      this.selector.markServing(instance.id);
+      if (session.isUsable) this.selector.markServing(instance.id); // else its GOAWAY came with its HELLO
       return session;
     } catch (error) {
       this.#resolver.refresh();

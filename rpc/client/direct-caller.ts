@@ -3,7 +3,6 @@
 
 import type { CallOptions, Caller, Messages, ResponseStream } from '../call.js';
 import type { MethodContract } from '../contract.js';
-import { RpcError } from '../errors.js';
 import { type CallContext, callContext } from './call-context.js';
 import type { ClientCore } from './client-core.js';
 import { HedgedCall } from './hedged-call.js';
@@ -57,7 +56,7 @@ export class DirectCaller implements Caller {
 
   #context(options: CallOptions | undefined): CallContext {
     const core = this.#core;
-    if (core.isClosed) throw new RpcError('RPC_CLOSED', 'the client is closed', { executed: 'no' });
+    if (core.isClosed) throw core.closedError();
     return callContext(options, this.#timeoutMs, core.nowMs());
   }
 }

@@ -48,6 +48,7 @@ export class HedgedCall<Q, A> implements Abortable {
   begin(): void {
     this.#core.callStarted(this.#method.path);
     for (const signal of this.#context.signals) watchAbort(signal, this);
+    this.#core.atClose(this.#onClose);
     this.#schedule(this.#hedges.begin(this.#core.nowMs()));
     this.#send(0);
   }
@@ -56,6 +57,11 @@ export class HedgedCall<Q, A> implements Abortable {
   aborted(signal: AbortSignal): void {
     this.#finish(cancelled(signal, 'no'));
   }
+
+  /** Attempts that are under way may finish; when there are none, none will be. */
+  readonly #onClose = (): void => {
+    if (this.#hedges.isOver) this.#finish(this.#core.closedError());
+  };
 
   #schedule(afterMs: number | null): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -115,6 +121,7 @@ export class HedgedCall<Q, A> implements Abortable {
     this.#isDone = true;
     this.#schedule(null);
     for (const signal of this.#context.signals) unwatchAbort(signal, this);
+    this.#core.notAtClose(this.#onClose);
     const mayHaveRun = this.#mayHaveRun || this.#underWay.size > 0;
     const error = reason !== null && mayHaveRun ? withExecuted(reason, 'unknown') : reason;
     const lost = new RpcError('RPC_CANCELLED', 'another attempt of the call was faster');

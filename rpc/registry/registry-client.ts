@@ -250,7 +250,14 @@ class ClientRegistration implements Registration {
         else resolve();
       }
     }
-    this.#process.onState?.(state, reason, registry);
+    try {
+      this.#process.onState?.(state, reason, registry);
+    } catch (error) {
+      // The registration goes on whatever those who watch it make of it.
+      process.emitWarning(error instanceof Error ? error : String(error), {
+        type: 'RegistryStateHookFailed',
+      });
+    }
   }
 
   #instances(): Partial<InstanceMessage>[] {

@@ -146,9 +146,14 @@ export class RpcServer {
    * new calls with RPC_SHUTTING_DOWN (surely not executed), finishes what runs, cuts what is left at the deadline.
    * Idempotent; a second call joins the first. @throws RpcError RPC_OPTION_INVALID naming one of `times`
    */
-  async close(times: DrainTimes = {}): Promise<DrainReport> {
+  close(times: DrainTimes = {}): Promise<DrainReport> {
     const propagateMs = times.propagateMs ?? (this.#deregister.length === 0 ? 0 : undefined);
-    return this.#drain.run(propagateMs === undefined ? times : { ...times, propagateMs });
+    try {
+      return this.#drain.run(propagateMs === undefined ? times : { ...times, propagateMs });
+    } catch (error) {
+      if (error instanceof RpcError) return Promise.reject(error);
+      throw error;
+    }
   }
 
   /** Cuts what is under way at once; a close that is going on ends quickly. */

@@ -17,6 +17,7 @@ import {
   type ServerCall,
 } from '../../rpc/index.js';
 import { ECHO, echoService, type SayReply, type SayRequest } from './support/echo.js';
+import { until } from '../support/until.js';
 import { startClient, startPair, startServer } from './support/rpc-pair.js';
 
 function failsWith(code: RpcErrorCode, text: RegExp = /./): (error: unknown) => boolean {
@@ -243,6 +244,42 @@ test('a call that was perhaps carried out does not end as surely not executed', 
     assert.equal((error as RpcError).executed, 'unknown');
     return true;
   });
+});
+
+test('calls that wait for a list or for their next attempt end with the client', async (t) => {
+  const { target } = await startServer(t, {
+    services: [
+      echoService({
+        count: () => {
+          throw new RpcError('RPC_UNAVAILABLE', 'come back later', { retryPushbackMs: 30_000 });
+        },
+      }),
+    ],
+  });
+  const options = { timeoutMs: 60_000, idempotent: true };
+  for (const more of [{}, { hedging: { delayMs: 60_000 } }]) {
+    const client = new RpcClient({ target, ...more });
+    await client.unary(ECHO.say, {});
+    const call = client.unary(ECHO.count, {}, options);
+    await until(() => client.figures().instances.instances[0]!.calls === 2);
+    const isClosed = assert.rejects(call, failsWith('RPC_CLOSED'));
+    await client.close(0);
+    await isClosed;
+  }
+  const waiting = new RpcClient({ target: spoken() });
+  const call = waiting.unary(ECHO.say, {});
+  const isClosed = assert.rejects(call, failsWith('RPC_CLOSED'));
+  await waiting.close(0);
+  await isClosed;
+});
+
+test('a server that restarts where it was is found without waiting for its goodbye to expire', async (t) => {
+  const { server, target } = await startServer(t);
+  const client = startClient(t, { target, pool: { connectionsMin: 0 }, selector: { drainingMs: 1e9 } });
+  await client.unary(ECHO.say, {});
+  await server.close();
+  await startServer(t, { port: Number(target.split(':')[1]) });
+  assert.equal((await client.unary(ECHO.say, { text: 'again' })).text, 'again');
 });
 
 test('an instance that moves under its id is called at its new address', async (t) => {

@@ -50,6 +50,18 @@ test('a server may start before its registry does', async (t) => {
   assert.equal(await listed(registry), '127.0.0.1:5001');
 });
 
+test('what is told of states and throws does not end the registration', async (t) => {
+  const registry = new TestRegistry(t);
+  registry.client().register({
+    ...GREETER,
+    onState: () => {
+      throw new TypeError('a bug of mine');
+    },
+  });
+  await registry.clock.advance(60_000);
+  assert.equal(await listed(registry), '127.0.0.1:5001');
+});
+
 test('a registry that restarts with what it knew is not noticed but by the lost session', async (t) => {
   const registry = new TestRegistry(t);
   registry.client().register(GREETER);
