@@ -17,20 +17,14 @@ export function captureContext(): AsyncResource {
 /** What was entered when this module was loaded, which is nothing as a rule: for what was begun on another thread. */
 export const NOBODYS_CONTEXT: AsyncResource = captureContext();
 
-/** Calls `run` in a scope of its own, which starts with what is entered in `context`. Some 50 ns. */
-export function inOwnScope<R>(context: AsyncResource, run: () => R): R;
-/** The same without a closure for each call. */
-export function inOwnScope<T, A, R>(
+/**
+ * Calls `run` in a scope of its own, which starts with what is entered in `context`. Some 50 ns. Arguments save a
+ * closure for each call.
+ */
+export function inOwnScope<A extends unknown[], R>(
   context: AsyncResource,
-  run: (subject: T, argument: A) => R,
-  subject: T,
-  argument: A,
-): R;
-export function inOwnScope<T, A, R>(
-  context: AsyncResource,
-  run: (subject: T, argument: A) => R,
-  subject?: T,
-  argument?: A,
+  run: (...args: A) => R,
+  ...args: A
 ): R {
-  return context.runInAsyncScope(captureContext).runInAsyncScope(run, undefined, subject, argument);
+  return context.runInAsyncScope(captureContext).runInAsyncScope(run, undefined, ...args);
 }

@@ -10,11 +10,6 @@ const View = (Buffer as unknown as { readonly [Symbol.species]: ViewConstructor 
 /** Node's subclass of Uint8Array whose instances are Buffers. */
 type ViewConstructor = new (memory: ArrayBufferLike, offset: number, bytes: number) => Buffer;
 
-/** `memory[offset, offset + bytes)` as a Buffer; nothing is copied. */
-export function viewOf(memory: ArrayBufferLike, offset: number, bytes: number): Buffer {
-  return new View(memory, offset, bytes);
-}
-
 /**
  * Memory to receive into, of which handlers will be shown pieces. It cannot be given to another thread: a
  * `postMessage` that lists it sends a copy, and whoever reads or writes here goes on doing so.
@@ -24,6 +19,15 @@ export function lendableMemory(bytes: number): Buffer {
   markAsUntransferable(memory.buffer);
   return memory;
 }
+
+/** The same for memory that a thread receives into again and again: what is known of it need not be forgotten. */
+export function receivingMemory(bytes: number): Buffer {
+  const memory = lendableMemory(bytes);
+  RECEIVING.add(memory);
+  return memory;
+}
+
+const RECEIVING = new WeakSet<Buffer>();
 
 export class BodyLender {
   /** The latest view, until `takeBack`. */
@@ -35,12 +39,14 @@ export class BodyLender {
   /** What it is a piece of. */
   #source: Buffer | null = null;
   #sourceOffset = 0;
+  #isSourceKept = false;
 
   /** A view of `source[start, start + bytes)`. */
   lend(source: Buffer, start: number, bytes: number): Buffer {
     if (source !== this.#source) {
       this.#source = source;
       this.#sourceOffset = source.byteOffset;
+      this.#isSourceKept = RECEIVING.has(source);
       this.memory = source.buffer;
     }
     this.start = this.#sourceOffset + start;
@@ -52,6 +58,7 @@ export class BodyLender {
   /** The bytes lent so far go back to their owner. */
   takeBack(): void {
     this.body = null;
+    if (this.#isSourceKept) return;
     this.memory = null;
     this.#source = null;
   }

@@ -17,12 +17,12 @@ export interface FrameSink {
 
 export interface FrameDecoder {
   /**
-   * Takes one chunk and hands every frame it completes to `sink`. Keeps a copy of the bytes it could not
-   * deliver, in memory borrowed from the pool; `chunk` itself is not kept.
+   * Takes one chunk, `bytes[start, end)` or all of `bytes`, and hands every frame it completes to `sink`. Keeps a
+   * copy of what it could not deliver, in memory borrowed from the pool; `bytes` itself is not kept.
    * @throws ReactorError REACTOR_FRAME_TOO_LARGE (judged on the header, before anything is allocated),
    *   REACTOR_FRAME_MALFORMED, REACTOR_POOL_EXHAUSTED. The stream cannot be resynchronised: close it.
    */
-  feed(chunk: Buffer, sink: FrameSink): void;
+  feed(bytes: Buffer, sink: FrameSink, start?: number, end?: number): void;
   /** Delivers what an earlier `onFrame` refused; same contract as `feed`. */
   resume(sink: FrameSink): void;
   /** Bytes kept because they are not delivered yet. */

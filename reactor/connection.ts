@@ -208,15 +208,15 @@ export abstract class Connection extends SendingHalf implements FrameSink {
     if (this.output.bytes > 0 || this.#outputEnded) this.flush();
   }
 
-  /** Takes what one read brought. `chunk` is only lent. */
-  protected receive(chunk: Buffer): void {
-    this.#bytesRead += chunk.length;
-    this.host.counters.values[BYTES_READ]! += chunk.length;
+  /** Takes what one read brought: `bytes[start, end)`, only lent. */
+  protected receive(bytes: Buffer, start: number, end: number): void {
+    this.#bytesRead += end - start;
+    this.host.counters.values[BYTES_READ]! += end - start;
     if (this.host.limits.idleTimeoutMs > 0 || this.host.limits.readTimeoutMs > 0) {
       this.#lastReadMs = this.loop.nowMs;
     }
     if (this.#state !== 'open') return; // after end() what still comes is read only so that no RST goes out
-    this.#dispatch(chunk);
+    this.#dispatch(bytes, start, end);
   }
 
   /** The peer's FIN arrived after all its bytes. */
@@ -288,20 +288,20 @@ export abstract class Connection extends SendingHalf implements FrameSink {
 
   // Input.
 
-  /** Hands out the frames of `chunk`, or with null those that were held back, in an async scope of their own. */
-  #dispatch(chunk: Buffer | null): void {
-    inOwnScope(this.host.context, Connection.#deliverTo, this, chunk);
+  /** Hands out the frames of a chunk, or with null those that were held back, in an async scope of their own. */
+  #dispatch(bytes: Buffer | null, start: number, end: number): void {
+    inOwnScope(this.host.context, Connection.#deliverTo, this, bytes, start, end);
   }
 
-  static readonly #deliverTo = (connection: Connection, chunk: Buffer | null): void =>
-    connection.#deliver(chunk);
+  static readonly #deliverTo = (to: Connection, bytes: Buffer | null, start: number, end: number): void =>
+    to.#deliver(bytes, start, end);
 
-  #deliver(chunk: Buffer | null): void {
+  #deliver(bytes: Buffer | null, start: number, end: number): void {
     this.isInBatch = true;
     this.#holdsFrames = false;
     try {
-      if (chunk === null) this.#decoder.resume(this);
-      else this.#decoder.feed(chunk, this);
+      if (bytes === null) this.#decoder.resume(this);
+      else this.#decoder.feed(bytes, this, start, end);
     } catch (error) {
       this.#inputFailed(error);
     } finally {
@@ -318,7 +318,7 @@ export abstract class Connection extends SendingHalf implements FrameSink {
       this.startReading(); // the delivery under way goes on by itself
       return;
     }
-    while (this.#holdsFrames && this.#pauses === 0 && this.#state === 'open') this.#dispatch(null);
+    while (this.#holdsFrames && this.#pauses === 0 && this.#state === 'open') this.#dispatch(null, 0, 0);
     if (this.#pauses !== 0 || this.#state === 'closed') return;
     if (this.#peerEnded) this.#tellHalfClose();
     else this.startReading();

@@ -53,8 +53,8 @@ export class EpollConnection extends StreamConnection implements EpollSink {
   // EpollSink.
 
   /** @internal */
-  received(chunk: Buffer): void {
-    this.take(chunk);
+  received(bytes: Buffer, start: number, end: number): void {
+    this.take(bytes, start, end);
   }
 
   /** @internal */

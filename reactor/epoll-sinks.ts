@@ -3,8 +3,8 @@
 
 /** What the transport tells a connection, in the order in which it happened. */
 export interface EpollSink {
-  /** Bytes of one read, in the receive slab: only lent. */
-  received(chunk: Buffer): void;
+  /** What one read brought, `bytes[start, end)` in the receive slab: only lent. */
+  received(bytes: Buffer, start: number, end: number): void;
   /** The peer's FIN. */
   ended(): void;
   /** The connection broke; the slot is gone already. `errno` is positive. */

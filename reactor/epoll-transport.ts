@@ -42,7 +42,7 @@ import {
   STATUS_WORDS,
   type Transport,
 } from '../addon/index.js';
-import { lendableMemory, viewOf } from './body-lender.js';
+import { receivingMemory } from './body-lender.js';
 import type { EpollDialSink, EpollListenSink, EpollSink } from './epoll-sinks.js';
 import {
   EPOLL_EVENT_RECORDS,
@@ -113,7 +113,7 @@ export class EpollTransport {
   /** Keeps the thread alive only while it has connections or listens. */
   constructor(addon: Addon, sizes: EpollSizes = SERVING) {
     this.#addon = addon;
-    this.received = lendableMemory(sizes.slabBytes); // with memory of its own, from offset 0
+    this.received = receivingMemory(sizes.slabBytes); // with memory of its own, from offset 0
     this.receivedMemory = this.received.buffer;
     this.#sendSlab = Buffer.allocUnsafeSlow(sizes.slabBytes);
     this.#events = new Uint32Array(sizes.eventRecords * EVENT_WORDS);
@@ -383,8 +383,8 @@ export class EpollTransport {
     }
     switch (events[record + EVENT_TYPE]) {
       case EVENT_DATA: {
-        const offset = events[record + EVENT_B]!;
-        sink.received(viewOf(this.receivedMemory, offset, events[record + EVENT_C]!));
+        const start = events[record + EVENT_B]!;
+        sink.received(this.received, start, start + events[record + EVENT_C]!);
         break;
       }
       case EVENT_END:

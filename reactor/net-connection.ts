@@ -5,7 +5,7 @@
 
 import net from 'node:net';
 import type tls from 'node:tls';
-import { lendableMemory } from './body-lender.js';
+import { receivingMemory } from './body-lender.js';
 
 import type { ConnectionHost } from './connection-host.js';
 import { ReactorError, type ReactorErrorCode } from './errors.js';
@@ -36,7 +36,7 @@ export interface ReadInto {
 
 /** Makes the static read buffer of a thread. Pass it as `onread` to the sockets made for NetConnections. */
 export function createReadInto(): ReadInto {
-  const buffer = lendableMemory(READ_BUFFER_BYTES);
+  const buffer = receivingMemory(READ_BUFFER_BYTES);
   return { buffer, callback: onReadInto };
 }
 
@@ -172,7 +172,7 @@ export class NetConnection extends StreamConnection {
   /** Called by the socket for every read into the thread's buffer; false stops the reading. @internal */
   readInto(bytes: number, buffer: Buffer): boolean {
     if (bytes === buffer.length) {
-      this.take(buffer);
+      this.take(buffer, 0, bytes);
       this.#fullReads += 1;
       if (this.#fullReads >= FULL_READS_MAX && this.isReadingWanted) {
         this.#fullReads = 0;
@@ -180,14 +180,14 @@ export class NetConnection extends StreamConnection {
       }
     } else {
       this.#fullReads = 0;
-      this.take(buffer.subarray(0, bytes));
+      this.take(buffer, 0, bytes);
     }
     return true; // pausing went through stopReading already
   }
 
   /** @internal */
   readChunk(chunk: Buffer): void {
-    this.take(chunk);
+    this.take(chunk, 0, chunk.length);
     this.#streamBytes += chunk.length;
     if (this.#streamBytes < STREAM_BYTES_PER_TURN || !this.isReadingWanted) return;
     this.#streamBytes = 0;

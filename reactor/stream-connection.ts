@@ -60,10 +60,10 @@ export abstract class StreamConnection extends Connection {
   /** The peer's address as the socket knows it. */
   protected abstract socketAddress(): SocketAddress;
 
-  /** Takes what one read brought, header or frames. `chunk` is only lent. */
-  protected take(chunk: Buffer): void {
-    if (this.#proxyHeader === null) this.#takeOwn(chunk);
-    else this.#takeHeader(this.#proxyHeader, chunk);
+  /** Takes what one read brought, header or frames: `bytes[start, end)`, only lent. */
+  protected take(bytes: Buffer, start: number, end: number): void {
+    if (this.#proxyHeader === null) this.#takeOwn(bytes, start, end);
+    else this.#takeHeader(this.#proxyHeader, bytes.subarray(start, end));
   }
 
   /** Bytes are held back: a peer's FIN waits behind them. */
@@ -76,7 +76,7 @@ export abstract class StreamConnection extends Connection {
     const heldBack = this.#heldBack;
     if (heldBack === null) return true;
     this.#heldBack = null;
-    this.receive(heldBack);
+    this.receive(heldBack, 0, heldBack.length);
     return this.state !== 'open' || this.isReadingWanted;
   }
 
@@ -92,7 +92,7 @@ export abstract class StreamConnection extends Connection {
         this.#remotePort = client.port;
       }
       this.opened();
-      if (headerBytes < chunk.length) this.#takeOwn(chunk.subarray(headerBytes));
+      if (headerBytes < chunk.length) this.#takeOwn(chunk, headerBytes, chunk.length);
     } catch (error) {
       if (!(error instanceof ReactorError)) throw error;
       this.report(error);
@@ -101,11 +101,12 @@ export abstract class StreamConnection extends Connection {
   }
 
   /** A handler may have paused the connection after the transport had read on. */
-  #takeOwn(chunk: Buffer): void {
+  #takeOwn(bytes: Buffer, start: number, end: number): void {
     if (this.isReadingWanted || this.state !== 'open') {
-      this.receive(chunk);
+      this.receive(bytes, start, end);
       return;
     }
+    const chunk = bytes.subarray(start, end);
     const heldBack = this.#heldBack;
     this.#heldBack = heldBack === null ? Buffer.from(chunk) : Buffer.concat([heldBack, chunk]);
   }

@@ -44,6 +44,7 @@ const DELIMITER_BYTES_LIMIT = 64;
 class DelimiterCodec extends FramingCodec {
   readonly name = 'delimiter';
   readonly hasMsgId = false;
+  override readonly isSearching = true;
   readonly #delimiter: Buffer;
   /** Bytes of delimiter that a body comes without. */
   readonly #strippedBytes: number;

@@ -10,6 +10,8 @@ import { READ_BUFFER_BYTES } from '../limits.js';
 
 /** What a codec knows of its wire. Stateless: all connections share it. */
 export interface Framing {
+  /** It searches the bytes it is shown, and so is to be shown a view of the chunk, with nothing behind its end. */
+  readonly isSearching: boolean;
   /**
    * Hands the whole frames of `bytes[start, end)` to `sink`, oldest first, and asks `delivery` after each
    * whether to go on. Returns the offset after the last frame it handed over.
@@ -58,16 +60,16 @@ export class FrameAssembler implements FrameDecoder, Delivery {
     return this.#end - this.#start;
   }
 
-  feed(chunk: Buffer, sink: FrameSink): void {
+  feed(bytes: Buffer, sink: FrameSink, start: number = 0, end: number = bytes.length): void {
     if (this.#state === 'stopped') {
-      this.#keep(chunk, 0, chunk.length, 0);
+      this.#keep(bytes, start, end, 0);
       return;
     }
     assert(this.#state === 'open', 'a decoder is fed from outside its sink, and not after its end');
     this.#state = 'delivering';
     try {
-      const offset = this.#slab === null ? 0 : this.#completeKept(chunk, sink);
-      if (offset < chunk.length) this.#deliverChunk(chunk, offset, sink);
+      if (this.#slab === null && !this.#framing.isSearching) this.#deliverChunk(bytes, start, end, sink);
+      else this.#deliverView(bytes.subarray(start, end), sink);
     } catch (error) {
       this.#fail();
       throw error;
@@ -99,16 +101,22 @@ export class FrameAssembler implements FrameDecoder, Delivery {
     return this.#state === 'delivering';
   }
 
-  /** Delivers straight from the chunk, starting at a frame's first byte, and keeps the rest. */
-  #deliverChunk(chunk: Buffer, offset: number, sink: FrameSink): void {
-    const end = chunk.length;
+  #deliverView(chunk: Buffer, sink: FrameSink): void {
+    const offset = this.#slab === null ? 0 : this.#completeKept(chunk, sink);
+    if (offset < chunk.length) this.#deliverChunk(chunk, offset, chunk.length, sink);
+  }
+
+  /** Delivers straight from the chunk that ends at `end`, starting at a frame's first byte, and keeps the rest. */
+  #deliverChunk(bytes: Buffer, start: number, end: number, sink: FrameSink): void {
     if (this.#isIn('delivering')) {
-      const rest = this.#framing.deliver(chunk, offset, end, sink, this);
-      if (rest === end || this.#isIn('released')) return;
-      const missing = this.#isIn('stopped') ? 0 : this.#framing.missingBytes(chunk, rest, end, chunk, end);
-      this.#keep(chunk, rest, end, missing);
+      const restAt = this.#framing.deliver(bytes, start, end, sink, this);
+      if (restAt === end || this.#isIn('released')) return;
+      const rest = bytes.subarray(restAt, end);
+      const { length } = rest;
+      const missing = this.#isIn('stopped') ? 0 : this.#framing.missingBytes(rest, 0, length, rest, length);
+      this.#keep(rest, 0, length, missing);
     } else if (this.#isIn('stopped')) {
-      this.#keep(chunk, offset, end, 0);
+      this.#keep(bytes, start, end, 0);
     }
   }
 

@@ -8,6 +8,7 @@ import { type Delivery, FrameAssembler, type Framing } from './frame-assembler.j
 export abstract class FramingCodec implements FrameCodec, Framing {
   abstract readonly name: string;
   abstract readonly hasMsgId: boolean;
+  readonly isSearching: boolean = false;
   readonly frameBytesMax: number;
 
   /** `frameBytesMax` is checked already. */

@@ -37,6 +37,7 @@ const LINE_END_BYTES_MAX = 2;
 class LineCodec extends FramingCodec {
   readonly name = 'line';
   readonly hasMsgId = false;
+  override readonly isSearching = true;
   readonly #lineEnd: Buffer;
 
   constructor(lineEnd: string, frameBytesMax: number) {

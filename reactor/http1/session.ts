@@ -41,6 +41,7 @@ const PAUSED_BY_OUTPUT = 4;
 const PAUSED_FOR_GOOD = 8;
 
 export class Session implements Framing, ExchangeOwner, BodyOwner, TimedSession {
+  readonly isSearching = true;
   readonly connection: Connection;
   readonly #host: SessionHost;
   /** @internal */

@@ -109,7 +109,7 @@ export class MemoryConnection extends Connection {
   }
 
   feedBytes(bytes: Buffer): void {
-    this.receive(bytes);
+    this.receive(bytes, 0, bytes.length);
   }
 
   feedEnd(): void {
