@@ -184,6 +184,9 @@ export interface TransportStats {
  * if the thread lives on, onBatch is called again with the same count: keep the position and go on behind the event
  * that threw (before an event is handled, note that it is taken).
  *
+ * With CONTROL_FLUSH_FIRST set the records are sent ahead of those promises and ticks, which saves a call of `flush()`. If
+ * the kernel did not take all of them, or a connection failed over it, onBatch(0) is called at once, still ahead.
+ *
  * Output is written to `sendSlab` and described in `sends`; all records of one connection leave in one system call. What
  * is written outside a batch needs `flush()`, which may also be called at any time to empty the two. What the kernel does
  * not take is copied, waits in C++ and is reported by EVENT_DRAINED; `status` tells how much waits, without a call.

@@ -57,12 +57,14 @@ export const STATUS_FLAG_FIN_SENT = 4;
 
 /**
  * Words of the control table. TypeScript counts the first two up, C++ sets them to 0 when it has sent the records. The
- * third is TypeScript's: microseconds to look for more after a batch before the loop may sleep.
+ * third is TypeScript's: microseconds to look for more after a batch before the loop may sleep. onBatch sets the fourth
+ * to 1 to have the records sent when it returns, ahead of the ticks it left behind; C++ sets it back.
  */
-export const CONTROL_WORDS = 3;
+export const CONTROL_WORDS = 4;
 export const CONTROL_SEND_RECORDS = 0;
 export const CONTROL_SEND_BYTES = 1;
 export const CONTROL_SPIN_MICROS = 2;
+export const CONTROL_FLUSH_FIRST = 3;
 
 /** Least sizes the constructor takes. */
 export const RECEIVE_SLAB_BYTES_MIN: number = 256 * 1024;

@@ -77,10 +77,12 @@ void WaitingOutputDrains() {
   const Descriptor peer(bench.Connect(0, &slot));
   size_t written = 0;
   while (bench.PendingBytes(slot) == 0) {
+    CHECK(bench.engine().setbacks() == 0);
     bench.Write(slot, std::string(500'000, 'x'));
     CHECK(bench.Flush());
     written += 500'000;
   }
+  CHECK(bench.engine().setbacks() == 1);
   bench.engine().Shutdown(slot);
   CHECK(bench.Flush());
   uint64_t drained = 0;
@@ -298,10 +300,12 @@ void BrokenOutputIsReported() {
   CHECK(close(peer) == 0);
   std::vector<Event> events;
   for (int i = 0; i < 100 && events.empty(); i++) {
+    CHECK(bench.engine().setbacks() == 0);
     bench.Write(slot, "x");
     CHECK(bench.Flush());
     events = bench.Turn();
   }
+  CHECK(bench.engine().setbacks() == 1);
   CHECK(events.size() == 1 && events[0].type == EventType::kClosed);
   CHECK(events[0].a == EPIPE || events[0].a == ECONNRESET);
   CHECK(bench.engine().DescriptorOf(slot) == -1);

@@ -9,6 +9,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import {
+  CONTROL_FLUSH_FIRST,
   EVENT_ACCEPTED,
   EVENT_CLOSED,
   EVENT_CONNECTED,
@@ -70,6 +71,56 @@ test('output of promises and ticks that a batch leaves behind goes out with the 
   const [chunk] = (await once(served.client, 'data')) as [Buffer];
   assert.equal(chunk.toString(), 'handler tick promise end');
   assert.equal(served.tiny.transport.stats().sends - sendsBefore, 1);
+  await stop(served);
+});
+
+test('a batch may have its output sent ahead of its ticks', async () => {
+  const sends: number[] = [];
+  const ends: number[] = [];
+  const served = await serveOne(({ tiny, slot }) => {
+    tiny.send(slot, Buffer.from('handler '));
+    sends.push(tiny.transport.stats().sends);
+    tiny.memory.control[CONTROL_FLUSH_FIRST] = 1;
+    process.nextTick(() => {
+      sends.push(tiny.transport.stats().sends);
+      tiny.send(slot, Buffer.from('tick'));
+    });
+  });
+  served.tiny.onBatchEnd = (eventCount) => ends.push(eventCount);
+  served.client.write('x');
+  let received = '';
+  while (!received.endsWith('tick')) received += String((await once(served.client, 'data'))[0]);
+  assert.equal(received, 'handler tick');
+  assert.deepEqual(sends, [0, 1]);
+  assert.deepEqual(ends, [1]); // nothing was left to tell
+  assert.equal(served.tiny.memory.control[CONTROL_FLUSH_FIRST], 0);
+  await stop(served);
+});
+
+test('what the kernel leaves of such output is told at once, ahead of the ticks', async () => {
+  const seen: string[] = [];
+  let written = 0;
+  const told = deferred<void>();
+  const served = await serveOne(({ tiny, slot }, event) => {
+    if (event.type !== EVENT_DATA) return;
+    while (tiny.pendingBytes(slot) === 0) {
+      tiny.send(slot, Buffer.alloc(500_000)); // the second flushes the first
+      tiny.send(slot, Buffer.alloc(500_000));
+      written += 1_000_000;
+    }
+    tiny.memory.control[CONTROL_FLUSH_FIRST] = 1;
+    process.nextTick(() => {
+      seen.push('tick');
+      told.resolve();
+    });
+  });
+  served.tiny.onBatchEnd = (eventCount) => seen.push(`${eventCount} events`);
+  served.client.pause().write('x');
+  await told.promise;
+  assert.deepEqual(seen, ['1 events', '0 events', 'tick']);
+  served.tiny.onBatchEnd = () => {};
+  served.client.resume();
+  for (let bytes = 0; bytes < written; ) bytes += ((await once(served.client, 'data'))[0] as Buffer).length;
   await stop(served);
 });
 

@@ -51,7 +51,10 @@ class Transport : public Napi::ObjectWrap<Transport> {
   Napi::Value SlotToJs(Napi::Env env, Result<uint32_t> slot, const std::string& subject);
 
   /** Runs onBatch until the batch is done with. False when nobody is left to call. */
-  bool HandBatch(uint32_t count) { return batch_.Hand(*this, count) && poll_ != nullptr; }
+  bool HandBatch(uint32_t count) {
+    const auto flush_first = [this] { return poll_ != nullptr && poll_->FlushFirst(); };
+    return batch_.Hand(*this, count, flush_first) && poll_ != nullptr;
+  }
   void RefuseRecords() { batch_.RefuseRecords(); }
   /** The poll handle is closing: `poll_` must not be used again. */
   void Detach() { poll_ = nullptr; }

@@ -99,6 +99,13 @@ bool TransportPoll::FlushBefore(uint32_t slot) {
   return sound;
 }
 
+bool TransportPoll::FlushFirst() {
+  if (std::exchange(control_[kControlFlushFirst], 0) == 0) return false;
+  const uint64_t setbacks = engine_->setbacks();
+  if (!Flush()) owner_->RefuseRecords();
+  return engine_->setbacks() != setbacks;
+}
+
 void TransportPoll::OnReady(int status, int) {
   if (owner_ != nullptr && status == 0) RunTurn();
 }

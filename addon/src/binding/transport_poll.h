@@ -19,7 +19,8 @@ enum ControlWord : uint32_t {
   kControlSendRecords = 0,
   kControlSendBytes = 1,
   kControlSpinMicros = 2,
-  kControlWords = 3
+  kControlFlushFirst = 3,
+  kControlWords = 4
 };
 
 class TransportPoll final : public PollResource {
@@ -50,6 +51,8 @@ class TransportPoll final : public PollResource {
   bool Flush() { return FlushBefore(kNone); }
   /** The same, while more output of connection `slot` follows at once. */
   bool FlushBefore(uint32_t slot);
+  /** Between onBatch and its ticks: flushes if JavaScript asked for that. True when not everything went as hoped. */
+  bool FlushFirst();
 
  private:
   TransportPoll(AddonState* state, std::unique_ptr<Engine> engine, uint32_t* control, Transport* owner)

@@ -166,6 +166,7 @@ void Engine::Dispatch(uint32_t number, Slot& slot, uint32_t events) {
 }
 
 void Engine::End(uint32_t number, Slot& slot, EventType type, int error, bool reset) {
+  setbacks_++;
   CloseSocket(slot, reset);
   slot.state = Slot::State::kFailed;
   slot.output.Clear();

@@ -107,6 +107,8 @@ class Engine {
   bool Flush(size_t count) { return FlushBefore(kNone, count); }
   /** The same, while more output of connection `number` follows at once: one segment for both, where it fits. */
   bool FlushBefore(uint32_t number, size_t count);
+  /** Times that output had to wait or a connection failed: it stands still over a flush that sent everything. */
+  uint64_t setbacks() const { return setbacks_; }
 
   /** Sends bytes that lie elsewhere at once, behind everything flushed before; what has to wait is copied. */
   void Send(uint32_t number, const uint8_t* bytes, size_t count);
@@ -212,6 +214,7 @@ class Engine {
   uint32_t more_follows_ = kNone;  // the connection whose records of the running flush are not its last output
   std::unique_ptr<iovec[]> vectors_;
   EngineStats stats_;
+  uint64_t setbacks_ = 0;
 };
 
 }  // namespace reactor_net

@@ -139,6 +139,7 @@ int Engine::GatherRecords(uint32_t* record) {
 }
 
 void Engine::QueueRest(uint32_t number, Slot& slot, size_t sent, int vector_count, uint32_t record) {
+  setbacks_++;
   int error = 0;
   do {
     for (int i = 0; i < vector_count && error == 0; i++) {

@@ -57,6 +57,8 @@ export class TinyTransport {
   readonly memory: TransportMemory;
   /** Called for every event; the receive slab is valid until it returns. */
   onEvent: (event: TransportEvent) => void;
+  /** Called at the end of every batch, which may be one of no events. */
+  onBatchEnd: (eventCount: number) => void = () => {};
   #next = 0;
 
   constructor(options: TinyOptions, onEvent: (event: TransportEvent) => void) {
@@ -116,5 +118,6 @@ export class TinyTransport {
       });
     }
     this.#next = 0;
+    this.onBatchEnd(eventCount);
   }
 }
