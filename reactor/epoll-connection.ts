@@ -17,6 +17,9 @@ import { systemError } from './system-error.js';
 /** Output of one connection that is worth a system call before the batch ends. */
 const STAGED_BYTES_MAX = 64 * 1024;
 
+/** A socket whose output does not wait has room for as much, as a rule. */
+const TAKEN_AT_ONCE_BYTES_MAX = 16 * 1024;
+
 export class EpollConnection extends StreamConnection implements EpollSink {
   readonly #transport: EpollTransport;
   readonly #output: EpollOutput;
@@ -27,6 +30,8 @@ export class EpollConnection extends StreamConnection implements EpollSink {
   #isReading = false;
   /** Waiting in C++ when we last looked. */
   #pendingSeen = 0;
+  /** Counted as taken ahead of the latest flush. */
+  #countedAhead = 0;
   /** Of files, modulo 2^32, when we last looked. */
   #fileBytesSeen = 0;
   #isFinAsked = false;
@@ -96,6 +101,37 @@ export class EpollConnection extends StreamConnection implements EpollSink {
     const before = this.#pendingSeen;
     const bytes = this.#output.takeStaged();
     this.transmitted(before + bytes - this.#look(), before === 0);
+  }
+
+  /** @internal */
+  get isTakenAtOnce(): boolean {
+    const { bytes } = this.#output;
+    return (
+      bytes > 0 &&
+      bytes <= TAKEN_AT_ONCE_BYTES_MAX &&
+      this.#pendingSeen === 0 &&
+      !this.isAwaited &&
+      !this.isBehind &&
+      this.#transport.isOpen(this.#slot)
+    );
+  }
+
+  /** @internal */
+  flushing(): void {
+    const bytes = this.#output.takeStaged();
+    if (bytes === 0) return; // named twice
+    this.#countedAhead = bytes;
+    this.transmitted(bytes, true);
+  }
+
+  /** @internal */
+  fellBehind(): void {
+    if (this.#countedAhead === 0 || !this.#hasSlot) return;
+    const isOpen = this.#transport.isOpen(this.#slot);
+    const left = isOpen ? this.#look() : this.#countedAhead;
+    if (left > 0) this.untransmitted(left);
+    if (!isOpen) this.#output.putBack(left); // the event that says why follows
+    this.#countedAhead = 0;
   }
 
   // Connection.

@@ -73,6 +73,11 @@ export class EpollOutput implements Output {
     return bytes;
   }
 
+  /** The opposite: it was not handed over after all. */
+  putBack(bytes: number): void {
+    this.#staged += bytes;
+  }
+
   /** Sends a received body from where it lies; false when its frame does not lie there, ready to be sent. */
   #appendLent(codec: FrameCodec, msgId: number, frameBytes: number): boolean {
     const transport = this.#transport;

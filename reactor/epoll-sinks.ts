@@ -15,6 +15,12 @@ export interface EpollSink {
   drained(): void;
   /** What was staged in the send slab has been handed over. */
   flushed(): void;
+  /** Whether the kernel will take at once what is staged, and nobody waits to hear of it. */
+  readonly isTakenAtOnce: boolean;
+  /** Called ahead of a flush if so: counts what is staged as taken. */
+  flushing(): void;
+  /** That flush left something behind, perhaps of this one: counts again. May be called twice. */
+  fellBehind(): void;
 }
 
 /** What the transport tells whoever listens. */

@@ -71,6 +71,11 @@ export abstract class SendingHalf extends TimerNode {
     return this.#files === null ? 0 : this.#files.count;
   }
 
+  /** Somebody waits for output to fall: a sender who was told 'full', or the end of the connection. */
+  protected get isAwaited(): boolean {
+    return this.#full || !this.acceptsOutput;
+  }
+
   /** The kernel has not taken everything it was given. */
   protected get isBehind(): boolean {
     return this.inFlightBytes > 0 || this.filesWaiting > 0; // what only waits for the end of the turn does not count
@@ -235,14 +240,24 @@ export abstract class SendingHalf extends TimerNode {
   /** The kernel took `bytes` of output. */
   protected written(bytes: number): void {
     this.#bytesWritten += bytes;
-    this.host.counters.values[BYTES_WRITTEN]! += bytes;
+    const { counters } = this.host;
+    const counted = Math.min(bytes, counters.bytesWrittenAhead);
+    counters.bytesWrittenAhead -= counted;
+    counters.values[BYTES_WRITTEN]! += bytes - counted;
   }
 
   /** A batch of output was handed over: the kernel took `bytes` of ours, and what is in flight it did not. */
   protected transmitted(bytes: number, wasCaughtUp: boolean): void {
     this.written(bytes);
     this.#noteTransmitted(wasCaughtUp);
-    if (this.#full || !this.acceptsOutput) this.outputShrank();
+    if (this.isAwaited) this.outputShrank();
+  }
+
+  /** Of what `transmitted` was told ahead of the fact, the kernel did not take `bytes`. */
+  protected untransmitted(bytes: number): void {
+    this.#bytesWritten -= bytes;
+    this.host.counters.bytesWrittenAhead += bytes;
+    this.#noteTransmitted(true);
   }
 
   /** The kernel caught up with some of what `transmit` left behind. */

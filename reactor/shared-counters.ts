@@ -96,6 +96,8 @@ export interface SharedCountersMemory {
 export class CounterRow {
   /** Indexed by the exported positions (FRAMES_RECEIVED, …). */
   readonly values: Float64Array;
+  /** Bytes in `bytes_written` that the kernel has not taken: others read it, so they are set off, not taken back. */
+  bytesWrittenAhead: number = 0;
 
   constructor(values: Float64Array) {
     this.values = values;
