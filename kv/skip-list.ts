@@ -248,7 +248,12 @@ export class SkipList<V> {
       );
     }
     const leaves: Leaf<V>[] = [];
-    for (let node = 0; node !== -1; node = this.#walk.next(node)) leaves.push(this.#leaves[node]!);
+    const towers = this.#towers;
+    let node = 0;
+    do {
+      leaves.push(this.#leaves[node]!);
+      node = towers.next(node);
+    } while (node !== 0);
     this.#epoch += 1;
     const epoch = this.#epoch;
     this.#openEpochs.add(epoch);

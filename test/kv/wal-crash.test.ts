@@ -148,7 +148,7 @@ function someWrite(model: Model, random: () => number): LogWrite {
     index: from + place,
     term,
     kind: (['normal', 'noop', 'config'] as const)[whole(3)]!,
-    data: Buffer.alloc(random() < 0.1 ? whole(2000) : whole(120), whole(3)),
+    data: Buffer.alloc(random() < 0.2 ? whole(2600) : whole(120), whole(3)),
   }));
   if (random() < 0.5) return { entries: fresh };
   const commit = commitMax + whole(from + fresh.length - commitMax);

@@ -162,6 +162,14 @@ test('a sector lost from the middle of the last segment refuses to start, for la
   });
 });
 
+test('a record of another segment, copied behind the end, is not taken for one of this', async () => {
+  const { files, names } = await smallLog(false);
+  const bytes = Buffer.from(files.get(names[2]!)!);
+  const end = usedBytes(bytes);
+  files.get(names[0]!)!.copy(bytes, end, 152, 600);
+  await assert.rejects(opened(new Map(files).set(names[2]!, bytes)), { code: 'KV_LOG_DAMAGED', offset: end });
+});
+
 test("another member's log and another format are refused as such", async () => {
   const disk = new FaultyDisk(seededRandom(1));
   const { wal } = await openWal(disk);
