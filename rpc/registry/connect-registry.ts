@@ -5,7 +5,7 @@ import type { TlsClientOptions } from '../../reactor/index.js';
 import { RpcClient } from '../client/rpc-client.js';
 import { RpcError } from '../errors.js';
 import type { Resolver } from '../instance.js';
-import { RegistryClient, type RegistryClientOptions } from './registry-client.js';
+import { completeRegistryOptions, RegistryClient, type RegistryClientOptions } from './registry-client.js';
 import { registryContract } from './registry-contract.js';
 import type { RegistryResolverOptions } from './resolver.js';
 
@@ -31,14 +31,14 @@ export function connectRegistry(
   addresses: string | readonly string[],
   options: ConnectRegistryOptions = {},
 ): RegistryClient {
-  const {
-    token = '',
-    tls = null,
-    retryFirstMs = 200,
-    retryCapMs = 5000,
-    callTimeoutMs = 5000,
-    ...rest
-  } = options;
+  const { token = '', tls = null, ...rest } = options;
+  const complete = completeRegistryOptions(rest);
+  const { retryFirstMs, retryCapMs, callTimeoutMs } = complete;
+  if (typeof addresses !== 'string' && !Array.isArray(addresses))
+    throw new RpcError(
+      'RPC_OPTION_INVALID',
+      'addresses must be text such as host:port, or a list of such texts',
+    );
   const names = (typeof addresses === 'string' ? addresses.split(',') : addresses).map((name) => name.trim());
   if (names.length === 0) throw new RpcError('RPC_OPTION_INVALID', 'name at least one registry');
   const clients = names.map(
@@ -66,7 +66,7 @@ export function connectRegistry(
       endpoints: clients.map((caller, index) => ({ name: names[index]!, caller })),
       owned: clients.map((client) => ({ close: () => client.close(0) })),
     },
-    { ...rest, retryFirstMs, retryCapMs, callTimeoutMs },
+    complete,
   );
 }
 

@@ -4,8 +4,10 @@
 import type { Caller, CallOptions } from '../call.js';
 import { RpcError } from '../errors.js';
 import type { Instance } from '../instance.js';
+import { checkChoice, checkNumber, withDefaults } from '../option-checks.js';
 import { type Clock, systemClock } from './clock.js';
 import { Endpoints, type RegistryEndpoint } from './endpoints.js';
+import { TTL_MS_MAX } from './limits.js';
 import { RegistrationSession, type RegistrationState } from './registration-session.js';
 import { RegistryResolver, type RegistryResolverOptions } from './resolver.js';
 import { type InstanceMessage, instanceOf, type RegistryContract } from './wire.js';
@@ -82,6 +84,18 @@ const DEFAULTS: Required<RegistryClientOptions> = {
   callOptions: {},
 };
 
+/** @throws RpcError RPC_OPTION_INVALID naming the option */
+export function completeRegistryOptions(options: RegistryClientOptions): Required<RegistryClientOptions> {
+  const complete = withDefaults('registry', DEFAULTS, options);
+  const { registries, callTimeoutMs, ttlMs, retryFirstMs, retryCapMs } = complete;
+  checkChoice('registry', 'registries', registries, ['independent', 'replicated']);
+  checkNumber('registry', 'callTimeoutMs', callTimeoutMs, { above: 0 });
+  checkNumber('registry', 'ttlMs', ttlMs, { min: 0, max: TTL_MS_MAX });
+  checkNumber('registry', 'retryFirstMs', retryFirstMs, { above: 0 });
+  checkNumber('registry', 'retryCapMs', retryCapMs, { min: retryFirstMs });
+  return complete;
+}
+
 export class RegistryClient {
   readonly #parts: RegistryClientParts;
   readonly #options: Required<RegistryClientOptions>;
@@ -89,10 +103,11 @@ export class RegistryClient {
   readonly #random: () => number;
   readonly #open = new Set<{ close(): Promise<void> }>();
 
+  /** @throws RpcError RPC_OPTION_INVALID naming the option */
   constructor(parts: RegistryClientParts, options: RegistryClientOptions = {}) {
     if (parts.endpoints.length === 0) throw new RpcError('RPC_OPTION_INVALID', 'name at least one registry');
     this.#parts = parts;
-    this.#options = { ...DEFAULTS, ...options };
+    this.#options = completeRegistryOptions(options);
     this.#clock = parts.clock ?? systemClock;
     this.#random = parts.random ?? Math.random;
   }

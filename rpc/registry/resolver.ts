@@ -7,6 +7,7 @@ import type { CallOptions } from '../call.js';
 import { detached } from '../call-scope.js';
 import { RpcError } from '../errors.js';
 import type { Instance, Resolver, ResolverListener } from '../instance.js';
+import { checkChoice, checkNumber, withDefaults } from '../option-checks.js';
 import { type Clock, pause } from './clock.js';
 import type { Endpoints, RegistryEndpoint } from './endpoints.js';
 import { KnownList, type KnownListOptions } from './known-list.js';
@@ -115,11 +116,11 @@ export class RegistryResolver implements Resolver {
   #isWatching = false;
   #isFromDisk = false;
 
+  /** @throws RpcError RPC_OPTION_INVALID naming the option */
   constructor(service: string, parts: ResolverParts, options: RegistryResolverOptions = {}) {
-    const expireMs = options.expireMs ?? DEFAULTS.expireMs;
     this.service = service;
     this.#parts = parts;
-    this.#options = { ...DEFAULTS, staleMsMax: expireMs, ...options };
+    this.#options = completeOptions(options);
     this.#list = new KnownList(this.#options);
     const { retryFirstMs: firstMs, retryCapMs: capMs, cacheDir, consistency, staleMsMax } = this.#options;
     this.#backoff = new Backoff(parts.random, { firstMs, capMs });
@@ -348,6 +349,25 @@ export class RegistryResolver implements Resolver {
     this.#listener?.onError(new RpcError('RPC_RESOLVE_FAILED', message, { executed: 'no', cause }));
   }
 }
+
+function completeOptions(options: RegistryResolverOptions): Options {
+  const staleMsMax = options.expireMs ?? DEFAULTS.expireMs;
+  const complete = withDefaults('resolver', { ...DEFAULTS, staleMsMax }, options);
+  checkChoice('resolver', 'consistency', complete.consistency, ['available', 'strict']);
+  withDefaults('resolver where', WHERE, complete.where as object);
+  for (const name of ABOVE_0) checkNumber('resolver', name, complete[name], { above: 0 });
+  for (const name of FROM_0) checkNumber('resolver', name, complete[name], { min: 0 });
+  checkNumber('resolver', 'retryCapMs', complete.retryCapMs, { min: complete.retryFirstMs });
+  return complete;
+}
+
+const WHERE: Record<keyof InstanceFilter, undefined> = {
+  version: undefined,
+  group: undefined,
+  tags: undefined,
+};
+const ABOVE_0 = ['refreshMs', 'expireMs', 'staleMsMax', 'retryFirstMs'] as const;
+const FROM_0 = ['confirmMs', 'refreshMsMin', 'startJitterMs', 'cacheAfterMs'] as const;
 
 function matches(instance: Instance, { version, group, tags = {} }: InstanceFilter): boolean {
   if (version !== undefined && instance.version !== version) return false;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { connectRegistry, RpcError } from '../../../rpc/index.js';
 import { clientOf, portsOf, TestRegistry } from './registry.js';
 
 const GREETER = { port: 5001, services: [{ service: 'demo.Greeter' }] };
@@ -286,4 +287,33 @@ test('many sessions at once are nothing to warn of, and all end when the registr
   await registry.clock.advance(50);
   assert(registrations.every(({ states }) => states['registry-0'] !== 'registered'));
   assert.deepEqual(warnings, []);
+});
+
+test('options that make no sense are refused by name', async () => {
+  const isInvalid =
+    (name: string) =>
+    (error: unknown): boolean => {
+      assert(error instanceof RpcError, `an error of ours, not ${String(error)}`);
+      assert.equal(error.code, 'RPC_OPTION_INVALID');
+      assert(error.message.includes(name), error.message);
+      return true;
+    };
+  const address = '127.0.0.1:1';
+  assert.throws(() => connectRegistry(5 as never), isInvalid('addresses'));
+  for (const [name, options] of [
+    ['tokn', { tokn: 'x' }],
+    ['ttlMs', { ttlMs: -5 }],
+    ['registries', { registries: 'some' }],
+    ['retryCapMs', { retryCapMs: 1 }],
+  ] as const)
+    assert.throws(() => connectRegistry(address, options as never), isInvalid(name));
+  const client = connectRegistry(address);
+  for (const [name, options] of [
+    ['refresh', { refresh: 5 }],
+    ['expireMs', { expireMs: 'x' }],
+    ['consistency', { consistency: 'maybe' }],
+    ['versions', { where: { versions: '1' } }],
+  ] as const)
+    assert.throws(() => client.resolver('demo.Greeter', options as never), isInvalid(name));
+  await client.close();
 });
