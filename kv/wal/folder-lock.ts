@@ -27,16 +27,10 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
     nonce: randomUUID(),
   };
   const text = JSON.stringify(holder);
-  const ownPath = `${lockPath}.${holder.nonce}`;
+  const ownPath = `${lockPath}.own.${holder.nonce}`;
   await writeFile(ownPath, text, { mode: 0o600 });
   try {
-    // link() fails if the name is taken, and what it makes is complete.
-    while (!(await linked(ownPath, lockPath))) {
-      const found = await readText(lockPath);
-      if (found === null) continue; // just let go
-      if (!(await isGone(found, holder.place))) throw lockedError(lockPath, found);
-      await takeAway(lockPath, found, `${ownPath}.stale`);
-    }
+    await acquire(lockPath, ownPath, holder.place);
   } finally {
     await rm(ownPath, { force: true });
   }
@@ -45,29 +39,36 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   };
 }
 
-/** Removes the lock if it is still the one that was judged. */
-async function takeAway(lockPath: string, judged: string, asidePath: string): Promise<void> {
-  try {
-    await rename(lockPath, asidePath);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
+/**
+ * Makes `lockPath` a copy of `ownPath`. A lock whose holder is gone is replaced by whoever holds the lock on that very lock,
+ * which is named after it and taken by the same rules: of several that judge it, one replaces it, and once.
+ */
+async function acquire(lockPath: string, ownPath: string, place: string): Promise<void> {
+  // link() fails if the name is taken, and what it makes is complete.
+  while (!(await linked(ownPath, lockPath))) {
+    const found = await readText(lockPath);
+    if (found === null) continue; // just let go
+    const holder = parseHolder(found);
+    if (holder === null || !(await isGone(holder, place))) throw lockedError(lockPath, found);
+    const claimPath = `${lockPath}.${holder.nonce}`;
+    await acquire(claimPath, ownPath, place);
+    try {
+      if ((await readText(lockPath)) !== found) continue; // replaced before the claim was ours
+      await linked(ownPath, `${ownPath}.new`);
+      await rename(`${ownPath}.new`, lockPath);
+      return;
+    } finally {
+      await rm(claimPath);
+    }
   }
-  // Between judging and renaming another process may have taken over: its lock goes back.
-  if ((await readText(asidePath)) !== judged) await linked(asidePath, lockPath);
-  await rm(asidePath, { force: true });
 }
 
-async function isGone(text: string, place: string): Promise<boolean> {
-  const holder = parseHolder(text);
-  if (holder === null) return false;
-  if (holder.place !== place) {
-    // An earlier boot of this machine is gone with everything in it.
-    const [boot, ...rest] = place.split(' ');
-    const [heldBoot, ...heldRest] = holder.place.split(' ');
-    return heldBoot !== boot && rest[0] === heldRest[0];
-  }
-  return (await startOf(holder.pid)) !== holder.started;
+async function isGone(holder: Holder, place: string): Promise<boolean> {
+  if (holder.place === place) return (await startOf(holder.pid)) !== holder.started;
+  // An earlier boot of this machine is gone with everything in it.
+  const [boot, host] = place.split(' ');
+  const [heldBoot, heldHost] = holder.place.split(' ');
+  return heldBoot !== boot && host === heldHost;
 }
 
 /** null for what is not ours to judge: somebody else's file of that name. */
@@ -75,7 +76,8 @@ function parseHolder(text: string): Holder | null {
   try {
     const { pid, started, place, nonce } = JSON.parse(text) as Record<keyof Holder, unknown>;
     if (typeof pid !== 'number' || typeof started !== 'string') return null;
-    return typeof place === 'string' && typeof nonce === 'string' ? { pid, started, place, nonce } : null;
+    if (typeof place !== 'string' || typeof nonce !== 'string' || !/^[0-9a-f-]{36}$/.test(nonce)) return null;
+    return { pid, started, place, nonce };
   } catch {
     return null;
   }

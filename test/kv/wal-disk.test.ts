@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { DiskFiles, type LogEntry, type RecoveredLog } from '../../kv/index.js';
+import { DiskFiles, type KvError, type LogEntry, type RecoveredLog } from '../../kv/index.js';
+import { lockFolder } from '../../kv/wal/folder-lock.js';
 import { entriesFrom, openWal } from './support/wal-harness.js';
 
 const root = await mkdtemp(path.join(tmpdir(), 'reactor-net-wal-'));
@@ -140,6 +141,66 @@ test('the lock of a process that was killed is taken over, its acknowledged entr
     (await readdir(folder)).filter((name) => name.startsWith('LOCK')),
     [],
   );
+});
+
+test('of many that find the lock of a dead process, one gets in, also when one died taking it over', async () => {
+  const folder = path.join(root, 'race');
+  for (let round = 0; round < 6; round += 1) {
+    await rm(folder, { recursive: true, force: true });
+    assert.equal(await inAnotherProcess(folder, 'kill'), 'open');
+    const lockPath = path.join(folder, 'LOCK');
+    if (round % 2 === 1) {
+      const { nonce } = JSON.parse(await readFile(lockPath, 'utf8')) as { nonce: string };
+      await copyFile(lockPath, `${lockPath}.${nonce}`);
+    }
+    const results = await Promise.allSettled(Array.from({ length: 10 }, () => lockFolder(folder)));
+    const [holder, ...others] = results.filter((result) => result.status === 'fulfilled');
+    assert(holder !== undefined, 'somebody got in');
+    assert.equal(others.length, 0);
+    for (const result of results) {
+      if (result.status === 'rejected')
+        assert.equal((result.reason as KvError).code, 'KV_LOCKED', String(result.reason));
+    }
+    await holder.value();
+    assert.deepEqual(
+      (await readdir(folder)).filter((name) => name.startsWith('LOCK')),
+      [],
+    );
+  }
+});
+
+test('a process that is killed in the middle of its work loses nothing that it was told is durable', async () => {
+  const folder = path.join(root, 'midst');
+  let told = 0;
+  for (let round = 0; round < 3; round += 1) {
+    const script = `
+      import { DiskFiles, Wal } from ${JSON.stringify(DOOR)};
+      const files = await DiskFiles.open(${JSON.stringify(folder)});
+      const next = () => wal.append(0, { entries: Array.from({ length: 7 }, (_, place) => entry(wal.lastIndex + 1 + place)) });
+      const entry = (index) => ({ index, term: 1, kind: 'normal', data: Buffer.alloc(index % 900, index) });
+      const options = { segmentBytes: 16384 };
+      const complete = () => { process.stdout.write(wal.lastIndex + '\\n'); next(); };
+      const wal = await Wal.open(files, { clusterId: 77, memberId: 3 }, complete, options);
+      next();`;
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: {},
+    });
+    const before = told;
+    let rest = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop()!;
+      told = Number(lines.at(-1) ?? told);
+      if (told > before + 300) child.kill('SIGKILL');
+    });
+    await once(child, 'close');
+    assert(told > before);
+    const { entries } = await reopened(folder);
+    assert(entries.length >= told, `${entries.length} entries, told of ${told}`);
+    for (const { index, data } of entries) assert.deepEqual(data, Buffer.alloc(index % 900, index));
+    told = entries.length;
+  }
 });
 
 /** Opens the folder in a new process, writes one entry, prints how it went and ends without letting go. */
