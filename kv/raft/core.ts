@@ -1072,7 +1072,7 @@ export class RaftCore {
     }
     const receiver = this.#receiver;
     if (!receiver.wants(offset)) {
-      this.#answerChunk(from, snapshot.index, receiver.nextOffset);
+      if (!receiver.isStoring) this.#answerChunk(from, snapshot.index, receiver.nextOffset);
       return;
     }
     const token = this.#writes.nextToken();

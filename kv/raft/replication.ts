@@ -92,8 +92,10 @@ export class Replication {
     const isNews = progress.matched(message.matchIndex);
     if (progress.state === 'probe' && (isNews || progress.match === message.matchIndex)) {
       progress.becomeReplicate();
-    } else if (progress.state === 'snapshot' && progress.match >= this.#view.log.offset) {
-      progress.becomeReplicate(); // the snapshot arrived, or is not needed any more
+    } else if (progress.transfer !== null) {
+      // The snapshot arrived, though perhaps too late to go on from the log; or it is not needed any more.
+      const goal = Math.min(progress.transfer.snapshot.index, this.#view.log.offset);
+      if (progress.match >= goal) progress.becomeReplicate();
     }
     this.#sendEntries(progress);
     return isNews;
@@ -114,6 +116,8 @@ export class Replication {
     progress.isActive = true;
     const { transfer } = progress;
     if (transfer === null || transfer.snapshot.index !== message.index) return;
+    // Said twice, or before the chunk on its way arrived: answering would send it twice as well.
+    if (transfer.isWaiting && message.nextOffset === transfer.offset) return;
     transfer.offset = Math.min(message.nextOffset, transfer.snapshot.byteCount);
     transfer.sinceTick = this.#view.nowTick();
     // All of it is there: the next answer is the installed snapshot's, or silence makes us ask again.

@@ -61,7 +61,11 @@ function joined(snapshot: SnapshotMeta, entries: readonly Entry[]): Pick<Checked
       `the log begins at ${first.index}, the snapshot ends at ${snapshot.index}: entries are missing`,
     );
   }
-  if (first.index === snapshot.index + 1) return { offset: atSnapshot, entries };
+  if (first.index === snapshot.index + 1) {
+    if (first.term < snapshot.term)
+      throw invalid('the log behind the snapshot is of an earlier term than it');
+    return { offset: atSnapshot, entries };
+  }
   const twin = entries[snapshot.index - first.index];
   if (twin === undefined || twin.term !== snapshot.term) return { offset: atSnapshot, entries: [] };
   if (first.index === 1) return { offset: { index: 0, term: 0 }, entries };

@@ -22,6 +22,11 @@ export class SnapshotReceiver {
     return this.#stored;
   }
 
+  /** A chunk is being stored; its answer follows. */
+  get isStoring(): boolean {
+    return this.#chunks.length > 0;
+  }
+
   get isComplete(): boolean {
     return this.#isStarted && this.#chunks.length === 0 && this.#stored === this.snapshot.byteCount;
   }

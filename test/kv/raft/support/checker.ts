@@ -1,7 +1,13 @@
 // The promises of Raft, checked while a simulation runs: after every event for the member it touched, against one history
 // of everything that was ever committed. Knows nothing of how the core keeps them.
 
-import type { Effect, Entry, RaftMessage } from '../../../../kv/raft/index.js';
+import {
+  decodeMembership,
+  type Effect,
+  type Entry,
+  isJoint,
+  type RaftMessage,
+} from '../../../../kv/raft/index.js';
 import { mix } from './sim-machine.js';
 import type { SimNode } from './sim-node.js';
 
@@ -139,6 +145,7 @@ export class Checker {
   /** An index and a term name one entry, and what comes before it. */
   #logMatches(node: SimNode, entries: readonly Entry[]): void {
     for (const entry of entries) {
+      if (entry.kind === 'config') this.#leftJoint(node, entry);
       const key = entry.index * 2 ** 20 + entry.term;
       const contents = contentsOf(entry);
       const before = entry.index - 1;
@@ -150,6 +157,20 @@ export class Checker {
       else if (prevTerm !== -1 && known.prevTerm !== -1 && known.prevTerm !== prevTerm) {
         throw new Violation(`entry ${entry.index} of term ${entry.term} follows different entries`);
       }
+    }
+  }
+
+  /** A joint configuration is in force until it is committed. */
+  #leftJoint(node: SimNode, left: Entry): void {
+    const core = node.core!; // called for a live one
+    for (let index = left.index - 1; index > 0; index -= 1) {
+      const entry = core.entryAt(index);
+      if (entry === undefined) return;
+      if (entry.kind !== 'config') continue;
+      if (isJoint(decodeMembership(entry.data)) && this.committed[index - 1]?.term !== entry.term) {
+        throw new Violation(`the joint configuration at ${index} was left before it was committed`);
+      }
+      return;
     }
   }
 

@@ -2,7 +2,7 @@
 // crash, disks hang, the network breaks, and clients propose, read, change the configuration and hand leadership over.
 // Ends with a phase without faults in which everything must come to rest. simulate.ts and tests run many of these.
 
-import type { ConfigChange, NodeId, RaftErrorCode } from '../../../../kv/raft/index.js';
+import type { ConfigChange, Effect, RaftErrorCode } from '../../../../kv/raft/index.js';
 import { isJoint } from '../../../../kv/raft/index.js';
 import type { Rules } from '../../../../kv/raft/rules.js';
 import { SeededRandom } from '../../../support/seeded-random.js';
@@ -56,6 +56,8 @@ class Swarm {
   readonly #random: SeededRandom;
   readonly #faults: {
     readonly crash: number;
+    /** Of dying at the worst time: just elected, just having committed, voted or received a snapshot. */
+    readonly kill: number;
     readonly partition: number;
     readonly stall: number;
     readonly config: number;
@@ -65,6 +67,7 @@ class Swarm {
   readonly #refusals = new Map<RaftErrorCode, number>();
   #readCount = 0;
   #nextValue = 1;
+  #breakCount = 0;
   #isResting = false;
 
   constructor({ seed, rules, bugs }: SwarmOptions) {
@@ -80,9 +83,12 @@ class Swarm {
       voterCount,
       weather: {
         delayMin: 1,
-        delayMax: random.pick([2, 10, 60, 300]),
+        delayMax: random.pick([2, 10, 30, 100]),
         loss: level(0.2),
-        duplication: level(0.2),
+        duplication: level(0.3),
+        longDelays: level(0.2),
+        longDelayMs: random.pick([600, 3000]),
+        flightsSurvive: random.chance(0.5),
         diskMin: 0,
         diskMax: random.pick([0, 5, 40, 200]),
         applyMax: random.pick([0, 0, 20]),
@@ -91,7 +97,7 @@ class Swarm {
         tickJitterMs: leaseReads ? 1 : random.pick([0, 5, 40]),
       },
       options: {
-        electionTicks: random.pick([5, 10]),
+        electionTicks: random.pick([5, 5, 10]),
         preVote: random.chance(0.85),
         checkQuorum: leaseReads || random.chance(0.85),
         leaseReads,
@@ -114,12 +120,14 @@ class Swarm {
     });
     this.#faults = {
       crash: level(0.08),
+      kill: level(0.3),
       partition: level(0.08),
       stall: level(0.04),
-      config: hasConfig ? 0.1 : 0,
-      transfer: level(0.05),
+      config: hasConfig ? random.pick([0.05, 0.2]) : 0,
+      transfer: random.chance(leaseReads ? 0.2 : 0.5) ? 0 : random.fraction() * 0.1,
     };
     this.#watchReads();
+    this.#killAtTheWorstTime();
   }
 
   run(eventCount: number): void {
@@ -143,7 +151,8 @@ class Swarm {
   }
 
   #scheduleClient(): void {
-    this.#world.after(this.#random.integer(1, 40), () => {
+    const pause = this.#world.leaders.length > 0 ? 40 : 400;
+    this.#world.after(this.#random.integer(1, pause), () => {
       if (this.#isResting) return;
       this.#act();
       this.#scheduleClient();
@@ -155,15 +164,16 @@ class Swarm {
     const { crash, partition, stall, config, transfer } = this.#faults;
     const node = this.#anyNode();
     if (random.chance(crash)) {
-      if (node.core === null) node.start();
-      else node.crash();
+      if (node.core !== null) this.#bounce(node, random.integer(1, random.pick([50, 500, 5000])));
     }
     if (random.chance(partition)) this.#breakNetwork();
-    if (random.chance(stall)) node.stall = node.stall > 0 ? 0 : random.integer(100, 3000);
+    if (random.chance(stall)) this.#stall(node);
     if (random.chance(config)) this.#changeConfig();
     if (random.chance(transfer)) {
       const target = random.integer(1, this.#world.nodes.size);
-      this.#tell(this.#leaderOr(node), (core) => core.transferLeadership(target));
+      const leader = this.#leaderOr(node);
+      this.#tell(leader, (core) => core.transferLeadership(target));
+      if (random.chance(0.6)) this.#isolate(leader.id);
     }
     if (random.chance(0.3)) this.#read(random.chance(0.7) ? this.#leaderOr(node) : node);
     if (random.chance(0.8)) this.#propose(random.chance(0.8) ? this.#leaderOr(node) : node);
@@ -187,6 +197,34 @@ class Swarm {
     this.#reads.set(context, { from: this.#world.checker.committed.length });
     const refusal = this.#tell(node, (core) => core.readIndex(context));
     if (refusal !== null) this.#reads.delete(context);
+  }
+
+  #stall(node: SimNode): void {
+    node.stall = this.#random.integer(100, 3000);
+    this.#world.after(this.#random.integer(100, 3000), () => {
+      node.stall = 0;
+    });
+  }
+
+  /** Dies and comes back. */
+  #bounce(node: SimNode, downMs: number): void {
+    node.crash();
+    this.#world.after(downMs, () => {
+      if (node.core === null) node.start();
+    });
+  }
+
+  #killAtTheWorstTime(): void {
+    const { onEffect } = this.#world;
+    this.#world.onEffect = (node, effect) => {
+      onEffect(node, effect);
+      if (this.#isResting || !isBadTimeToDie(node, effect) || !this.#random.chance(this.#faults.kill)) return;
+      const { life } = node;
+      const down = this.#random.pick([1, 1, 100, 1000]);
+      this.#world.after(this.#random.pick([1, 1, 10, 100]), () => {
+        if (node.life === life && !this.#isResting) this.#bounce(node, down);
+      });
+    };
   }
 
   #watchReads(): void {
@@ -216,12 +254,17 @@ class Swarm {
       this.#tell(leader, (core) => core.changeConfig([]));
       return;
     }
-    const count = this.#random.pick([1, 1, 2, 3]);
+    const { voters, learners } = core.membership;
     const changes: ConfigChange[] = [];
-    for (let at = 0; at < count; at += 1) {
-      const id: NodeId = this.#random.integer(1, this.#world.nodes.size);
-      const type = this.#random.pick(['add-voter', 'add-voter', 'add-learner', 'remove'] as const);
-      if (!changes.some((change) => change.id === id)) changes.push({ type, id });
+    const moveCount = this.#random.pick([1, 1, 2, this.#world.nodes.size]);
+    for (const id of shuffled([...this.#world.nodes.keys()], this.#random).slice(0, moveCount)) {
+      const isMember = voters.includes(id) || learners.includes(id);
+      const type = this.#random.pick(
+        isMember
+          ? (['remove', 'remove', 'add-learner', 'add-voter'] as const)
+          : (['add-voter', 'add-learner'] as const),
+      );
+      changes.push({ type, id });
     }
     this.#tell(leader, (core) => core.changeConfig(changes, transition));
   }
@@ -229,17 +272,39 @@ class Swarm {
   #breakNetwork(): void {
     const ids = [...this.#world.nodes.keys()];
     const random = this.#random;
-    const kind = random.pick(['heal', 'heal', 'halves', 'leader', 'oneWay']);
+    const kind = random.pick(['halves', 'leader', 'leader', 'oneWay']);
     this.#world.heal();
     if (kind === 'halves') {
       const left = ids.filter(() => random.chance(0.5));
       this.#world.partition([left, ids.filter((id) => !left.includes(id))]);
     } else if (kind === 'leader') {
-      const lone = this.#leaderOr(this.#anyNode()).id;
-      this.#world.partition([[lone], ids.filter((id) => id !== lone)]);
+      this.#isolate(this.#leaderOr(this.#anyNode()).id);
     } else if (kind === 'oneWay') {
       for (const from of ids) for (const to of ids) if (random.chance(0.25)) this.#world.block(from, to);
     }
+    this.#healLater();
+  }
+
+  /** Reads go on at a leader that does not hear that it was replaced. */
+  #isolate(lone: number): void {
+    const node = this.#world.node(lone);
+    const { life } = node;
+    for (let after = 20; after <= 900; after += 40) {
+      this.#world.after(after, () => {
+        if (node.life === life && !this.#isResting) this.#read(node);
+      });
+    }
+    this.#world.partition([[lone], [...this.#world.nodes.keys()].filter((id) => id !== lone)]);
+    this.#healLater();
+  }
+
+  /** Unless another break came in between. */
+  #healLater(): void {
+    this.#breakCount += 1;
+    const count = this.#breakCount;
+    this.#world.after(this.#random.integer(50, this.#random.pick([300, 1000, 4000])), () => {
+      if (this.#breakCount === count) this.#world.heal();
+    });
   }
 
   /** No more faults: one leader, one configuration, the same log and state on every member, new entries commit. */
@@ -247,7 +312,12 @@ class Swarm {
     const world = this.#world;
     this.#isResting = true;
     world.heal();
-    Object.assign(world.weather, { loss: 0, duplication: 0, delayMax: Math.min(world.weather.delayMax, 20) });
+    Object.assign(world.weather, {
+      loss: 0,
+      duplication: 0,
+      longDelays: 0,
+      delayMax: Math.min(world.weather.delayMax, 20),
+    });
     Object.assign(world.weather, { diskMax: Math.min(world.weather.diskMax, 10), tickJitterMs: 1 });
     for (const node of world.nodes.values()) node.stall = 0;
     world.startAll();
@@ -287,7 +357,9 @@ class Swarm {
   }
 
   #leaderOr(node: SimNode): SimNode {
-    return this.#random.chance(0.9) ? (this.#random.pick([this.#leader() ?? node]) ?? node) : node;
+    const { leaders } = this.#world; // more than one, when some do not know yet that they were replaced
+    if (leaders.length === 0 || this.#random.chance(0.1)) return node;
+    return leaders[this.#random.integer(0, leaders.length - 1)]!;
   }
 
   /** Everybody in the leader's configuration; nobody without a leader. */
@@ -306,4 +378,24 @@ class Swarm {
     if (refusal !== null) this.#refusals.set(refusal, (this.#refusals.get(refusal) ?? 0) + 1);
     return refusal;
   }
+}
+
+function isBadTimeToDie(node: SimNode, effect: Effect): boolean {
+  switch (effect.kind) {
+    case 'role':
+      return effect.role === 'leader' && effect.term % 4 !== 0; // or nobody would lead for long
+    case 'apply':
+      return node.core?.role === 'leader' && node.core.term % 4 === 1; // or nobody would lead for long
+    case 'send':
+      return effect.message.type === 'vote-response' && effect.message.granted;
+    default:
+      return effect.kind === 'install';
+  }
+}
+
+function shuffled<T>(items: readonly T[], random: SeededRandom): T[] {
+  return items
+    .map((item) => ({ item, order: random.fraction() }))
+    .toSorted((a, b) => a.order - b.order)
+    .map(({ item }) => item);
 }

@@ -17,6 +17,11 @@ export interface Weather {
   delayMax: number;
   loss: number;
   duplication: number;
+  /** Share of the messages that take up to longDelayMs: out of order by seconds. */
+  longDelays: number;
+  longDelayMs: number;
+  /** What is on its way when a link is cut or its sender dies arrives nevertheless. */
+  flightsSurvive: boolean;
   diskMin: number;
   diskMax: number;
   applyMax: number;
@@ -30,6 +35,9 @@ export const CALM: Weather = {
   delayMax: 0,
   loss: 0,
   duplication: 0,
+  longDelays: 0,
+  longDelayMs: 0,
+  flightsSurvive: false,
   diskMin: 0,
   diskMax: 0,
   applyMax: 0,
@@ -196,11 +204,13 @@ export class World {
     }
   }
 
-  /** After `delay`, if the way is open at both ends of it. */
+  /** After `delay`, if the way is open then too, or need not be. */
   deliver(from: SimNode, to: SimNode, message: RaftMessage, delay: number): void {
     if (this.isBlocked(from.id, to.id)) return;
+    const { life } = from;
     this.after(delay, () => {
-      if (this.isBlocked(from.id, to.id) || to.core === null) return;
+      const isCut = this.isBlocked(from.id, to.id) || from.life !== life;
+      if (to.core === null || (isCut && !this.weather.flightsSurvive)) return;
       this.#note(to.id, message.type, 'term' in message ? message.term : 0);
       to.input((core) => core.receive(from.id, message));
     });
@@ -245,7 +255,9 @@ export class World {
   }
 
   #delay(): number {
-    return this.random.integer(this.weather.delayMin, this.weather.delayMax);
+    const { delayMin, delayMax, longDelays, longDelayMs } = this.weather;
+    const isLong = longDelays > 0 && this.random.chance(longDelays);
+    return this.random.integer(delayMin, isLong ? longDelayMs : delayMax);
   }
 
   #note(id: number, what: string, number: number): void {
