@@ -261,7 +261,9 @@ export abstract class AttemptedCall<Q, A> implements CallListener<A>, Acquirer<C
       isReplayable: this.#source === null || this.#source.isUntouched,
       isCounted: wasSent && this.core.isCounted(error),
       remainingMs: this.remainingMs(),
-      untriedCount: this.core.selector.untriedCount(this.#tried ?? NOBODY, this.core.nowMs()),
+      // Where nobody was chosen, choosing again at once would end the same.
+      untriedCount:
+        candidate === null ? 0 : this.core.selector.untriedCount(this.#tried ?? NOBODY, this.core.nowMs()),
     });
     switch (decision.kind) {
       case 'transparent':

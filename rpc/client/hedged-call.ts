@@ -83,6 +83,7 @@ export class HedgedCall<Q, A> implements Abortable {
   }
 
   #send(previousAttempts: number): void {
+    const triedCount = this.#tried.size;
     const attempt: UnaryCall<Q, A> = new UnaryCall<Q, A>(
       this.#core,
       this.#method,
@@ -95,7 +96,7 @@ export class HedgedCall<Q, A> implements Abortable {
       },
       (error) => {
         this.#underWay.delete(attempt);
-        this.#attemptFailed(error);
+        this.#attemptFailed(error, this.#tried.size > triedCount);
       },
       { tried: this.#tried, previousAttempts },
     );
@@ -103,10 +104,25 @@ export class HedgedCall<Q, A> implements Abortable {
     attempt.begin();
   }
 
-  #attemptFailed(error: RpcError): void {
+  /** It surely never ran, and another instance is left: as a transparent retry, whatever limits hedges. */
+  #movesOn(error: RpcError): boolean {
+    const nowMs = this.#core.nowMs();
+    return (
+      error.retryPushbackMs === null &&
+      this.#core.hedging!.isNonFatal(error) && // this class is made only where there is a policy
+      nowMs < this.#context.deadlineMs &&
+      this.#core.selector.untriedCount(this.#tried, nowMs) > 0
+    );
+  }
+
+  #attemptFailed(error: RpcError, hadInstance: boolean): void {
     if (this.#isDone) return;
     this.#lastError = error;
     if (error.executed !== 'no') this.#mayHaveRun = true;
+    else if (hadInstance && this.#movesOn(error)) {
+      this.#send(this.#hedges.attempts - 1); // in its place: it counts as no attempt
+      return;
+    }
     const decision = this.#hedges.afterFailure(error);
     if (decision.kind === 'wait') return;
     const remainingMs = this.#context.deadlineMs - this.#core.nowMs();

@@ -21,7 +21,7 @@ export interface FailedAttempt {
   readonly wasSent: boolean;
   /** Headers or messages of the answer were given to the caller. */
   readonly isCommitted: boolean;
-  /** Its messages are still in the replay buffer. */
+  /** Its requests can be sent once more: it has one, or a stream of them of which nothing was read yet. */
   readonly isReplayable: boolean;
   /** Of the call; Infinity without a deadline. */
   readonly remainingMs: number;
@@ -33,7 +33,7 @@ export interface FailedAttempt {
 
 export type RetryStopReason =
   | 'committed' // the caller has seen a part of the answer
-  | 'not-replayable' // the request did not fit the replay buffer
+  | 'not-replayable' // the client streams, and what was read of it is not kept
   | 'deadline' // there is no time for another
   | 'not-retryable' // the error is not one to repeat
   | 'not-idempotent' // it may have been carried out

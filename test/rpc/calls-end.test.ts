@@ -70,6 +70,42 @@ test('a balancer that throws fails the call with a code', async (t) => {
   await assert.rejects(client.unary(ECHO.say, {}), failsWith('RPC_INTERNAL', /a bug of mine/));
 });
 
+test('a balancer that finds nobody fit fails the call after its attempts', async (t) => {
+  const balancer: Balancer = {
+    pick() {
+      throw new RpcError('RPC_NO_INSTANCE', 'none has a GPU', { executed: 'no' });
+    },
+  };
+  const { target } = await startServer(t);
+  for (const more of [{}, { hedging: {} }]) {
+    const client = startClient(t, { target, balancer, retry: { backoffMs: 1 }, ...more });
+    await assert.rejects(
+      client.unary(ECHO.say, {}, { idempotent: true }),
+      failsWith('RPC_NO_INSTANCE', /none has a GPU/),
+    );
+  }
+});
+
+test('hedged calls that were surely not carried out go to another instance, however many they are', async (t) => {
+  const refusing = await startServer(t, {
+    services: [
+      echoService({
+        count: () => {
+          throw new RpcError('RPC_UNAVAILABLE', 'not here', { executed: 'no' });
+        },
+      }),
+    ],
+  });
+  const serving = await startServer(t);
+  const client = startClient(t, {
+    target: `${refusing.target},${serving.target}`,
+    balancer: 'round-robin',
+    selector: { outlier: false },
+    hedging: { delayMs: 60_000 },
+  });
+  for (let calls = 0; calls < 40; calls += 1) await client.unary(ECHO.count, {}, { idempotent: true });
+});
+
 test('options of a call that make no sense are refused by name before anything is sent', async (t) => {
   const { client } = await startPair(t);
   const wrong: readonly (readonly [string, unknown])[] = [
