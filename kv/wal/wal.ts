@@ -354,7 +354,7 @@ export class Wal {
     this.#checkUsable();
     let count = 0;
     try {
-      for (;;) {
+      while (!this.#isPoisoned()) {
         const oldest = this.#segments[0]!;
         const through = Math.min(index, this.#written.snapshot.index);
         if (oldest === this.#active.segment || oldest.indexMax > through) break;

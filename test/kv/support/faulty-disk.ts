@@ -1,6 +1,6 @@
 // A folder in memory that tells page cache from disk: what was not synced survives a crash in part or not at all.
 // Of what was not synced, each 512-byte sector survives as it was at some moment since the sync, possibly in the middle of the
-// last write; creations, renames and removals survive up to some point. A failed fsync loses what it should have written, and nobody notices until a crash.
+// last write; creations, renames and removals survive up to some point, or any of them. A failed fsync loses what it should have written, and nobody notices until a crash.
 
 import { KvError } from '../../../kv/index.js';
 import type { WalFile, WalFiles } from '../../../kv/wal/wal-files.js';
@@ -23,6 +23,9 @@ export type Fault = (kind: CallKind, name: string, call: number) => Error | numb
 
 type Pending = { readonly position: number; readonly bytes: Buffer } | { readonly length: number };
 
+/** A creation, renaming or removal. */
+type NameChange = (names: Map<string, Inode>) => unknown;
+
 interface Inode {
   name: string;
   cached: Buffer;
@@ -41,7 +44,7 @@ export class FaultyDisk implements WalFiles {
   readonly #random: () => number;
   #names = new Map<string, Inode>();
   #durableNames = new Map<string, Inode>();
-  #nameChanges: Map<string, Inode>[] = [];
+  #nameChanges: NameChange[] = [];
   #locked = false;
   /** Handles of a dead process do nothing. */
   #life = 0;
@@ -65,8 +68,11 @@ export class FaultyDisk implements WalFiles {
   /** The machine lost its power. */
   crash(): void {
     this.restart();
-    const kept = Math.floor(this.#random() * (this.#nameChanges.length + 1));
-    this.#durableNames = kept === 0 ? this.#durableNames : this.#nameChanges[kept - 1]!;
+    // A journal keeps their order; a file system without one keeps any of them.
+    const kept = this.#random() < 0.5 ? Math.floor(this.#random() * (this.#nameChanges.length + 1)) : null;
+    for (const [place, change] of this.#nameChanges.entries()) {
+      if (kept === null ? this.#random() < 0.5 : place < kept) change(this.#durableNames);
+    }
     this.#nameChanges = [];
     this.#names = new Map(this.#durableNames);
     const luck = [0, 0.5, 0.9, 1][Math.floor(this.#random() * 4)]!;
@@ -117,25 +123,24 @@ export class FaultyDisk implements WalFiles {
   async create(name: string): Promise<WalFile> {
     this.#call('create', name);
     const inode: Inode = { name, cached: Buffer.alloc(0), durable: Buffer.alloc(0), pending: [] };
-    this.#names.set(name, inode);
-    this.#nameChanges.push(new Map(this.#names));
+    this.#changeNames((names) => names.set(name, inode));
     return this.#handle(inode);
   }
 
   async rename(from: string, to: string): Promise<void> {
     this.#call('rename', from);
     const inode = this.#inode(from);
-    this.#names.delete(from);
     inode.name = to;
-    this.#names.set(to, inode);
-    this.#nameChanges.push(new Map(this.#names));
+    this.#changeNames((names) => {
+      if (names.get(from) === inode) names.delete(from);
+      names.set(to, inode);
+    });
   }
 
   async remove(name: string): Promise<void> {
     this.#call('remove', name);
     this.#inode(name);
-    this.#names.delete(name);
-    this.#nameChanges.push(new Map(this.#names));
+    this.#changeNames((names) => names.delete(name));
   }
 
   async syncFolder(): Promise<void> {
@@ -151,6 +156,11 @@ export class FaultyDisk implements WalFiles {
     return async () => {
       if (life === this.#life) this.#locked = false;
     };
+  }
+
+  #changeNames(change: NameChange): void {
+    change(this.#names);
+    this.#nameChanges.push(change);
   }
 
   #handle(inode: Inode): WalFile {
