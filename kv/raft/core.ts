@@ -515,7 +515,7 @@ export class RaftCore {
   #leaveToBest(replication: Replication): void {
     let best = null;
     for (const member of replication.members) {
-      if (!member.isActive || !this.membership.voters.includes(member.id)) continue;
+      if (!this.membership.voters.includes(member.id)) continue;
       if (member.match >= this.#commit && member.match > (best?.match ?? 0)) best = member;
     }
     if (best !== null) this.#send(best.id, { type: 'timeout-now', term: this.#term });

@@ -36,8 +36,9 @@ interface OpenRead {
   readonly from: number;
 }
 
-/** Bounds of the phase without faults, in virtual ms. */
+/** Bounds of the phase without faults, in virtual ms: tight limits send a long log one entry at a time. */
 const REST_MS = 20_000;
+const REST_MS_PER_ENTRY = 200;
 
 export function runSwarm(options: SwarmOptions): SwarmResult {
   const swarm = new Swarm(options);
@@ -335,7 +336,8 @@ class Swarm {
       const { lastIndex } = leader.core!; // a leader lives
       return isTold && members.every((node) => node.machine.index === lastIndex);
     };
-    if (!world.runUntil(isDone, REST_MS)) {
+    const backlog = Math.max(...[...world.nodes.values()].map(({ core }) => core!.lastIndex)); // all were started
+    if (!world.runUntil(isDone, REST_MS + backlog * REST_MS_PER_ENTRY)) {
       world.fail(`the members did not come to rest without faults: ${this.#states()}`);
     }
   }
