@@ -192,6 +192,7 @@ export function checkEntries(
   let term = prevTerm;
   for (const entry of entries as readonly Entry[]) {
     index += 1;
+    if (typeof entry !== 'object' || entry === null) throw invalid(`entry ${index} is an object`);
     if (entry.index !== index) throw invalid(`entry ${entry.index} stands where ${index} belongs`);
     if (!isCount(entry.term) || entry.term < term || entry.term > termMax || entry.term === 0) {
       throw invalid(`entry ${index} has term ${entry.term}, which is not between ${term} and ${termMax}`);
@@ -204,6 +205,7 @@ export function checkEntries(
 }
 
 export function checkSnapshot(snapshot: SnapshotMeta): void {
+  if (typeof snapshot !== 'object' || snapshot === null) throw invalid('a snapshot is an object');
   if (!isCount(snapshot.index) || !isCount(snapshot.term) || !isCount(snapshot.byteCount)) {
     throw invalid('a snapshot has an index, a term and a byteCount');
   }
@@ -229,8 +231,8 @@ export function chunkOf(
 }
 
 function checkMembership(membership: Membership): void {
-  const { voters, outgoing, learners, learnersNext } = membership;
   try {
+    const { voters, outgoing, learners, learnersNext } = membership;
     for (const list of [voters, outgoing, learners, learnersNext]) {
       for (const [slot, id] of list.entries()) {
         checkNodeId(id);

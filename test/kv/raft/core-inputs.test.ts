@@ -1,0 +1,158 @@
+// What the core refuses, with which code, and that a refusal changes nothing. A single member whose disk is always ready.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {
+  bootstrap,
+  type Effect,
+  type Entry,
+  membershipOf,
+  RaftCore,
+  type RaftErrorCode,
+  type RaftMessage,
+  type RaftOptions,
+  type RestoredState,
+} from '../../../kv/raft/index.js';
+
+function single(options: Partial<RaftOptions> = {}, restored?: RestoredState): RaftCore {
+  return new RaftCore({ id: 1, ...options }, () => 0, restored ?? bootstrap(membershipOf([1])));
+}
+
+/** Carries out writes and applies at once. Returns everything else. */
+function run(core: RaftCore, effects: readonly Effect[]): Effect[] {
+  return effects.flatMap((effect) => {
+    if (effect.kind === 'persist') return run(core, core.persisted(effect.token));
+    if (effect.kind === 'apply') return run(core, core.applied(effect.entries.at(-1)!.index)); // never empty
+    return [effect];
+  });
+}
+
+function elected(options: Partial<RaftOptions> = {}): RaftCore {
+  const core = single(options);
+  for (let tick = 0; tick < 10; tick += 1) run(core, core.tick());
+  assert.equal(core.role, 'leader');
+  return core;
+}
+
+function refuses(core: RaftCore, code: RaftErrorCode, call: () => unknown): void {
+  const before = core.status();
+  assert.throws(call, { name: 'RaftError', code });
+  assert.deepEqual(core.status(), before, 'nothing was changed');
+}
+
+const DATA = Uint8Array.of(1, 2, 3);
+
+test('a single member leads by itself, once its own vote and entry are durable', () => {
+  const core = single();
+  const effects = Array.from({ length: 10 }, () => core.tick()).flat();
+  const write = effects.find((effect) => effect.kind === 'persist');
+  assert.equal(core.role, 'candidate');
+  const next = core.persisted(write!.token); // the candidacy
+  assert.equal(core.role, 'leader');
+  assert.equal(core.commitIndex, 0);
+  core.persisted(next.find((effect) => effect.kind === 'persist')!.token); // the no-op
+  assert.equal(core.commitIndex, 1);
+});
+
+test('messages that no member sends are refused, and nothing is changed', () => {
+  const core = elected();
+  const entry: Entry = { index: 2, term: 1, kind: 'normal', data: DATA };
+  const append = { type: 'append', term: 1, prevIndex: 1, prevTerm: 1, entries: [entry], commit: 0 } as const;
+  const wrong: unknown[] = [
+    null,
+    'vote',
+    { type: 'unheard-of' },
+    { type: 'vote', term: -1, lastIndex: 0, lastTerm: 0, force: false },
+    { type: 'vote', term: 1, lastIndex: 0, lastTerm: 0 },
+    { type: 'heartbeat', term: 1.5, commit: 0, round: 0 },
+    { ...append, entries: 'many' },
+    { ...append, entries: [{ ...entry, index: 3 }] },
+    { ...append, entries: [{ ...entry, term: 2 }] },
+    { ...append, entries: [{ ...entry, kind: 'other' }] },
+    { ...append, entries: [{ ...entry, data: [1] }] },
+    { ...append, entries: [{ ...entry, kind: 'config' }] },
+    { type: 'snapshot', term: 1, offset: 0, byteCount: 3, data: DATA, snapshot: { index: 3, term: 1 } },
+    { type: 'snapshot', term: 1, offset: 0, byteCount: 3, data: DATA },
+    { ...append, entries: [null] },
+    { type: 'propose', id: 1, data: 'x' },
+  ];
+  for (const message of wrong) {
+    refuses(core, 'KV_RAFT_MESSAGE_INVALID', () => core.receive(2, message as RaftMessage)); // what a wire may bring
+  }
+});
+
+test('impossible arguments are refused with a code', () => {
+  const core = elected();
+  refuses(core, 'KV_RAFT_ARGUMENT_INVALID', () => core.propose([]));
+  refuses(core, 'KV_RAFT_ARGUMENT_INVALID', () => core.applied(99));
+  refuses(core, 'KV_RAFT_ARGUMENT_INVALID', () => core.snapshotted(99, 1));
+  refuses(core, 'KV_RAFT_TOKEN_UNKNOWN', () => core.persisted(99));
+  refuses(core, 'KV_RAFT_TRANSFER_INVALID', () => core.transferLeadership(1));
+  refuses(core, 'KV_RAFT_CONFIG_INVALID', () => core.changeConfig([{ type: 'remove', id: 1 }]));
+  refuses(core, 'KV_RAFT_CONFIG_INVALID', () => core.changeConfig([{ type: 'add-voter', id: 0 }]));
+  refuses(core, 'KV_RAFT_CONFIG_INVALID', () => core.changeConfig([]));
+});
+
+test('options that make no sense are refused by name', () => {
+  const wrong: object[] = [
+    { electionTicks: 0 },
+    { electionTicks: 1 },
+    { heartbeatTicks: 1.5 },
+    { preVote: 'yes' },
+    { leaseReads: true, checkQuorum: false },
+    { leaseReads: true, leaseDriftTicks: 10 },
+    { electionTimeout: 10 },
+    { id: 0 },
+  ];
+  for (const options of wrong) {
+    assert.throws(() => single(options), { code: 'KV_RAFT_OPTION_INVALID' }, JSON.stringify(options));
+  }
+});
+
+test('stored state that contradicts itself is refused', () => {
+  const entry = (index: number, term: number): Entry => ({ index, term, kind: 'normal', data: DATA });
+  const state = bootstrap(membershipOf([1]));
+  const hardState = { term: 2, vote: null, commit: 0 };
+  const wrong: RestoredState[] = [
+    { ...state, hardState, entries: [entry(2, 1)] },
+    { ...state, hardState, entries: [entry(1, 1), entry(3, 1)] },
+    { ...state, hardState, entries: [entry(1, 2), entry(2, 1)] },
+    { ...state, hardState, entries: [entry(1, 3)] },
+    { ...state, hardState, entries: [entry(1, 1)], appliedIndex: 2 },
+    { ...state, hardState, entries: [entry(6, 1)], snapshot: { ...state.snapshot, index: 5, term: 2 } },
+  ];
+  for (const restored of wrong) assert.throws(() => single({}, restored), { code: 'KV_RAFT_STATE_INVALID' });
+});
+
+test('proposals beyond the bound on uncommitted bytes are refused until some are committed', () => {
+  const core = elected({ uncommittedBytesMax: 100 });
+  const effects = core.propose([new Uint8Array(90)]);
+  refuses(core, 'KV_RAFT_PROPOSALS_FULL', () => core.propose([new Uint8Array(90)]));
+  run(core, effects);
+  assert.equal(core.status().uncommittedBytes, 0);
+  assert.equal(core.propose([new Uint8Array(90)])[0]?.kind, 'proposed');
+});
+
+test('an entry above the bound, and a proposal without a leader, are refused', () => {
+  refuses(single(), 'KV_RAFT_NO_LEADER', () => single().propose([DATA]));
+  refuses(single(), 'KV_RAFT_NO_LEADER', () => single().readIndex('x'));
+  const core = elected({ entryBytesMax: 2 });
+  refuses(core, 'KV_RAFT_ENTRY_TOO_LARGE', () => core.propose([DATA]));
+});
+
+test('after a failed write a member neither leads nor votes nor writes', () => {
+  const core = elected();
+  const role = core.storageFailed().find((effect) => effect.kind === 'role');
+  assert.equal(role?.reason, 'storage-failed');
+  const request = { type: 'vote', term: 9, lastIndex: 99, lastTerm: 8, force: true } as const;
+  assert.deepEqual(core.receive(2, request), []);
+  for (let tick = 0; tick < 50; tick += 1) assert.deepEqual(core.tick(), []);
+  refuses(core, 'KV_RAFT_STORAGE_FAILED', () => core.propose([DATA]));
+  refuses(core, 'KV_RAFT_STORAGE_FAILED', () => core.readIndex('x'));
+});
+
+test('a member that forgot what it acknowledged is told so', () => {
+  const core = single({}, bootstrap(membershipOf([1, 2, 3])));
+  const heartbeat = { type: 'heartbeat', term: 3, commit: 7, round: 1 } as const;
+  assert.throws(() => core.receive(2, heartbeat), { code: 'KV_RAFT_LOG_LOST' });
+});
