@@ -1,8 +1,9 @@
 // `reactor-net registry serve` as a command: its flags, and what must agree among them. registry-serve.ts carries it out.
 
 import { DRAIN_TIMEOUT_MS, LOG_LEVELS, type LogLevel } from '../reactor/index.js';
-import { type ArgsContext, type CommandSpec, declareCommand } from './command-spec.js';
+import { type CommandSpec, declareCommand } from './command-spec.js';
 import { type FlagTable, readChoice, readDuration, readSwitch, readText, UsageError } from './flags.js';
+import { refuseUnreadable } from './readable-file.js';
 import {
   type ListenAddress,
   type ListenActivated,
@@ -168,7 +169,7 @@ export const REGISTRY_COMMANDS: readonly CommandSpec[] = [
     complete: (flags, _operands, context) => {
       checkTogether(flags);
       for (const flag of ['tls-cert', 'tls-key', 'tls-ca', 'token-file'] as const)
-        refuseUnreadable(flag, flags, context);
+        refuseUnreadable(flag, flags[FILES[flag]], context);
       const listen = addressOf('listen', flags.listen);
       if (listen === null) throw new UsageError('--listen: a registry needs an address to be found at');
       return { kind: 'registry-serve', options: { ...flags, listen, http: addressOf('http', flags.http) } };
@@ -203,15 +204,3 @@ const FILES = {
   'tls-ca': 'tlsCa',
   'token-file': 'tokenFile',
 } as const;
-
-/** Found here, the mistake is named by its flag. */
-function refuseUnreadable(flag: keyof typeof FILES, flags: RegistryFlags, context: ArgsContext): void {
-  const path = flags[FILES[flag]];
-  if (path === null) return;
-  try {
-    context.readFile(path);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`--${flag}: should be a file that can be read: ${reason}`);
-  }
-}

@@ -13,6 +13,7 @@ import {
   readText,
   UsageError,
 } from './flags.js';
+import { refuseUnreadable } from './readable-file.js';
 import { CONTRACT_FLAGS } from './rpc-contract-command.js';
 
 /** One header of `--header`: text, or bytes where the name ends in -bin. */
@@ -220,15 +221,4 @@ export function checkTarget(flags: TargetFlags, context: ArgsContext, needsServe
 
 export function isTls({ tls, tlsCa, tlsCert, tlsServerName }: TargetFlags): boolean {
   return tls || tlsCa !== null || tlsCert !== null || tlsServerName !== null;
-}
-
-/** Found here, the mistake is named by its flag. */
-function refuseUnreadable(flag: string, path: string | null, context: ArgsContext): void {
-  if (path === null) return;
-  try {
-    context.readFile(path);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`--${flag}: should be a file that can be read: ${reason}`);
-  }
 }
