@@ -7,7 +7,7 @@ export * from './instance.js';
 export * from './metadata.js';
 export * from './middleware.js';
 export { STATUS, type StatusName, type StatusNumber, statusName } from './status.js';
-export { type HandlerOf, implement } from './server/implement.js';
+export { implement } from './server/implement.js';
 export { ConnectionPool } from './pool/connection-pool.js';
 export { type AcquireOptions, HostPool, type WaitOptions } from './pool/host-pool.js';
 export type { PoolEvent, PoolOptions } from './pool/pool-options.js';

@@ -1,22 +1,9 @@
 // Binds code to the methods of a service. Handler modules of an RpcServer return what this makes; the gRPC adapter serves
 // the same.
 
-import type {
-  BidiStreamHandler,
-  ClientStreamHandler,
-  ServerCall,
-  ServerStreamHandler,
-  ServiceImplementation,
-  UnaryHandler,
-} from '../call.js';
-import type { MethodContract, ServiceContract } from '../contract.js';
+import type { ServerCall, ServiceImplementation } from '../call.js';
+import type { ServiceContract } from '../contract.js';
 import { RpcError } from '../errors.js';
-
-/** The handler a method needs, by its kind: for services whose contract was loaded at run time. */
-export type HandlerOf<M extends MethodContract> =
-  M extends MethodContract<infer Q, infer A>
-    ? UnaryHandler<Q, A> | ServerStreamHandler<Q, A> | ClientStreamHandler<Q, A> | BidiStreamHandler<Q, A>
-    : never;
 
 /**
  * @param handlers by local method name, an object literal or an instance of a class
