@@ -10,6 +10,26 @@ export type KvErrorCode =
   | 'KV_CLOSED' // the store, log or view was closed here
   | 'KV_LOG_ORDER' // entries were appended that neither follow the log nor replace its end
   | 'KV_RECORD_TOO_LARGE' // one record is above the limit
+  // Faults of a native client (docs/kv-native.md).
+  | 'KV_REQUEST_INVALID' // the command is none, or asks for what cannot be
+  | 'KV_REQUEST_TOO_LARGE' // the request is above 1.5 MiB
+  | 'KV_VALUE_TOO_LARGE' // the value would be above its limit
+  | 'KV_SEQUENCE_OLD' // the client had said that this sequence has been answered
+  | 'KV_WINDOW_FULL' // the sequence is too far above the last one acknowledged; nothing was executed
+  | 'KV_WATCHES_FULL' // the stream or the member has as many watches as it may have
+  // What the store's state says to a command; nothing was changed.
+  | 'KV_WRONG_TYPE' // the key holds no string
+  | 'KV_NOT_FOUND' // no such key
+  | 'KV_EXISTS' // there is such a key already
+  | 'KV_NO_PARENT' // the node above the path is missing
+  | 'KV_NOT_EMPTY' // the node has children
+  | 'KV_LEASE_NOT_FOUND' // no such lease: never granted, expired or revoked
+  | 'KV_LEASE_EXISTS' // a lease with this id is there already
+  | 'KV_LEASES_FULL' // there are as many leases, or as many keys on one, as there may be
+  | 'KV_SESSION_EXPIRED' // the session has expired, was evicted or never opened; nothing was executed
+  | 'KV_REPLY_LOST' // the command was executed before, and its answer was too large to be kept
+  | 'KV_COMPACTED' // events from the wanted revision on are not kept any more
+  | 'KV_HASH_UNKNOWN' // this member does not remember a hash of that index
   // What the disk or the world did.
   | 'KV_LOCKED' // another process has the data folder open
   | 'KV_QUEUE_FULL' // as many bytes wait for the disk as may wait
