@@ -30,6 +30,10 @@ export type KvErrorCode =
   | 'KV_REPLY_LOST' // the command was executed before, and its answer was too large to be kept
   | 'KV_COMPACTED' // events from the wanted revision on are not kept any more
   | 'KV_HASH_UNKNOWN' // this member does not remember a hash of that index
+  // What another member sent, or another version.
+  | 'KV_BATCH_MALFORMED' // a log entry is no batch; nothing of it was executed
+  | 'KV_BATCH_FOREIGN' // a log entry was written by a newer version; this member must not go on
+  | 'KV_MACHINE_FAILED' // a command failed half-way in a way that it never should; the state is not to be trusted
   // What the disk or the world did.
   | 'KV_LOCKED' // another process has the data folder open
   | 'KV_QUEUE_FULL' // as many bytes wait for the disk as may wait

@@ -236,6 +236,17 @@ export class SkipList<V> {
   }
 
   /**
+   * Gives at most `limit` entries of a range to `take`, in order; true when that was all of them.
+   * @throws AssertionError: `take` wrote to the list.
+   */
+  visitSome(range: Range, limit: number, take: (key: string, value: V) => void): boolean {
+    const version = this.#version;
+    const done = walkRange(this.#walk, range, limit, take);
+    assert(version === this.#version, 'the list was written during visitSome()');
+    return done;
+  }
+
+  /**
    * The list as it is now, to be read while writes go on. Takes one reference per leaf at once (some 22,000 at a million
    * keys); from then on the first write to each leaf copies that leaf. Values are shared: replace them, do not change them.
    * @throws KvError KV_SNAPSHOTS_EXHAUSTED: snapshotsMax views are open.

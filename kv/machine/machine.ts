@@ -1,0 +1,335 @@
+// The replicated state: a pure function of the batches in the log. Every member applies the same ones and has the same state.
+// kv/node applies committed entries and takes snapshots; kv/resp and kv/service query. No clock and no chance in here:
+// time comes with the batches, random numbers from the entry's index. docs/kv-machine.md has the rules.
+
+import { createHash } from 'node:crypto';
+import assert from 'node:assert/strict';
+import { KvError } from '../errors.js';
+import { BatchReader, ITEM_EXEC, ITEM_NATIVE, ITEM_REDIS, ITEM_SETTING } from './batch.js';
+import { ChangeHistory, type ChangeHistoryOptions, type ChangeSet } from './changes.js';
+import { commandTable, type CommandContext, type RedisCommand } from './commands/table.js';
+import { Keyspace } from './keyspace.js';
+import { EXPIRIES_PER_ENTRY_MAX } from './limits.js';
+import { Origins } from './origins.js';
+import { seededRandom } from './random.js';
+import { CommandFailure, ErrorReply, NIL_ARRAY, OK, OUT_OF_MEMORY, type Reply } from './reply.js';
+import { type NativePart, type NativePartFactory, withoutNative } from './section.js';
+import { Settings } from './settings.js';
+import { MachineSnapshot } from './snapshot.js';
+import { MachineLoader, type RestoredParts } from './snapshot-loader.js';
+
+export interface MachineOptions {
+  /** Called after each command that changed something, within apply(). Must not throw, nor write to the machine. */
+  readonly onChanges?: (changes: ChangeSet) => void;
+  /** How much of the changes is remembered. */
+  readonly history?: ChangeHistoryOptions;
+  /** [0, 1), for queries such as RANDOMKEY; entries of the log do not use it. Default: seeded. */
+  readonly random?: () => number;
+  /** The native commands. Default: kv/machine/native. */
+  readonly native?: NativePartFactory;
+}
+
+/** Why growing writes are refused; null: they are not. */
+export type Alarm = 'quota' | 'disk' | null;
+
+/** What the table says of a command, ready for the hot path. */
+interface KnownCommand {
+  readonly command: RedisCommand;
+  readonly readsOnly: boolean;
+  readonly grows: boolean;
+}
+
+export class Machine {
+  readonly keyspace: Keyspace;
+  readonly native: NativePart;
+  readonly history: ChangeHistory;
+  readonly #options: MachineOptions;
+  readonly #origins: Origins;
+  readonly #settings: Settings;
+  readonly #reader = new BatchReader();
+  readonly #context: LogContext;
+  readonly #queryContext: CommandContext;
+  #appliedIndex = 0;
+  #appliedTerm = 0;
+
+  constructor(options: MachineOptions = {}, restored: RestoredParts | null = null) {
+    this.#options = options;
+    this.keyspace = restored?.keyspace ?? new Keyspace();
+    this.native = restored?.native ?? (options.native ?? withoutNative)(this.keyspace);
+    this.#origins = restored?.origins ?? new Origins();
+    this.#settings = restored?.settings ?? new Settings();
+    this.history = new ChangeHistory(this.keyspace.revision, options.history);
+    this.#context = new LogContext(this.keyspace);
+    const random = options.random ?? seededRandom(1);
+    const { keyspace } = this;
+    this.#queryContext = {
+      keyspace,
+      get nowMs() {
+        return keyspace.nowMs;
+      },
+      random,
+    };
+  }
+
+  /** Begins a machine from the bytes of a snapshot. */
+  static loader(options: MachineOptions = {}): MachineLoader<Machine> {
+    return new MachineLoader(options.native ?? withoutNative, (restored) => new Machine(options, restored));
+  }
+
+  /** A machine from all bytes of a snapshot. @throws KvError KV_SNAPSHOT_DAMAGED */
+  static restore(chunks: Iterable<Uint8Array>, options: MachineOptions = {}): Machine {
+    const loader = Machine.loader(options);
+    for (const chunk of chunks) loader.write(chunk);
+    return loader.finish();
+  }
+
+  /** Log time. */
+  get timeMs(): number {
+    return this.keyspace.nowMs;
+  }
+
+  get revision(): number {
+    return this.keyspace.revision;
+  }
+
+  /** Of the last entry applied by this object; not part of the state. */
+  get appliedIndex(): number {
+    return this.#appliedIndex;
+  }
+
+  get appliedTerm(): number {
+    return this.#appliedTerm;
+  }
+
+  get settings(): Settings {
+    return this.#settings;
+  }
+
+  /** An estimate from the content alone, for the quota: the same on every member. */
+  get memoryBytes(): number {
+    let bytes = this.keyspace.memoryBytes;
+    for (const section of this.native.sections) bytes += section.memoryBytes;
+    return bytes;
+  }
+
+  get alarm(): Alarm {
+    if (this.#settings.diskAlarms > 0) return 'disk';
+    return this.#settings.quotaBytes > 0 && this.memoryBytes > this.#settings.quotaBytes ? 'quota' : null;
+  }
+
+  /**
+   * Applies the data of one `normal` entry. With `wantsReplies` one reply per item; otherwise, and for a batch that was
+   * executed before, null.
+   * @throws KvError KV_BATCH_MALFORMED: nothing was changed; every member finds the same, so go on behind it.
+   * @throws KvError KV_BATCH_FOREIGN: nothing was changed; the entry is a newer version's and this member must stop.
+   * @throws KvError KV_MACHINE_FAILED: a bug; the state is not to be trusted.
+   */
+  apply(index: number, term: number, data: Uint8Array, wantsReplies: boolean): readonly Reply[] | null {
+    const reader = this.#reader;
+    reader.open(data);
+    this.#appliedIndex = index;
+    this.#appliedTerm = term;
+    this.keyspace.advance(reader.timeMs);
+    try {
+      this.#expireDue();
+      if (reader.sequence !== 0 && !this.#origins.accept(reader.origin, reader.boot, reader.sequence))
+        return null;
+      this.#context.begin(index);
+      const replies: Reply[] | null = wantsReplies ? [] : null;
+      while (reader.next()) {
+        if (replies === null) {
+          if (!reader.readOnly) this.#applyItem(false);
+        } else {
+          replies.push(this.#applyItem(true));
+        }
+        this.#commit();
+      }
+      return replies;
+    } catch (error) {
+      if (error instanceof KvError) throw error;
+      throw new KvError('KV_MACHINE_FAILED', `entry ${index} failed half-way: ${String(error)}`, {
+        cause: error,
+      });
+    } finally {
+      reader.close();
+    }
+  }
+
+  /** A Redis command that only reads, on the state as it is. */
+  query(args: readonly string[]): Reply {
+    const known = knownCommand(args[0]!);
+    if (known === undefined) return unknownCommand(args);
+    if (!known.readsOnly) return NOT_READ_ONLY;
+    return run(known.command, this.#queryContext, args);
+  }
+
+  /** A native command that only reads: the types are kv/machine/native's. */
+  queryNative(command: unknown): unknown {
+    return this.native.query(this.#queryContext, command);
+  }
+
+  /** The earliest log time at which something ends: a batch of that time removes it. Null: nothing does. */
+  nextDeadlineMs(): number | null {
+    let next = this.keyspace.nextDeadlineMs();
+    for (const section of this.native.sections) {
+      const deadline = section.nextDeadlineMs?.() ?? null;
+      if (deadline !== null && (next === null || deadline < next)) next = deadline;
+    }
+    return next;
+  }
+
+  /** The state as it is now, to be read while entries are applied. Close it. */
+  snapshot(): MachineSnapshot {
+    return new MachineSnapshot(this.keyspace, this.#origins, this.#settings, this.native.sections);
+  }
+
+  /** SHA-256 over the snapshot's bytes, hexadecimal: equal on members that applied the same entries. */
+  hash(): string {
+    const hash = createHash('sha256');
+    const snapshot = this.snapshot();
+    try {
+      for (const chunk of snapshot.chunks()) hash.update(chunk);
+    } finally {
+      snapshot.close();
+    }
+    return hash.digest('hex');
+  }
+
+  #expireDue(): void {
+    for (const section of this.native.sections) {
+      section.expireDue?.(this.keyspace.nowMs, EXPIRIES_PER_ENTRY_MAX);
+    }
+    this.keyspace.expireDue(EXPIRIES_PER_ENTRY_MAX);
+    this.#commit();
+  }
+
+  #applyItem(wantsReply: boolean): Reply {
+    const reader = this.#reader;
+    switch (reader.kind) {
+      case ITEM_REDIS:
+        return this.#applyCommand(reader.args(), wantsReply, reader.readOnly);
+      case ITEM_EXEC:
+        return this.#applyExec(wantsReply, reader.readOnly);
+      case ITEM_NATIVE: {
+        const [clientId, sequence, acknowledged] = [reader.u64(), reader.u64(), reader.u64()];
+        const refusesGrowth = this.alarm !== null;
+        const command = reader.rest();
+        const item = { clientId, sequence, acknowledged, command, refusesGrowth, wantsReply };
+        return this.native.execute(this.#context, item);
+      }
+      case ITEM_SETTING: {
+        const [name, value] = [reader.text(), reader.text()];
+        const refusal = this.#settings.refusalOf(name, value);
+        if (refusal !== null) return new ErrorReply(`ERR ${refusal}`);
+        this.#settings.set(name, value);
+        return OK;
+      }
+      default:
+        return reader.kind satisfies never;
+    }
+  }
+
+  #applyCommand(args: readonly string[], wantsReply: boolean, saysReadOnly: boolean): Reply {
+    const known = knownCommand(args[0]!);
+    if (known === undefined) return wantsReply ? unknownCommand(args) : null;
+    if (known.readsOnly) {
+      if (!wantsReply) return null;
+    } else if (saysReadOnly) {
+      // Other members have skipped it.
+      return NOT_READ_ONLY;
+    }
+    if (known.grows && this.alarm !== null) return OUT_OF_MEMORY;
+    return run(known.command, this.#context, args);
+  }
+
+  #applyExec(wantsReply: boolean, saysReadOnly: boolean): Reply {
+    const reader = this.#reader;
+    let isFresh = true;
+    for (let left = reader.u32(); left > 0; left -= 1) {
+      const key = reader.text();
+      const version = reader.u64();
+      if ((this.keyspace.find(key)?.version ?? 0) !== version) isFresh = false;
+    }
+    if (!isFresh) return NIL_ARRAY;
+    const replies: Reply[] = [];
+    for (let left = reader.u32(); left > 0; left -= 1) {
+      replies.push(this.#applyCommand(reader.args(), wantsReply, saysReadOnly));
+    }
+    return replies;
+  }
+
+  #commit(): void {
+    const changes = this.keyspace.commit();
+    if (changes === null) return;
+    this.history.add(changes);
+    this.#options.onChanges?.(changes);
+  }
+}
+
+/** The context of commands in the log. */
+class LogContext implements CommandContext {
+  readonly keyspace: Keyspace;
+  #index = 0;
+  #random: (() => number) | null = null;
+
+  constructor(keyspace: Keyspace) {
+    this.keyspace = keyspace;
+  }
+
+  get nowMs(): number {
+    return this.keyspace.nowMs;
+  }
+
+  begin(index: number): void {
+    this.#index = index;
+    this.#random = null;
+  }
+
+  random(): number {
+    this.#random ??= seededRandom(this.#index);
+    return this.#random();
+  }
+}
+
+const NOT_READ_ONLY = new ErrorReply('ERR this command may write and has to go through the log');
+
+/** By name as clients write it, which saves the lower case. */
+const KNOWN = new Map<string, KnownCommand>();
+/** Spellings beyond this many are looked up the long way. */
+const SPELLINGS_MAX = 4096;
+
+function knownCommand(name: string): KnownCommand | undefined {
+  const known = KNOWN.get(name);
+  if (known !== undefined) return known;
+  const command = commandTable.get(name.toLowerCase());
+  if (command === undefined) return undefined;
+  const found = {
+    command,
+    readsOnly: command.flags.includes('readonly'),
+    grows: command.flags.includes('denyoom'),
+  };
+  if (KNOWN.size < SPELLINGS_MAX) KNOWN.set(name, found);
+  return found;
+}
+
+function run(command: RedisCommand, context: CommandContext, args: readonly string[]): Reply {
+  const { arity } = command;
+  if (arity >= 0 ? args.length !== arity : args.length < -arity) {
+    return new ErrorReply(`ERR wrong number of arguments for '${command.name}' command`);
+  }
+  try {
+    return command.run(context, args);
+  } catch (error) {
+    if (error instanceof CommandFailure) return error.reply;
+    throw error;
+  }
+}
+
+/** Redis's words, with as much of the arguments as Redis shows. */
+function unknownCommand(args: readonly string[]): ErrorReply {
+  const shown = args.slice(1, 21).map((argument) => `'${argument.slice(0, 128)}' `);
+  const text = `ERR unknown command '${args[0]!.slice(0, 128)}', with args beginning with: ${shown.join('')}`;
+  return new ErrorReply(text.replaceAll(/[\r\n]/g, ' '));
+}
+
+assert(!commandTable.has('exec'), 'EXEC is an item of its own');

@@ -1,0 +1,85 @@
+// Settings that every member has alike, because they are changed through the log and kept in snapshots.
+// The machine obeys `quota-bytes` and `alarm-disk-…`; any other name is kept for whoever set it.
+
+import { SETTING_NAME_BYTES_MAX, SETTING_VALUE_BYTES_MAX, SETTINGS_MAX } from './limits.js';
+import { damaged, type ValueReader, type ValueWriter } from './value.js';
+
+/** Memory (machine.memoryBytes) above which writes that need more are refused; 0 or absent: no quota. */
+export const SETTING_QUOTA = 'quota-bytes';
+/** With a member's id behind it and any value: that member's disk is full. Refuses growing writes like the quota. */
+export const SETTING_DISK_ALARM = 'alarm-disk-';
+
+const NAME = /^[a-z0-9][a-z0-9.:_-]*$/;
+
+export class Settings {
+  readonly #values = new Map<string, string>();
+  #quotaBytes = 0;
+  #diskAlarms = 0;
+
+  /** 0: none. */
+  get quotaBytes(): number {
+    return this.#quotaBytes;
+  }
+
+  /** Members whose disk is full. */
+  get diskAlarms(): number {
+    return this.#diskAlarms;
+  }
+
+  get(name: string): string | undefined {
+    return this.#values.get(name);
+  }
+
+  /** Names in order, with their values. */
+  entries(): [string, string][] {
+    return [...this.#values].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  }
+
+  /** What is wrong with a setting, null if it may be set. An empty value removes it. */
+  refusalOf(name: string, value: string): string | null {
+    if (name.length > SETTING_NAME_BYTES_MAX || !NAME.test(name))
+      return 'the name of a setting is a-z0-9.:_-';
+    if (value.length > SETTING_VALUE_BYTES_MAX) return 'the value of a setting is too long';
+    if (value === '') return null;
+    if (name === SETTING_QUOTA && (!/^\d{1,16}$/.test(value) || !Number.isSafeInteger(Number(value)))) {
+      return 'quota-bytes is a whole number of bytes, 0 for none';
+    }
+    if (!this.#values.has(name) && this.#values.size === SETTINGS_MAX) return 'there are too many settings';
+    return null;
+  }
+
+  /** refusalOf() is null for them. */
+  set(name: string, value: string): void {
+    if (value === '') this.#values.delete(name);
+    else this.#values.set(name, value);
+    this.#read();
+  }
+
+  encode(writer: ValueWriter): void {
+    const entries = this.entries();
+    writer.uint(entries.length);
+    for (const [name, value] of entries) {
+      writer.bytes(name);
+      writer.bytes(value);
+    }
+  }
+
+  static decode(reader: ValueReader): Settings {
+    const settings = new Settings();
+    const count = reader.count(2);
+    for (let index = 0; index < count; index += 1) {
+      const name = reader.string();
+      const value = reader.string();
+      if (value === '' || settings.refusalOf(name, value) !== null) throw damaged('a setting is impossible');
+      settings.#values.set(name, value);
+    }
+    settings.#read();
+    return settings;
+  }
+
+  #read(): void {
+    this.#quotaBytes = Number(this.#values.get(SETTING_QUOTA) ?? 0);
+    this.#diskAlarms = 0;
+    for (const name of this.#values.keys()) if (name.startsWith(SETTING_DISK_ALARM)) this.#diskAlarms += 1;
+  }
+}
