@@ -1,5 +1,6 @@
 // Messages from one process to another over jbus, beside what else a Node program could use, and the copy that is the
-// limit of it all. Both ends run our code or the peer's, so both are the subject; the readers read a word of each line.
+// limit of it all. Both ends run our code or the peer's, so both are the subject; the readers get whole messages and read
+// a word of each line.
 
 import { measureMessages, type MessageCommand, messagePeer } from '../message-run.js';
 import { type CheckRule, judge } from '../report.js';
@@ -31,6 +32,7 @@ const NAMES = {
   'channel-python': 'jbus channel to Python',
   ring: 'jbus ring',
   pair: 'unix socket',
+  'pair-pieces': 'unix socket, in pieces',
   'pair-python': 'unix socket to Python',
   tcp: 'tcp loopback',
   worker: 'worker_threads',
@@ -128,7 +130,16 @@ const SPIN_MICROS: Judgement = {
   pick: p50,
 };
 
-const STREAMS: readonly Way[] = ['channel', 'ring', 'pair', 'tcp', 'worker', 'copy', 'copy-read'];
+const STREAMS: readonly Way[] = [
+  'channel',
+  'ring',
+  'pair',
+  'pair-pieces',
+  'tcp',
+  'worker',
+  'copy',
+  'copy-read',
+];
 const LARGE: Point = {
   run: 'stream',
   bytes: LARGE_BYTES,

@@ -46,32 +46,51 @@ test('messages that are no whole lines, or too large, do not rotate', () => {
   assert.throws(() => new Rotation(BYTES, 2 * BYTES), RangeError);
 });
 
-test('a stream cut at every byte gives the same sum, and short frames whole', () => {
-  const source = memory();
-  const rotation = new Rotation(BYTES, 192);
-  const frames: Buffer[] = [];
-  for (let index = 0; index < 3; index += 1) {
-    const at = rotation.next();
-    frames.push(
-      headerOf(KIND_DATA, 192),
-      source.subarray(at, at + 192),
-      headerOf(KIND_PING, 2),
-      Buffer.from('hi'),
-    );
-  }
-  const stream = Buffer.concat(frames);
-  const expected = rotation.settle();
-  for (let size = 1; size <= stream.length; size += 1) {
-    const shorts: string[] = [];
-    const reader = new FrameReader((kind, body) => shorts.push(`${kind} ${body.toString()}`));
-    for (let at = 0; at < stream.length; at += size) {
-      const chunk = Buffer.from(stream.subarray(at, at + size));
+for (const inPieces of [false, true]) {
+  const how = inPieces ? 'added up in pieces' : 'put together';
+  test(`a stream cut at every byte and ${how} gives the same sum, and short frames whole`, () => {
+    const source = memory();
+    const rotation = new Rotation(BYTES, 192);
+    const frames: Buffer[] = [];
+    for (let index = 0; index < 3; index += 1) {
+      const at = rotation.next();
+      frames.push(
+        headerOf(KIND_DATA, 192),
+        source.subarray(at, at + 192),
+        headerOf(KIND_PING, 2),
+        Buffer.from('hi'),
+      );
+    }
+    const stream = Buffer.concat(frames);
+    const expected = rotation.settle();
+    for (let size = 1; size <= stream.length; size += 1) {
+      const shorts: string[] = [];
+      const reader = new FrameReader((kind, body) => shorts.push(`${kind} ${body.toString()}`), { inPieces });
+      for (let at = 0; at < stream.length; at += size) {
+        const chunk = Buffer.from(stream.subarray(at, at + size));
+        reader.feed(chunk, viewOf(chunk), chunk.length);
+      }
+      assert.deepEqual(reader.settle(), expected, `chunks of ${size} bytes`);
+      assert.deepEqual(shorts, Array(3).fill(`${KIND_PING} hi`));
+      assert.deepEqual(reader.settle(), { count: 0, sum: 0 });
+    }
+  });
+}
+
+test('a body longer than any before is put together whole', () => {
+  const bytes = 256 * 1024;
+  const source = Buffer.alloc(bytes, 0xee);
+  fillLines(source);
+  const reader = new FrameReader(assert.fail);
+  const rotation = new Rotation(bytes, bytes);
+  for (const cut of [1, 100_000, bytes]) {
+    rotation.next();
+    const stream = Buffer.concat([headerOf(KIND_DATA, bytes), source]);
+    for (const chunk of [stream.subarray(0, cut), stream.subarray(cut)]) {
       reader.feed(chunk, viewOf(chunk), chunk.length);
     }
-    assert.deepEqual(reader.settle(), expected, `chunks of ${size} bytes`);
-    assert.deepEqual(shorts, Array(3).fill(`${KIND_PING} hi`));
-    assert.deepEqual(reader.settle(), { count: 0, sum: 0 });
   }
+  assert.deepEqual(reader.settle(), rotation.settle());
 });
 
 test('a message that was read twice, or another instead, has another sum', () => {

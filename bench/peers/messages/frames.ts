@@ -1,18 +1,27 @@
-// Cuts a stream of frames, `u32 kind | u32 length | body`, and reads a word of each line of the bodies where they lie.
-// Both ends of a socket use it. The chunks come as they come: a header, a word may be cut anywhere. Pure.
+// Cuts a stream of frames, `u32 kind | u32 length | body`, and reads a word of each line of the bodies.
+// Both ends of a socket use it. The chunks come as they come: a header, a word may be cut anywhere. A body that does not
+// lie in one chunk is put together, as whoever wants the message has to, unless the reader takes it in pieces. Pure.
 
-import { LINE_BYTES } from '../../rotation.js';
+import { LINE_BYTES, sumLines } from '../../rotation.js';
 import { KIND_DATA, type Tally } from './ends.js';
 
 export const FRAME_HEADER_BYTES = 8;
 
-const SHORT_BODY_BYTES_MAX = 64 * 1024;
+const BODY_BYTES_AT_FIRST = 64 * 1024;
 const WORD_BYTES = 4;
+
+export interface FrameReaderOptions {
+  /** Adds up data as it comes, and puts no message together. */
+  readonly inPieces?: boolean;
+}
 
 export class FrameReader {
   readonly #onShort: (kind: number, body: Buffer) => void;
+  readonly #inPieces: boolean;
   readonly #header = Buffer.alloc(FRAME_HEADER_BYTES);
-  readonly #short = Buffer.alloc(SHORT_BODY_BYTES_MAX);
+  /** Where bodies are put together, one after the other. */
+  #body = Buffer.alloc(BODY_BYTES_AT_FIRST);
+  #bodyView = new DataView(this.#body.buffer);
   #headerHave = 0;
   #kind = 0;
   #bodyBytes = 0;
@@ -21,8 +30,9 @@ export class FrameReader {
   #sum = 0;
 
   /** @param onShort gets every frame of another kind than data; its body is valid until it returns. */
-  constructor(onShort: (kind: number, body: Buffer) => void) {
+  constructor(onShort: (kind: number, body: Buffer) => void, { inPieces = false }: FrameReaderOptions = {}) {
     this.#onShort = onShort;
+    this.#inPieces = inPieces;
   }
 
   /** Data frames since the last call. */
@@ -34,25 +44,39 @@ export class FrameReader {
   }
 
   /** @param view over all of `chunk`'s memory, made once for all chunks that lie there. */
-  feed(chunk: Uint8Array, view: DataView, bytes: number): void {
+  feed(chunk: Buffer, view: DataView, bytes: number): void {
     for (let at = 0; at < bytes; ) {
       if (this.#headerHave < FRAME_HEADER_BYTES) {
         at = this.#readHeader(chunk, view, at, bytes);
         if (this.#headerHave < FRAME_HEADER_BYTES) return;
       }
       const length = Math.min(this.#bodyBytes - this.#bodyHave, bytes - at);
-      if (this.#kind === KIND_DATA) this.#sum = sumPart(view, at, length, this.#bodyHave, this.#sum);
-      else this.#short.set(chunk.subarray(at, at + length), this.#bodyHave);
+      if (this.#kind === KIND_DATA && this.#inPieces) {
+        this.#sum = sumPart(view, at, length, this.#bodyHave, this.#sum);
+      } else if (length === this.#bodyBytes) {
+        this.#end(chunk, view, at);
+        at += length;
+        continue;
+      } else {
+        chunk.copy(this.#body, this.#bodyHave, at, at + length);
+      }
       this.#bodyHave += length;
       at += length;
       if (this.#bodyHave < this.#bodyBytes) return;
-      this.#headerHave = 0;
-      if (this.#kind === KIND_DATA) this.#count += 1;
-      else this.#onShort(this.#kind, this.#short.subarray(0, this.#bodyBytes));
+      this.#end(this.#body, this.#bodyView, 0);
     }
   }
 
-  #readHeader(chunk: Uint8Array, view: DataView, at: number, end: number): number {
+  /** The frame is complete, its body at `from`, unless it was added up in pieces. */
+  #end(bytes: Buffer, view: DataView, from: number): void {
+    const length = this.#bodyBytes;
+    this.#headerHave = this.#bodyBytes = this.#bodyHave = 0;
+    if (this.#kind !== KIND_DATA) return this.#onShort(this.#kind, bytes.subarray(from, from + length));
+    this.#count += 1;
+    if (!this.#inPieces) this.#sum = sumLines(view, from, length, this.#sum);
+  }
+
+  #readHeader(chunk: Buffer, view: DataView, at: number, end: number): number {
     if (this.#headerHave === 0 && end - at >= FRAME_HEADER_BYTES) {
       this.#begin(view.getUint32(at, true), view.getUint32(at + 4, true));
       return at + FRAME_HEADER_BYTES;
@@ -71,7 +95,9 @@ export class FrameReader {
     this.#headerHave = FRAME_HEADER_BYTES;
     this.#kind = kind;
     this.#bodyBytes = bodyBytes;
-    this.#bodyHave = 0;
+    if (bodyBytes <= this.#body.length) return;
+    this.#body = Buffer.alloc(bodyBytes, 1); // written once, so that no message pays for page faults
+    this.#bodyView = new DataView(this.#body.buffer, this.#body.byteOffset, bodyBytes);
   }
 }
 

@@ -18,7 +18,8 @@ switch (way) {
     await readRing(Number(place));
     break;
   case 'stream':
-    await readStream(place === undefined ? null : Number(place));
+  case 'stream-pieces':
+    await readStream(place === undefined ? null : Number(place), way === 'stream-pieces');
     break;
   default:
     throw new Error(`no way ${way}`);

@@ -41,6 +41,7 @@ const WAYS: Readonly<Record<string, Way>> = {
     return end;
   },
   pair: (memory) => StreamEnd.overPair(memory, NODE, [READER, 'stream']),
+  'pair-pieces': (memory) => StreamEnd.overPair(memory, NODE, [READER, 'stream-pieces']),
   'pair-python': (memory) => StreamEnd.overPair(memory, 'python3', pythonReader('stream')),
   tcp: (memory) => StreamEnd.overTcp(memory, NODE, [READER, 'stream']),
   worker: (memory) => new WorkerEnd(memory.length, new URL('./reader.worker.js', import.meta.url)),

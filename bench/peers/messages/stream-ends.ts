@@ -1,6 +1,6 @@
 // The sockets that jbus is held against: a Unix socketpair and TCP over loopback, read with `onread` into one buffer.
 // Small messages are collected and written together, large ones go as header and body by one writev; eight MiB may be
-// on the way, as in the ring.
+// on the way, as in the ring. Readers put messages together (frames.ts), as jbus hands them out whole.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -125,16 +125,19 @@ const EMPTY = Buffer.alloc(0);
 const WRITING = { writableHighWaterMark: WINDOW_BYTES, highWaterMark: WINDOW_BYTES } as const;
 
 /** The reader's process, until the other end hangs up. */
-export async function readStream(port: number | null): Promise<void> {
+export async function readStream(port: number | null, inPieces: boolean): Promise<void> {
   const frames: FrameReader[] = [];
   const socket =
     port === null
       ? new Socket({ fd: CHILD_FD, ...readingInto(frames) })
       : new Socket({ ...readingInto(frames) }).connect({ port, host: '127.0.0.1', noDelay: true });
-  const reader = new FrameReader((kind, body) => {
-    const answer = kind === KIND_PING ? body : encodeTally(reader.settle());
-    socket.write(frameOf(kind, answer));
-  });
+  const reader = new FrameReader(
+    (kind, body) => {
+      const answer = kind === KIND_PING ? body : encodeTally(reader.settle());
+      socket.write(frameOf(kind, answer));
+    },
+    { inPieces },
+  );
   frames.push(reader);
   await once(socket, 'close');
 }
@@ -146,7 +149,10 @@ function frameOf(kind: number, body: Uint8Array): Buffer {
   return frame;
 }
 
-/** Reads without a stream in between: every chunk lies at the start of the same buffer. */
+/**
+ * Reads without a stream in between: every chunk lies at the start of the same buffer. To read the rest of a long message
+ * right where it is put together was tried: 4 MiB took 8 % longer than by way of this buffer, which stays in the cache.
+ */
 function readingInto(frames: readonly FrameReader[]): SocketConstructorOpts {
   const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   const view = viewOf(buffer);
