@@ -35,4 +35,11 @@ export interface Backend {
   status(): BackendStatus;
   /** After each command that changed something here. Gives the function that ends it. */
   onChanges(listener: (changes: ChangeSet) => void): () => void;
+  /**
+   * Every PUBLISH that the log brings, on every member, within its application: the listener delivers it to those who
+   * listen here and says how many they were. One listener at a time. Gives the function that ends it.
+   */
+  onPublish(listener: PublishListener): () => void;
 }
+
+export type PublishListener = (channel: string, message: string) => number;

@@ -3,7 +3,7 @@
 // exec: u32 watches, each u32 bytes | key | u64 version, then u32 commands, each as in redis.
 // setting: u32 bytes | name | u32 bytes | value, empty to remove it.
 
-import { writeLatin1, writeU32, writeU64 } from './bytes.js';
+import { copyBytes, writeLatin1, writeU32, writeU64 } from './bytes.js';
 
 export const ITEM_HEAD_BYTES = 8;
 export const ITEM_REDIS = 1;
@@ -50,6 +50,25 @@ export class ItemWriter {
     const payload = argumentBytes(args);
     this.#head(ITEM_REDIS, readOnly ? READ_ONLY : 0, payload);
     this.#arguments(args);
+  }
+
+  /**
+   * One Redis command whose arguments lie in `source`, from argument `first` on: argument j is
+   * `source[offsets[2 j], offsets[2 j + 1])`. The same as `redis`, without a string per argument.
+   */
+  copied(source: Uint8Array, offsets: Int32Array, first: number, count: number, readOnly: boolean): void {
+    let payload = 4 + 4 * count;
+    for (let slot = first * 2; slot < (first + count) * 2; slot += 2)
+      payload += offsets[slot + 1]! - offsets[slot]!;
+    this.#head(ITEM_REDIS, readOnly ? READ_ONLY : 0, payload);
+    this.#u32(count);
+    for (let slot = first * 2; slot < (first + count) * 2; slot += 2) {
+      const start = offsets[slot]!;
+      const end = offsets[slot + 1]!;
+      this.#u32(end - start);
+      copyBytes(source, start, end, this.#slab, this.#end);
+      this.#end += end - start;
+    }
   }
 
   /** A native command. `clientId` 0: without a session. */

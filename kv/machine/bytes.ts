@@ -14,6 +14,8 @@ const { latin1Slice, latin1Write } = Buffer.prototype as unknown as {
 const TWO_32 = 2 ** 32;
 /** Below this many bytes a loop beats the call into C++. */
 const SHORT_BYTES = 12;
+/** The same for a view and a copy. */
+const COPIED_SHORT_BYTES = 64;
 
 /** The bytes from `start` to before `end` as a string of its own. */
 export function latin1(bytes: Uint8Array, start: number, end: number): string {
@@ -27,6 +29,21 @@ export function writeLatin1(bytes: Uint8Array, text: string, at: number): void {
     return;
   }
   for (let index = 0; index < text.length; index += 1) bytes[at + index] = text.charCodeAt(index);
+}
+
+/** Copies `source[start, end)` to `target` at `at`. The caller has made room. */
+export function copyBytes(
+  source: Uint8Array,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  at: number,
+): void {
+  if (end - start > COPIED_SHORT_BYTES) {
+    target.set(source.subarray(start, end), at);
+    return;
+  }
+  for (let from = start, to = at; from < end; from += 1, to += 1) target[to] = source[from]!;
 }
 
 export function readU32(bytes: Uint8Array, at: number): number {

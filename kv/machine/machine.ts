@@ -21,6 +21,8 @@ import { MachineLoader, type RestoredParts } from './snapshot-loader.js';
 export interface MachineOptions {
   /** Called after each command that changed something, within apply(). Must not throw, nor write to the machine. */
   readonly onChanges?: (changes: ChangeSet) => void;
+  /** PUBLISH: called within apply() on every member; how many here heard it. Must not throw. Default: nobody. */
+  readonly onPublish?: (channel: string, message: string) => number;
   /** How much of the changes is remembered. */
   readonly history?: ChangeHistoryOptions;
   /** [0, 1), for queries such as RANDOMKEY; entries of the log do not use it. Default: seeded. */
@@ -59,7 +61,7 @@ export class Machine {
     this.#origins = restored?.origins ?? new Origins();
     this.#settings = restored?.settings ?? new Settings();
     this.history = new ChangeHistory(this.keyspace.revision, options.history);
-    this.#context = new LogContext(this.keyspace);
+    this.#context = new LogContext(this.keyspace, options.onPublish ?? heardByNobody);
     const random = options.random ?? seededRandom(1);
     const { keyspace } = this;
     this.#queryContext = {
@@ -68,6 +70,7 @@ export class Machine {
         return keyspace.nowMs;
       },
       random,
+      publish: heardByNobody, // a message goes through the log
     };
   }
 
@@ -269,11 +272,13 @@ export class Machine {
 /** The context of commands in the log. */
 class LogContext implements CommandContext {
   readonly keyspace: Keyspace;
+  readonly publish: (channel: string, message: string) => number;
   #index = 0;
   #random: (() => number) | null = null;
 
-  constructor(keyspace: Keyspace) {
+  constructor(keyspace: Keyspace, publish: (channel: string, message: string) => number) {
     this.keyspace = keyspace;
+    this.publish = publish;
   }
 
   get nowMs(): number {
@@ -289,6 +294,10 @@ class LogContext implements CommandContext {
     this.#random ??= seededRandom(this.#index);
     return this.#random();
   }
+}
+
+function heardByNobody(): number {
+  return 0;
 }
 
 const NOT_READ_ONLY = new ErrorReply('ERR this command may write and has to go through the log');

@@ -1,6 +1,7 @@
 // Every command of the machine, by its name in lower case.
 
 import { OK, type Reply, SYNTAX_ERROR } from '../reply.js';
+import { publishCommand } from './publish.js';
 import type { CommandContext, CommandFlag, RedisCommand } from './command.js';
 
 export type { CommandContext, CommandFlag, KeyPositions, RedisCommand } from './command.js';
@@ -8,6 +9,7 @@ export type { CommandContext, CommandFlag, KeyPositions, RedisCommand } from './
 const ONE_KEY = { first: 1, last: 1, step: 1 };
 
 const COMMANDS: readonly RedisCommand[] = [
+  publishCommand,
   command('get', 2, ['readonly', 'fast'], ({ keyspace }, args) => keyspace.text(args[1]!)),
   command('set', -3, ['write', 'denyoom'], ({ keyspace }, args) => {
     if (args.length > 3) return SYNTAX_ERROR;

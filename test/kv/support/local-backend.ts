@@ -1,6 +1,13 @@
 // A backend of one machine without a log: what is submitted is applied in a microtask, one batch per submit.
 
-import type { Backend, BackendStatus, Done, EncodedItems, ReadDone } from '../../../kv/backend.js';
+import type {
+  Backend,
+  BackendStatus,
+  Done,
+  EncodedItems,
+  PublishListener,
+  ReadDone,
+} from '../../../kv/backend.js';
 import { KvError } from '../../../kv/errors.js';
 import { BatchWriter, timeBatch } from '../../../kv/machine/batch.js';
 import type { ChangeSet } from '../../../kv/machine/changes.js';
@@ -17,6 +24,7 @@ export class LocalBackend implements Backend {
   #index = 0;
   #sequence = 0;
   #closed = false;
+  #publish: PublishListener | null = null;
   /** When set, submits and reads fail with it. */
   failure: KvError | null = null;
 
@@ -25,6 +33,7 @@ export class LocalBackend implements Backend {
     this.nowMs = nowMs;
     this.machine = new Machine({
       ...rest,
+      onPublish: (channel, message) => this.#publish?.(channel, message) ?? 0,
       onChanges: (changes) => {
         rest.onChanges?.(changes);
         for (const listener of this.#listeners) listener(changes);
@@ -66,6 +75,13 @@ export class LocalBackend implements Backend {
   onChanges(listener: (changes: ChangeSet) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  onPublish(listener: PublishListener): () => void {
+    this.#publish = listener;
+    return () => {
+      this.#publish = null;
+    };
   }
 
   close(): void {
