@@ -133,6 +133,8 @@ export interface TransportMemory {
 export interface TransportOptions extends TransportMemory {
   /** Output that may wait on one connection; beyond it the connection is closed with ENOBUFS. The policy is the caller's. */
   outputBytesMax: number;
+  /** What `executionAsyncResource()` is in onBatch; keep it alive. Default: the transport. */
+  asyncResource?: object;
 }
 
 /** TLV (u32 msgId, u32 length, little-endian) unless `lengthBytes` is given; then as in reactor/codecs/length-field-codec.ts. */

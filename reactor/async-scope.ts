@@ -3,7 +3,7 @@
 // request, task-runner.ts for every task. Node has one for each call out of libuv, and ours bring news of many: a batch
 // of the native transport, a turn of the event loop.
 
-import { AsyncResource } from 'node:async_hooks';
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 
 const NAME = 'ReactorNet';
 /** Nobody is told when a scope ends: it lasts as long as something that was begun in it. */
@@ -27,4 +27,69 @@ export function inOwnScope<A extends unknown[], R>(
   ...args: A
 ): R {
   return context.runInAsyncScope(captureContext).runInAsyncScope(run, undefined, ...args);
+}
+
+/** What is entered where a service or a client is made; its handlers start with it. */
+export class HandlerContext extends AsyncResource {
+  /** Nothing is. */
+  readonly isEmpty: boolean;
+
+  constructor() {
+    super(NAME, OPTIONS);
+    this.isEmpty = !hasEntries(this);
+  }
+}
+
+/**
+ * The scope that one call out of libuv comes with, watched: as long as no handler has entered anything, they may all
+ * run in it as it is. Once one has, each gets a scope of its own from then on. `resource` is to be its async resource.
+ */
+export class BatchScope {
+  readonly resource: object;
+  readonly #entries: Record<PropertyKey, unknown> = {};
+  #isUntouched = CLINGS_TO_RESOURCE;
+
+  constructor() {
+    this.resource = new Proxy(this.#entries, {
+      set: (entries, key, value): boolean => {
+        this.#isUntouched = false;
+        return Reflect.set(entries, key, value);
+      },
+    });
+  }
+
+  /** The resource is in use: what was entered where that happened is none of the handlers' business. */
+  begin(): void {
+    this.#clear();
+    this.#isUntouched = CLINGS_TO_RESOURCE;
+  }
+
+  /** Whether handlers that start with what is entered in `context` may run in it. */
+  suits(context: HandlerContext): boolean {
+    return this.#isUntouched && context.isEmpty;
+  }
+
+  /** Such handlers have run. */
+  leave(): void {
+    if (!this.#isUntouched) this.#clear();
+  }
+
+  #clear(): void {
+    for (const key of Reflect.ownKeys(this.#entries)) delete this.#entries[key];
+  }
+}
+
+/**
+ * An AsyncLocalStorage keeps what is entered on the async resource that runs, and so we hear of it. From Node 24 on it
+ * does not: nothing is shared there.
+ */
+const CLINGS_TO_RESOURCE = '_propagate' in AsyncLocalStorage.prototype;
+
+/** Of an AsyncResource that nothing was run in. Its ids differ from those of one that is made in it, stores do not. */
+function hasEntries(resource: AsyncResource): boolean {
+  const inner = resource.runInAsyncScope(captureContext) as unknown as Record<PropertyKey, unknown>;
+  const outer = resource as unknown as Record<PropertyKey, unknown>; // by symbols that have no other name
+  return Object.getOwnPropertySymbols(outer).some(
+    (key) => outer[key] !== undefined && Object.is(outer[key], inner[key]),
+  );
 }

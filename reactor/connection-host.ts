@@ -1,8 +1,7 @@
 // What a connection is given when it is made: the limits it keeps to, and the service it belongs to.
 // tcp-service.ts and tcp-client.ts are such hosts; connection.ts and its halves ask them.
 
-import type { AsyncResource } from 'node:async_hooks';
-
+import type { HandlerContext } from './async-scope.js';
 import type { FrameCodec, FrameDecoder } from './codec.js';
 import type { Connection } from './connection.js';
 import type { EventLoop } from './event-loop.js';
@@ -36,7 +35,7 @@ export interface ConnectionLimits extends ConnectionTimeouts {
 /** What all connections of one service on one thread share. */
 export interface ConnectionHost {
   /** What is entered where the service or client was made is entered in every handler. */
-  readonly context: AsyncResource;
+  readonly context: HandlerContext;
   readonly loop: EventLoop;
   readonly codec: FrameCodec;
   readonly limits: ConnectionLimits;

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import type { PeerCertificate } from 'node:tls';
 
-import { inOwnScope } from './async-scope.js';
+import { type BatchScope, inOwnScope } from './async-scope.js';
 import { lender } from './body-lender.js';
 import type { FrameDecoder, FrameSink } from './codec.js';
 import { type ConnectionActivity, nextDeadlineMs, passedDeadline } from './connection-deadlines.js';
@@ -51,6 +51,9 @@ export abstract class Connection extends SendingHalf implements FrameSink {
   #writeShutDown = false;
   /** drain() was called: the last handler to finish ends the connection. */
   #isDraining = false;
+
+  /** The scope of the batch that brings what is received now; null when nothing may run in it. */
+  protected batchScope: BatchScope | null = null;
 
   #pauses = 0;
   /** The decoder keeps frames that a pause held back. */
@@ -288,8 +291,21 @@ export abstract class Connection extends SendingHalf implements FrameSink {
 
   // Input.
 
-  /** Hands out the frames of a chunk, or with null those that were held back, in an async scope of their own. */
+  /**
+   * Hands out the frames of a chunk, or with null those that were held back: in an async scope of their own, or in one
+   * that nobody will know from it.
+   */
   #dispatch(bytes: Buffer | null, start: number, end: number): void {
+    const scope = this.batchScope;
+    this.batchScope = null; // a handler that lets others go on may have entered something
+    if (scope !== null && scope.suits(this.host.context)) {
+      try {
+        this.#deliver(bytes, start, end);
+      } finally {
+        scope.leave();
+      }
+      return;
+    }
     inOwnScope(this.host.context, Connection.#deliverTo, this, bytes, start, end);
   }
 

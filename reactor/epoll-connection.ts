@@ -59,7 +59,9 @@ export class EpollConnection extends StreamConnection implements EpollSink {
 
   /** @internal */
   received(bytes: Buffer, start: number, end: number): void {
+    this.batchScope = this.#transport.scope;
     this.take(bytes, start, end);
+    this.batchScope = null;
   }
 
   /** @internal */

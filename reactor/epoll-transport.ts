@@ -43,6 +43,7 @@ import {
   STATUS_WORDS,
   type Transport,
 } from '../addon/index.js';
+import { BatchScope } from './async-scope.js';
 import { receivingMemory } from './body-lender.js';
 import type { EpollDialSink, EpollListenSink, EpollSink } from './epoll-sinks.js';
 import {
@@ -85,6 +86,8 @@ export const ACCEPTING: EpollSizes = {
 export class EpollTransport {
   readonly #addon: Addon;
   readonly #native: Transport;
+  /** The async scope of every batch. */
+  readonly scope: BatchScope = new BatchScope();
   /** What a batch brings: events point into it, and what is sent back unchanged leaves from it. */
   readonly received: Buffer;
   /** The same as memory: a Buffer takes longer to tell. */
@@ -132,10 +135,12 @@ export class EpollTransport {
         status: this.#status,
         control: this.#control,
         outputBytesMax: EPOLL_OUTPUT_BYTES_MAX,
+        asyncResource: this.scope.resource,
       },
       (eventCount) => this.#runBatch(eventCount),
     );
     this.#native.unref();
+    this.scope.begin();
   }
 
   /** How long to look for more after a batch, before the thread may sleep; 0 at first. */

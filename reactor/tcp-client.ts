@@ -4,11 +4,10 @@
 // only the application knows whether doing a thing twice is harmless.
 
 import assert from 'node:assert/strict';
-import type { AsyncResource } from 'node:async_hooks';
 import type tls from 'node:tls';
 
 import { loadAddon } from '../addon/index.js';
-import { captureContext } from './async-scope.js';
+import { HandlerContext } from './async-scope.js';
 import { Backoff, type BackoffOptions } from './backoff.js';
 import { returnClientLoop, takeClientLoop } from './client-loop.js';
 import type { FrameCodec } from './codec.js';
@@ -81,7 +80,7 @@ const STABLE_MS = 10_000;
 const WANTED: ReadonlySet<CloseReason> = new Set(['ended', 'destroyed', 'reset', 'shutdown']);
 
 export class TcpClient implements ConnectionHost {
-  readonly context: AsyncResource = captureContext();
+  readonly context: HandlerContext = new HandlerContext();
   readonly codec: FrameCodec;
   readonly limits: ConnectionLimits;
   readonly counters: CounterRow = SharedCounters.create(0).row('main');

@@ -2,10 +2,9 @@
 // sub-reactor.ts hands it sockets; it makes NetConnections of them and is the host they share.
 
 import assert from 'node:assert/strict';
-import type { AsyncResource } from 'node:async_hooks';
 import type net from 'node:net';
 
-import { captureContext } from './async-scope.js';
+import { HandlerContext } from './async-scope.js';
 import { relayedClient } from './client-address.js';
 import type { FrameCodec, FrameDecoder } from './codec.js';
 import { createCodec } from './codecs/create-codec.js';
@@ -42,7 +41,7 @@ export interface StreamProtocol {
 }
 
 export class TcpService implements Service, ConnectionHost {
-  readonly context: AsyncResource = captureContext();
+  readonly context: HandlerContext = new HandlerContext();
   readonly loop: EventLoop;
   readonly codec: FrameCodec;
   readonly limits: ConnectionLimits;

@@ -1,6 +1,6 @@
 // What a Node user expects of code that runs inside a batch: promises, AsyncLocalStorage, exceptions, closing.
 import assert from 'node:assert/strict';
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage, executionAsyncResource } from 'node:async_hooks';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
@@ -21,7 +21,7 @@ import {
   requireAddon,
 } from '../../addon/index.js';
 import { invalidArgument, openDescriptorCount, systemCallFailed } from './support/loopback.js';
-import { deferred, TinyTransport, type TransportEvent } from './support/tiny-transport.js';
+import { deferred, type TinyOptions, TinyTransport, type TransportEvent } from './support/tiny-transport.js';
 
 const addon = requireAddon();
 
@@ -32,10 +32,13 @@ interface Served {
 }
 
 /** A transport with one accepted connection of raw bytes, reading. Further events go to `onEvent`. */
-async function serveOne(onEvent: (served: Served, event: TransportEvent) => void): Promise<Served> {
+async function serveOne(
+  onEvent: (served: Served, event: TransportEvent) => void,
+  options: TinyOptions = {},
+): Promise<Served> {
   const { fd, port } = addon.listenTcp({ host: '127.0.0.1', port: 0, backlog: 16 });
   const accepted = deferred<number>();
-  const tiny = new TinyTransport({}, (event) => {
+  const tiny = new TinyTransport(options, (event) => {
     if (event.type === EVENT_ACCEPTED) accepted.resolve(event.a);
   });
   tiny.transport.listen(fd, 0, 0);
@@ -154,6 +157,24 @@ test('AsyncLocalStorage in a handler does not leak into the next batch', async (
   assert.deepEqual(seen, [undefined, undefined]);
   assert.deepEqual(afterwards, ['a', 'b']);
   await stop(served);
+});
+
+test('a batch has the async resource that was given, or the transport itself', async () => {
+  const mine = {};
+  for (const asyncResource of [mine, undefined]) {
+    const seen: object[] = [];
+    const served = await serveOne(
+      ({ tiny, slot }) => {
+        seen.push(executionAsyncResource());
+        tiny.send(slot, Buffer.from('seen'));
+      },
+      asyncResource === undefined ? {} : { asyncResource },
+    );
+    served.client.write('look');
+    await once(served.client, 'data');
+    assert.equal(seen[0], asyncResource ?? served.tiny.transport);
+    await stop(served);
+  }
 });
 
 test('an exception is uncaught once, and the events behind it are still handled', async () => {
@@ -301,5 +322,9 @@ test('arguments that cannot be right are refused', () => {
   assert.throws(
     () => new Transport({ ...options, events: new Uint32Array(5) }, () => {}),
     invalidArgument('events'),
+  );
+  assert.throws(
+    () => new Transport({ ...options, asyncResource: 1 as unknown as object }, () => {}),
+    invalidArgument('asyncResource'),
   );
 });

@@ -2,7 +2,7 @@
 // although one call from the kernel's side may bring frames of many connections.
 
 import assert from 'node:assert/strict';
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
@@ -139,6 +139,49 @@ forEachTransport((transport: TransportName) => {
     second.send(ENTER);
     assert.deepEqual(await textsFor(second, 1), ['of the other']);
     assert.deepEqual(await textsFor(first, 3), ['nothing', 'nothing', 'nothing']);
+  });
+
+  test(`${transport}: nor the context in which they are let go on`, async (t) => {
+    const elsewhere = store.run('elsewhere', () => new AsyncResource('Test', { requireManualDestroy: true }));
+    let held: Connection | null = null;
+    const watched = await serve(t, transport, {
+      onFrame: {
+        [LOOK]: (connection) => {
+          if (held === null) {
+            held = connection;
+            connection.pause();
+          }
+          connection.send(LOOK, entered());
+        },
+        [ENTER]: (connection) => {
+          elsewhere.runInAsyncScope(() => held?.resume());
+          connection.send(ENTER, entered());
+        },
+      },
+    });
+    const first = await RawClient.connect(t, watched.port);
+    first.write(Buffer.concat([tlvFrame(LOOK, ''), tlvFrame(LOOK, ''), tlvFrame(LOOK, '')]));
+    await first.receiveFrames(1);
+    const second = await RawClient.connect(t, watched.port);
+    second.send(ENTER);
+    assert.deepEqual(await textsFor(second, 1), ['nothing']);
+    assert.deepEqual(await textsFor(first, 3), ['nothing', 'nothing', 'nothing']);
+  });
+
+  test(`${transport}: the first store that is ever entered is not seen by the frames behind it`, async (t) => {
+    const fresh = new AsyncLocalStorage<string>();
+    const watched = await serve(t, transport, {
+      onFrame: (connection, frame) => {
+        const before = fresh.getStore() ?? 'nothing';
+        fresh.enterWith(frame.body.toString());
+        setImmediate(() => connection.send(LOOK, `${before} ${fresh.getStore()}`));
+      },
+    });
+    const clients = await clientsOf(t, watched);
+    for (const [index, client] of clients.entries()) client.send(ENTER, `${index}`);
+    for (const [index, client] of clients.entries()) {
+      assert.deepEqual(await textsFor(client, 1), [`nothing ${index}`]);
+    }
   });
 
   test(`${transport}: what is entered where a server or a client is made is entered in its handlers`, async (t) => {

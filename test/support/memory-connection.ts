@@ -2,9 +2,8 @@
 // Shows what connection.ts and its parts decide on their own, in the same way for every transport, at any
 // time on the clock.
 
-import type { AsyncResource } from 'node:async_hooks';
 import type { TestContext } from 'node:test';
-import { captureContext } from '../../reactor/async-scope.js';
+import { HandlerContext } from '../../reactor/async-scope.js';
 import { BufferPool } from '../../reactor/buffer-pool.js';
 import { createCodec } from '../../reactor/codecs/create-codec.js';
 import { Connection } from '../../reactor/connection.js';
@@ -24,7 +23,7 @@ import { tlvFrame } from './tlv.js';
 
 /** All that connections need besides a transport; give it the handlers and the options under test. */
 export class MemoryHost implements ConnectionHost {
-  readonly context: AsyncResource = captureContext();
+  readonly context: HandlerContext = new HandlerContext();
   readonly loop: EventLoop;
   readonly codec: ConnectionHost['codec'];
   readonly limits: ConnectionLimits;

@@ -61,7 +61,9 @@ void Transport::Open(const Napi::CallbackInfo& info) {
   if (state->closing()) return ThrowCode(env, "ADDON_CLOSED", "this thread is ending");
   Result<std::unique_ptr<Engine>> engine = Engine::Create(options.memory, options.output_bytes_max);
   if (!engine.ok()) return ThrowFailure(env, engine.failure(), "new transport");
-  if (!batch_.Open(info.This().As<Napi::Object>(), "ReactorNetTransport", info[1].As<Napi::Function>())) {
+  const Napi::Object resource =
+      options.async_resource.IsEmpty() ? info.This().As<Napi::Object>() : options.async_resource;
+  if (!batch_.Open(resource, "ReactorNetTransport", info[1].As<Napi::Function>())) {
     return ThrowCode(env, "ADDON_CLOSED", "this thread is ending");
   }
   Result<TransportPoll*> poll = TransportPoll::Start(state, std::move(engine.value()), options.control, this);

@@ -27,6 +27,14 @@ TransportOptions ReadTransportOptions(Napi::Env env, Arguments& arguments, Napi:
   TransportOptions result;
   result.output_bytes_max = static_cast<size_t>(arguments.RequiredInteger(options, "outputBytesMax", 1, kIntMax));
   if (arguments.failed()) return result;
+  const Napi::Value async_resource = options.Get("asyncResource");
+  if (env.IsExceptionPending()) return result;
+  if (async_resource.IsObject()) {
+    result.async_resource = async_resource.As<Napi::Object>();
+  } else if (!async_resource.IsUndefined()) {
+    ThrowInvalidArgument(env, "asyncResource must be an object");
+    return result;
+  }
   ArrayReader reader(env, options, result.arrays);
   EngineMemory& memory = result.memory;
   size_t words = 0;

@@ -14,6 +14,7 @@ struct TransportOptions {
   EngineMemory memory = {};
   uint32_t* control = nullptr;
   size_t output_bytes_max = 0;
+  Napi::Object async_resource;  // empty: the transport
   std::vector<Napi::Object> arrays;  // what the pointers point into
 };
 

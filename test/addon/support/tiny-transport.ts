@@ -76,6 +76,7 @@ export class TinyTransport {
       {
         ...this.memory,
         outputBytesMax: options.outputBytesMax ?? 64 * KIB * KIB,
+        ...(options.asyncResource === undefined ? {} : { asyncResource: options.asyncResource }),
       },
       (eventCount) => this.#onBatch(eventCount),
     );
