@@ -23,11 +23,35 @@ export function lendableMemory(bytes: number): Buffer {
 /** The same for memory that a thread receives into again and again: what is known of it need not be forgotten. */
 export function receivingMemory(bytes: number): Buffer {
   const memory = lendableMemory(bytes);
-  RECEIVING.add(memory);
+  RECEIVING.set(memory, new KeptViews());
   return memory;
 }
 
-const RECEIVING = new WeakSet<Buffer>();
+const RECEIVING = new WeakMap<Buffer, KeptViews>();
+
+/** Peers that ask alike have their frames at the same places in every batch, and views of them serve again. */
+const KEPT_VIEWS_BITS = 9;
+/** 2^32 over the golden ratio: multiples of any frame's length are spread evenly by its upper bits. */
+const SPREAD = 0x9e3779b1;
+
+/** Views of one piece of memory, each in the one place that its offset gives it. */
+class KeptViews {
+  readonly #views: (Buffer | null)[] = Array.from({ length: 1 << KEPT_VIEWS_BITS }, () => null);
+  /** Offset and bytes of each. */
+  readonly #places = new Uint32Array(2 << KEPT_VIEWS_BITS);
+
+  find(memory: ArrayBufferLike, offset: number, bytes: number): Buffer {
+    const index = Math.imul(offset, SPREAD) >>> (32 - KEPT_VIEWS_BITS);
+    const places = this.#places;
+    const kept = this.#views[index]!;
+    if (kept !== null && places[2 * index] === offset && places[2 * index + 1] === bytes) return kept;
+    const view = new View(memory, offset, bytes);
+    places[2 * index] = offset;
+    places[2 * index + 1] = bytes;
+    this.#views[index] = view;
+    return view;
+  }
+}
 
 export class BodyLender {
   /** The latest view, until `takeBack`. */
@@ -39,26 +63,31 @@ export class BodyLender {
   /** What it is a piece of. */
   #source: Buffer | null = null;
   #sourceOffset = 0;
-  #isSourceKept = false;
+  /** Of memory that is received into again and again. */
+  #views: KeptViews | null = null;
 
   /** A view of `source[start, start + bytes)`. */
   lend(source: Buffer, start: number, bytes: number): Buffer {
     if (source !== this.#source) {
       this.#source = source;
       this.#sourceOffset = source.byteOffset;
-      this.#isSourceKept = RECEIVING.has(source);
+      this.#views = RECEIVING.get(source) ?? null;
       this.memory = source.buffer;
     }
     this.start = this.#sourceOffset + start;
     this.end = this.start + bytes;
-    this.body = new View(this.memory!, this.start, bytes);
-    return this.body;
+    const view =
+      this.#views === null
+        ? new View(this.memory!, this.start, bytes)
+        : this.#views.find(this.memory!, this.start, bytes);
+    this.body = view;
+    return view;
   }
 
   /** The bytes lent so far go back to their owner. */
   takeBack(): void {
     this.body = null;
-    if (this.#isSourceKept) return;
+    if (this.#views !== null) return;
     this.memory = null;
     this.#source = null;
   }
