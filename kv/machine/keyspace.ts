@@ -11,6 +11,7 @@ import { Deadlines } from './deadlines.js';
 import { CLEAR_LISTED_MAX, DEADLINE_OVERHEAD_BYTES, KEY_OVERHEAD_BYTES } from './limits.js';
 import { seededRandom } from './random.js';
 import { WRONG_TYPE_FAILURE } from './reply.js';
+import { ScanIndex } from './scan-index.js';
 import { isContainer, Slot, type Terms, termsOf } from './slot.js';
 import { type Bytes, type Container, stringMemoryBytes, type Value, type ValueType } from './value.js';
 
@@ -44,6 +45,7 @@ interface Lent {
 
 export class Keyspace {
   readonly #slots = new SkipList<Slot>(seededRandom(1), { snapshotsMax: SNAPSHOTS_MAX });
+  readonly #scanIndex = new ScanIndex();
   readonly #deadlines = new Deadlines((key) => this.#slots.get(key)?.expireAtMs ?? 0);
   /** Containers lent to the command that runs, by key. */
   readonly #lent = new Map<string, Lent>();
@@ -152,6 +154,16 @@ export class Keyspace {
       // Expired keys took places of the limit: go on behind them.
       rest = range.reverse === true ? { ...range, to: last! } : { ...range, after: last! };
     }
+  }
+
+  /**
+   * A step of SCAN: gives at least `count` keys from the hash `cursor` on to `visit`. The result is the cursor of the
+   * next step, 0 at the end; scan-index.ts says what that guarantees.
+   */
+  scanByHash(cursor: number, count: number, visit: (key: string) => void): number {
+    return this.#scanIndex.scan(cursor, count, (key) => {
+      if (!this.#hidesSome() || this.has(key)) visit(key);
+    });
   }
 
   /** Keys in the range. */
@@ -351,6 +363,7 @@ export class Keyspace {
       });
     }
     this.#slots.clear();
+    this.#scanIndex.clear();
     this.#deadlines.clear();
     this.#lent.clear();
     this.#memoryBytes = 0;
@@ -416,6 +429,7 @@ export class Keyspace {
   /** Puts a slot back as a snapshot has it. Keys come in ascending order. */
   restore(key: string, slot: Slot): void {
     this.#slots.set(key, slot);
+    this.#scanIndex.add(key);
     this.#memoryBytes += memoryOf(key, slot.value, slot.terms);
     this.#deadlines.move(key, 0, slot.expireAtMs);
     this.#leaseMoved(key, 0, slot.lease);
@@ -476,6 +490,7 @@ export class Keyspace {
       after = new Slot(value, version, version, records ? 1 : 0, terms);
       this.#memoryBytes += memoryOf(key, value, terms);
       this.#slots.set(key, after);
+      this.#scanIndex.add(key);
     } else {
       this.#memoryBytes +=
         valueMemory(value) - valueMemory(slot.value) + termsMemory(terms) - termsMemory(before);
@@ -498,6 +513,7 @@ export class Keyspace {
   #remove(key: string, slot: Slot, kind: 'delete' | 'expire'): void {
     this.#memoryBytes -= memoryOf(key, slot.value, slot.terms);
     this.#slots.delete(key);
+    this.#scanIndex.remove(key);
     if (this.#lent.size > 0) this.#lent.delete(key);
     if (slot.terms !== null) this.#termsMoved(key, slot.terms, null);
     this.#changed = true;

@@ -242,7 +242,8 @@ export class Machine {
       return NOT_READ_ONLY;
     }
     if (known.grows && this.alarm !== null) return OUT_OF_MEMORY;
-    return run(known.command, this.#context, args);
+    // Only this member may be running what only reads: it must not draw from the entry's random numbers.
+    return run(known.command, known.readsOnly ? this.#queryContext : this.#context, args);
   }
 
   #applyExec(wantsReply: boolean, saysReadOnly: boolean): Reply {

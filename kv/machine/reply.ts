@@ -14,6 +14,7 @@ export type Reply =
   | DoubleReply
   | MapReply
   | SetReply
+  | PairsReply
   | BooleanReply
   | VerbatimReply
   | NilArray
@@ -62,6 +63,22 @@ export class SetReply {
 
   constructor(items: readonly Reply[]) {
     this.items = items;
+  }
+}
+
+/** What lies behind each other in RESP2 or RESP3 but is nested in the other one. */
+export class PairsReply {
+  /** First, second, first, second … */
+  readonly flat: readonly Reply[];
+  /**
+   * `pairs`, members with scores or fields with values: flat in RESP2, an array of arrays of two in RESP3.
+   * `map`, streams with entries: an array of arrays of two in RESP2, a map in RESP3.
+   */
+  readonly form: 'pairs' | 'map';
+
+  constructor(flat: readonly Reply[], form: 'pairs' | 'map' = 'pairs') {
+    this.flat = flat;
+    this.form = form;
   }
 }
 

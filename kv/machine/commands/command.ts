@@ -19,6 +19,8 @@ export interface KeyPositions {
   readonly first: number;
   readonly last: number;
   readonly step: number;
+  /** Where a count of keys stands that precedes them, besides the positions above. */
+  readonly countAt?: number;
 }
 
 export interface CommandContext {
@@ -31,6 +33,8 @@ export interface CommandContext {
   publish(channel: string, message: string): number;
 }
 
+export type CommandRun = (context: CommandContext, args: readonly string[]) => Reply;
+
 export interface RedisCommand {
   /** Lower case. */
   readonly name: string;
@@ -38,6 +42,53 @@ export interface RedisCommand {
   readonly arity: number;
   readonly flags: readonly CommandFlag[];
   readonly keys: KeyPositions;
+  /** One sentence for COMMAND DOCS. */
+  readonly summary: string;
   /** `args[0]` is the name. Throw CommandFailure, or give an ErrorReply, before the first change. */
-  run(context: CommandContext, args: readonly string[]): Reply;
+  readonly run: CommandRun;
+}
+
+export const READ: readonly CommandFlag[] = ['readonly'];
+export const READ_FAST: readonly CommandFlag[] = ['readonly', 'fast'];
+export const READ_MOVABLE: readonly CommandFlag[] = ['readonly', 'movablekeys'];
+export const WRITE: readonly CommandFlag[] = ['write'];
+export const WRITE_FAST: readonly CommandFlag[] = ['write', 'fast'];
+export const WRITE_MOVABLE: readonly CommandFlag[] = ['write', 'movablekeys'];
+export const WRITE_GROW: readonly CommandFlag[] = ['write', 'denyoom'];
+export const WRITE_GROW_FAST: readonly CommandFlag[] = ['write', 'denyoom', 'fast'];
+export const WRITE_GROW_MOVABLE: readonly CommandFlag[] = ['write', 'denyoom', 'movablekeys'];
+
+export const NO_KEYS: KeyPositions = { first: 0, last: 0, step: 0 };
+export const ONE_KEY: KeyPositions = { first: 1, last: 1, step: 1 };
+export const TWO_KEYS: KeyPositions = { first: 1, last: 2, step: 1 };
+export const ALL_KEYS: KeyPositions = { first: 1, last: -1, step: 1 };
+/** `numkeys key [key …]` right behind the name. */
+export const COUNTED_KEYS: KeyPositions = { first: 0, last: 0, step: 0, countAt: 1 };
+/** A destination, then `numkeys key [key …]`. */
+export const KEY_AND_COUNTED: KeyPositions = { first: 1, last: 1, step: 1, countAt: 2 };
+
+export function define(
+  name: string,
+  arity: number,
+  flags: readonly CommandFlag[],
+  keys: KeyPositions,
+  summary: string,
+  run: CommandRun,
+): RedisCommand {
+  return { name, arity, flags, keys, summary, run };
+}
+
+/** The keys that a call of this command names. */
+export function keysOf({ keys }: RedisCommand, args: readonly string[]): string[] {
+  const found: string[] = [];
+  if (keys.first > 0) {
+    const last = keys.last < 0 ? args.length + keys.last : Math.min(keys.last, args.length - 1);
+    for (let at = keys.first; at <= last; at += keys.step) found.push(args[at]!);
+  }
+  if (keys.countAt !== undefined) {
+    const count = Number(args[keys.countAt] ?? 0);
+    const end = Number.isInteger(count) ? Math.min(args.length, keys.countAt + 1 + count) : 0;
+    for (let at = keys.countAt + 1; at < end; at += 1) found.push(args[at]!);
+  }
+  return found;
 }

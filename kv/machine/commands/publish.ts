@@ -8,5 +8,6 @@ export const publishCommand: RedisCommand = {
   arity: 3,
   flags: ['write', 'fast'],
   keys: { first: 0, last: 0, step: 0 },
+  summary: 'Sends a message to all who listen on a channel, on any member.',
   run: (context, args) => context.publish(args[1]!, args[2]!),
 };
