@@ -26,6 +26,7 @@ export type KvErrorCode =
   | 'KV_LEASE_NOT_FOUND' // no such lease: never granted, expired or revoked
   | 'KV_LEASE_EXISTS' // a lease with this id is there already
   | 'KV_LEASES_FULL' // there are as many leases, or as many keys on one, as there may be
+  | 'KV_QUOTA' // memory is above its quota or a disk is full: only reads and deletes
   | 'KV_SESSION_EXPIRED' // the session has expired, was evicted or never opened; nothing was executed
   | 'KV_REPLY_LOST' // the command was executed before, and its answer was too large to be kept
   | 'KV_COMPACTED' // events from the wanted revision on are not kept any more

@@ -83,6 +83,11 @@ export class Keyspace {
     return this.#memoryBytes;
   }
 
+  /** Whether the command that runs has changed something so far. */
+  get isChanged(): boolean {
+    return this.#changed;
+  }
+
   /** Keys with a deadline. */
   get volatileKeys(): number {
     return this.#deadlines.live;
@@ -305,11 +310,14 @@ export class Keyspace {
     this.#touch(key, slot!, true);
   }
 
-  /** True when the key was there. */
-  delete(key: string): boolean {
+  /**
+   * True when the key was there.
+   * @param kind what watchers are told: 'expire' where a lease took it along
+   */
+  delete(key: string, kind: 'delete' | 'expire' = 'delete'): boolean {
     const slot = this.#findForWrite(key);
     if (slot === undefined) return false;
-    this.#remove(key, slot, 'delete');
+    this.#remove(key, slot, kind);
     return true;
   }
 

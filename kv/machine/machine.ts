@@ -13,7 +13,8 @@ import { EXPIRIES_PER_ENTRY_MAX } from './limits.js';
 import { Origins } from './origins.js';
 import { seededRandom } from './random.js';
 import { CommandFailure, ErrorReply, NIL_ARRAY, OK, OUT_OF_MEMORY, type Reply } from './reply.js';
-import { type NativePart, type NativePartFactory, withoutNative } from './section.js';
+import { nativePart } from './native/native-executor.js';
+import type { NativePart, NativePartFactory } from './section.js';
 import { Settings } from './settings.js';
 import { MachineSnapshot } from './snapshot.js';
 import { MachineLoader, type RestoredParts } from './snapshot-loader.js';
@@ -57,7 +58,7 @@ export class Machine {
   constructor(options: MachineOptions = {}, restored: RestoredParts | null = null) {
     this.#options = options;
     this.keyspace = restored?.keyspace ?? new Keyspace();
-    this.native = restored?.native ?? (options.native ?? withoutNative)(this.keyspace);
+    this.native = restored?.native ?? (options.native ?? nativePart)(this.keyspace);
     this.#origins = restored?.origins ?? new Origins();
     this.#settings = restored?.settings ?? new Settings();
     this.history = new ChangeHistory(this.keyspace.revision, options.history);
@@ -76,7 +77,7 @@ export class Machine {
 
   /** Begins a machine from the bytes of a snapshot. */
   static loader(options: MachineOptions = {}): MachineLoader<Machine> {
-    return new MachineLoader(options.native ?? withoutNative, (restored) => new Machine(options, restored));
+    return new MachineLoader(options.native ?? nativePart, (restored) => new Machine(options, restored));
   }
 
   /** A machine from all bytes of a snapshot. @throws KvError KV_SNAPSHOT_DAMAGED */
@@ -134,6 +135,7 @@ export class Machine {
     this.#appliedTerm = term;
     this.keyspace.advance(reader.timeMs);
     try {
+      this.native.begin?.(index, term);
       this.#expireDue();
       if (reader.sequence !== 0 && !this.#origins.accept(reader.origin, reader.boot, reader.sequence))
         return null;

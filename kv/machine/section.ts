@@ -41,6 +41,8 @@ export interface NativeItem {
 export interface NativePart {
   /** In the order of their names in snapshots. */
   readonly sections: readonly MachineSection[];
+  /** The start of an entry, before anything expires; the keyspace has its time. */
+  begin?(index: number, term: number): void;
   /** Its changes of the keyspace become one revision. */
   execute(context: CommandContext, item: NativeItem): Reply;
   /** Reads; `command` and the result are kv/machine/native's own types. */
