@@ -75,11 +75,25 @@ export class BatchReader {
     const data = this.#data;
     const count = readU32(data, this.#at);
     let at = this.#at + 4;
-    const args: string[] = [];
-    for (let index = 0; index < count; index += 1) {
-      const start = at + 4;
+    let start = at + 4;
+    at = start + readU32(data, at);
+    const name = nameOf(data, start, at);
+    // A literal takes the place that it needs; an array that grows takes 17 at once.
+    let args: string[];
+    if (count === 3) {
+      start = at + 4;
       at = start + readU32(data, at);
-      args.push(latin1(data, start, at));
+      const first = latin1(data, start, at);
+      start = at + 4;
+      at = start + readU32(data, at);
+      args = [name, first, latin1(data, start, at)];
+    } else {
+      args = [name];
+      for (let index = 1; index < count; index += 1) {
+        start = at + 4;
+        at = start + readU32(data, at);
+        args.push(latin1(data, start, at));
+      }
     }
     this.#at = at;
     return args;
@@ -125,6 +139,25 @@ export class BatchReader {
     }
     if (at !== data.length) throw malformed('bytes follow the last item');
   }
+}
+
+/** Short names of commands, by their characters. Made once, they cost no string for each command. */
+const NAMES = new Map<number, string>();
+const NAMES_MAX = 1024;
+
+function nameOf(data: Uint8Array, start: number, end: number): string {
+  if (end - start > 4) return latin1(data, start, end);
+  let characters = 0;
+  for (let at = start; at < end; at += 1) {
+    if ((data[at]! - 1) >>> 0 > 126) return latin1(data, start, end);
+    characters = (characters << 7) | data[at]!;
+  }
+  let name = NAMES.get(characters);
+  if (name === undefined) {
+    name = latin1(data, start, end);
+    if (NAMES.size < NAMES_MAX) NAMES.set(characters, name);
+  }
+  return name;
 }
 
 const EMPTY = new Uint8Array(0);

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import type { Entry, Range } from '../skip/range.js';
 import { SkipList } from '../skip-list.js';
 import { textOf, writeLatin1 } from './bytes.js';
-import type { Change, ChangeKind, ChangeSet } from './changes.js';
+import { ChangeHistory, type ChangeKind } from './changes.js';
 import { Deadlines } from './deadlines.js';
 import { CLEAR_LISTED_MAX, DEADLINE_OVERHEAD_BYTES, KEY_OVERHEAD_BYTES } from './limits.js';
 import { seededRandom } from './random.js';
@@ -56,12 +56,17 @@ export class Keyspace {
   #nowMs = 0;
   #memoryBytes = 0;
   #leased = 0;
-  #changes: Change[] = [];
   #changed = false;
+  /** What changed, for those who watch. */
+  readonly history: ChangeHistory;
+  readonly #records: boolean;
   /** Called when a key gets, changes or loses its lease, also as it is deleted. 0: none. For the owner of leases. */
   onLeaseChange: ((key: string, before: number, after: number) => void) | null = null;
-  /** False: nobody wants to know what changed, and nothing of it is made. */
-  recordsChanges = true;
+
+  constructor(history: ChangeHistory = new ChangeHistory()) {
+    this.history = history;
+    this.#records = history.isOn;
+  }
 
   /** Keys, expired ones included that are not removed yet. */
   get size(): number {
@@ -363,7 +368,7 @@ export class Keyspace {
   /** Removes every key. */
   clear(): void {
     if (this.#slots.size === 0) return;
-    const listed = this.#slots.size <= CLEAR_LISTED_MAX && this.recordsChanges;
+    const listed = this.#slots.size <= CLEAR_LISTED_MAX && this.#records;
     if (listed || this.#leased > 0) {
       this.#slots.visit((key, slot) => {
         if (listed) this.#record('delete', key, slot, null, previousOf(slot.value));
@@ -376,7 +381,7 @@ export class Keyspace {
     this.#lent.clear();
     this.#memoryBytes = 0;
     this.#changed = true;
-    if (!listed && this.recordsChanges) this.#changes = [CLEARED];
+    if (!listed && this.#records) this.history.recordClear();
   }
 
   // For the machine.
@@ -402,16 +407,14 @@ export class Keyspace {
     return this.#deadlines.next();
   }
 
-  /** Ends a command: its changes, if any, become one revision. */
-  commit(): ChangeSet | null {
+  /** Ends a command: its changes, if any, become one revision. True when there were any. */
+  commit(): boolean {
     if (this.#lent.size > 0) this.#endLoans();
-    if (!this.#changed) return null;
+    if (!this.#changed) return false;
     this.#changed = false;
     this.#revision += 1;
-    if (!this.recordsChanges) return null;
-    const changes = this.#changes;
-    this.#changes = [];
-    return { revision: this.#revision, timeMs: this.#nowMs, changes };
+    if (this.#records) this.history.seal(this.#revision, this.#nowMs);
+    return true;
   }
 
   /** The slots as they are now, in key order, however writes go on. Close it. */
@@ -447,6 +450,7 @@ export class Keyspace {
   restoreClock(revision: number, timeMs: number): void {
     this.#revision = revision;
     this.#nowMs = timeMs;
+    this.history.restart(revision);
   }
 
   /** For tests: O(size). @throws AssertionError: something in here contradicts something else. */
@@ -492,7 +496,7 @@ export class Keyspace {
   #put(key: string, slot: Slot | undefined, value: Value, terms: Terms | null, records: boolean): void {
     const version = this.#revision + 1;
     const before = slot === undefined ? null : slot.terms;
-    const previous = slot === undefined || !this.recordsChanges ? null : previousOf(slot.value);
+    const previous = slot === undefined || !this.#records ? null : previousOf(slot.value);
     let after: Slot;
     if (slot === undefined) {
       after = new Slot(value, version, version, records ? 1 : 0, terms);
@@ -515,7 +519,7 @@ export class Keyspace {
     }
     if (before !== null || terms !== null) this.#termsMoved(key, before, terms);
     this.#changed = true;
-    if (records && this.recordsChanges) this.#record('put', key, after, valueFor(value), previous);
+    if (records && this.#records) this.#record('put', key, after, valueFor(value), previous);
   }
 
   #remove(key: string, slot: Slot, kind: 'delete' | 'expire'): void {
@@ -525,7 +529,7 @@ export class Keyspace {
     if (this.#lent.size > 0) this.#lent.delete(key);
     if (slot.terms !== null) this.#termsMoved(key, slot.terms, null);
     this.#changed = true;
-    if (this.recordsChanges) this.#record(kind, key, slot, null, previousOf(slot.value));
+    if (this.#records) this.#record(kind, key, slot, null, previousOf(slot.value));
   }
 
   #setTerms(key: string, slot: Slot, terms: Terms | null): void {
@@ -546,7 +550,7 @@ export class Keyspace {
     slot.version = this.#revision + 1;
     if (isWrite) slot.writes += 1;
     this.#changed = true;
-    if (this.recordsChanges) this.#record('put', key, slot, valueFor(slot.value), null);
+    if (this.#records) this.#record('put', key, slot, valueFor(slot.value), null);
   }
 
   /** The value of a slot, to be held by a slot of a new version: a copy if a view may hold it. */
@@ -573,16 +577,7 @@ export class Keyspace {
     const expireAtMs = terms === null ? 0 : terms.expireAtMs;
     const lease = terms === null ? 0 : terms.lease;
     const type = typeOfValue(slot.value);
-    const change: Change = { kind, key, type, value, previous, createRevision, writes, expireAtMs, lease };
-    const last = this.#changes.length - 1;
-    if (last >= 0 && kind === 'put') {
-      const before = this.#changes[last]!;
-      if (before.key === key && before.kind === 'put') {
-        this.#changes[last] = { ...change, previous: before.previous };
-        return;
-      }
-    }
-    this.#changes.push(change);
+    this.history.record(kind, key, type, value, previous, createRevision, writes, expireAtMs, lease);
   }
 
   #endLoans(): void {
@@ -600,18 +595,6 @@ export class Keyspace {
 const SNAPSHOTS_MAX = 16;
 /** A value that is changed in place is copied into the feed up to this size. */
 const COPIED_BYTES_MAX = 4096;
-
-const CLEARED: Change = Object.freeze({
-  kind: 'clear',
-  key: '',
-  type: 'string',
-  value: null,
-  previous: null,
-  createRevision: 0,
-  writes: 0,
-  expireAtMs: 0,
-  lease: 0,
-});
 
 export function typeOfValue(value: Value): ValueType {
   return isContainer(value) ? value.type : 'string';

@@ -20,8 +20,8 @@ import { MachineSnapshot } from './snapshot.js';
 import { MachineLoader, type RestoredParts } from './snapshot-loader.js';
 
 export interface MachineOptions {
-  /** Called after each command that changed something, within apply(). Must not throw, nor write to the machine. */
-  readonly onChanges?: (changes: ChangeSet) => void;
+  /** See Machine.onChanges. */
+  readonly onChanges?: ((changes: ChangeSet) => void) | null;
   /** PUBLISH: called within apply() on every member; how many here heard it. Must not throw. Default: nobody. */
   readonly onPublish?: (channel: string, message: string) => number;
   /** How much of the changes is remembered. */
@@ -45,8 +45,11 @@ interface KnownCommand {
 export class Machine {
   readonly keyspace: Keyspace;
   readonly native: NativePart;
-  readonly history: ChangeHistory;
-  readonly #options: MachineOptions;
+  /**
+   * Called after each command that changed something, within apply(). Must not throw, nor write to the machine.
+   * Null when nobody listens, which saves making the objects.
+   */
+  onChanges: ((changes: ChangeSet) => void) | null;
   readonly #origins: Origins;
   readonly #settings: Settings;
   readonly #reader = new BatchReader();
@@ -56,12 +59,11 @@ export class Machine {
   #appliedTerm = 0;
 
   constructor(options: MachineOptions = {}, restored: RestoredParts | null = null) {
-    this.#options = options;
-    this.keyspace = restored?.keyspace ?? new Keyspace();
+    this.onChanges = options.onChanges ?? null;
+    this.keyspace = restored?.keyspace ?? new Keyspace(new ChangeHistory(0, options.history));
     this.native = restored?.native ?? (options.native ?? nativePart)(this.keyspace);
     this.#origins = restored?.origins ?? new Origins();
     this.#settings = restored?.settings ?? new Settings();
-    this.history = new ChangeHistory(this.keyspace.revision, options.history);
     this.#context = new LogContext(this.keyspace, options.onPublish ?? heardByNobody);
     const random = options.random ?? seededRandom(1);
     const { keyspace } = this;
@@ -77,7 +79,9 @@ export class Machine {
 
   /** Begins a machine from the bytes of a snapshot. */
   static loader(options: MachineOptions = {}): MachineLoader<Machine> {
-    return new MachineLoader(options.native ?? nativePart, (restored) => new Machine(options, restored));
+    const keyspace = new Keyspace(new ChangeHistory(0, options.history));
+    const native = options.native ?? nativePart;
+    return new MachineLoader(keyspace, native, (restored) => new Machine(options, restored));
   }
 
   /** A machine from all bytes of a snapshot. @throws KvError KV_SNAPSHOT_DAMAGED */
@@ -85,6 +89,11 @@ export class Machine {
     const loader = Machine.loader(options);
     for (const chunk of chunks) loader.write(chunk);
     return loader.finish();
+  }
+
+  /** What changed of late, for a watch that goes on from a revision. */
+  get history(): ChangeHistory {
+    return this.keyspace.history;
   }
 
   /** Log time. */
@@ -265,10 +274,11 @@ export class Machine {
   }
 
   #commit(): void {
-    const changes = this.keyspace.commit();
-    if (changes === null) return;
-    this.history.add(changes);
-    this.#options.onChanges?.(changes);
+    if (!this.keyspace.commit()) return;
+    const { history } = this;
+    if (!history.isOn) return;
+    if (this.onChanges !== null) this.onChanges(history.latest());
+    history.trim();
   }
 }
 

@@ -3,7 +3,7 @@
 
 import { crc32 } from 'node:zlib';
 import { readU32 } from './bytes.js';
-import { Keyspace } from './keyspace.js';
+import type { Keyspace } from './keyspace.js';
 import { Origins } from './origins.js';
 import type { NativePart, NativePartFactory } from './section.js';
 import { Settings } from './settings.js';
@@ -37,7 +37,7 @@ export interface RestoredParts {
 
 export class MachineLoader<M> {
   readonly #make: (parts: RestoredParts) => M;
-  readonly #keyspace = new Keyspace();
+  readonly #keyspace: Keyspace;
   readonly #native: NativePart;
   /** Names of sections still to come. */
   readonly #sections: Set<string>;
@@ -60,7 +60,8 @@ export class MachineLoader<M> {
   #failed = false;
 
   /** For Machine.loader(). */
-  constructor(native: NativePartFactory, make: (parts: RestoredParts) => M) {
+  constructor(keyspace: Keyspace, native: NativePartFactory, make: (parts: RestoredParts) => M) {
+    this.#keyspace = keyspace;
     this.#make = make;
     this.#native = native(this.#keyspace);
     this.#sections = new Set(this.#native.sections.map(({ name }) => name));
