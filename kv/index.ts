@@ -14,3 +14,6 @@ export type { WalFile, WalFiles } from './wal/wal-files.js';
 export type { WalOptions } from './wal/wal-options.js';
 export { type NewestSnapshot, SnapshotFiles, type SnapshotFilesOptions } from './wal/snapshot-files.js';
 export type { SnapshotInfo, SnapshotWriter } from './wal/snapshot-writer.js';
+export { failureOf, type ToldFailure } from './service/failures.js';
+export { KvService, type KvServiceOptions } from './service/kv-service.js';
+export type { ServedNode } from './service/served-node.js';
