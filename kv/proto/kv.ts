@@ -412,7 +412,10 @@ export interface KeyValue {
   lease: bigint;
   /** Milliseconds left of its own ttl, by log time; 0 for none. */
   ttlMs: bigint;
-  /** `hash`, `list`, `set`, `zset` or `stream` where the Redis commands made something else than a string. */
+  /**
+   * `hash`, `list`, `set`, `zset` or `stream` where the Redis commands made something else than a string; `large` for a
+   * string above 2 MiB, which only they make and read.
+   */
   type: string;
 }
 
@@ -493,7 +496,7 @@ export const Delete: MessageType<Delete> = FILE.messageType('reactornet.kv.Delet
 export interface DeleteRange {
   range?: KeyRange;
   wantPrevious: boolean;
-  /** 0 for the most that one command may delete (100,000). */
+  /** 0 for the most that one command may delete (100,000), and always so in a transaction. */
   limit: number;
 }
 
@@ -535,7 +538,7 @@ export const CompareAndSet: MessageType<CompareAndSet> = FILE.messageType('react
 
 export interface CompareAndSetResult {
   succeeded: boolean;
-  /** What is there now: the new state, or what did not compare. */
+  /** What is there now: the new state without its value, or what did not compare. */
   current?: KeyValue;
 }
 
