@@ -40,6 +40,8 @@ const BYTES_MAX = 3 * CAPACITY;
 /** Steps of a write at which the addon can stop: WriteStep in addon/src/jbus/steps.h. */
 const STEPS = 7;
 const LIFE_MS_MAX = 60;
+/** As long as `until` waits: a process that others keep from the CPU has been seen to take more than 10 s to start. */
+const JOIN_MS_MAX = 60_000;
 const PEER_FILE = fileURLToPath(new URL('talk-peer.js', import.meta.url));
 const OWNER_FILE = fileURLToPath(new URL('talk-owner.js', import.meta.url));
 
@@ -58,6 +60,7 @@ export async function killPeers(options: DeathOptions): Promise<DeathReport> {
       capacityOut: CAPACITY,
       capacityIn: CAPACITY,
       heartbeatMs: 60_000, // the doorbell alone has to tell
+      joinTimeoutMs: JOIN_MS_MAX,
     });
     const pid = peer.pid!;
     let downMs = 0;

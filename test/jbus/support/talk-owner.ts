@@ -17,6 +17,7 @@ const peer = await PeerProcess.start({
   capacityOut: 65_536,
   capacityIn: 65_536,
   heartbeatMs: 60_000, // the doorbell alone has to tell
+  joinTimeoutMs: 60_000,
 });
 console.log(JSON.stringify({ joined: peer.pid }));
 await talk(peer.channel, { ...options, seed: options.seed + 1 });
