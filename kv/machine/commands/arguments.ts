@@ -55,11 +55,15 @@ export function argumentAt(args: readonly string[], at: number): string {
 }
 
 /** `numkeys key [key …]` from `args[at]` on: the keys, and where the rest begins. */
-export function keyListAt(args: readonly string[], at: number): { keys: string[]; next: number } {
+export function keyListAt(
+  args: readonly string[],
+  at: number,
+  tooMany = 'ERR syntax error',
+): { keys: string[]; next: number } {
   const count = parseIndex(args[at]!);
   if (count === null || count <= 0) fail('ERR numkeys should be greater than 0');
   const next = at + 1 + count;
-  if (next > args.length) fail("ERR Number of keys can't be greater than number of args");
+  if (next > args.length) fail(tooMany);
   return { keys: args.slice(at + 1, next), next };
 }
 

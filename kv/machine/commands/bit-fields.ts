@@ -41,7 +41,7 @@ function bitField({ keyspace }: CommandContext, args: readonly string[], readOnl
   const replies = steps.map((step): Reply => {
     const before = fieldAt(value, step.field);
     if (step.kind === 'GET') return shortest(before);
-    const wanted = step.kind === 'SET' ? step.operand : before + step.operand;
+    const wanted = step.kind === 'SET' ? operandOf(step) : before + step.operand;
     const fitted = fit(wanted, step);
     if (fitted === null) return null;
     putField(value as Buffer, step.field, fitted); // a step that writes made it one
@@ -87,6 +87,11 @@ function fieldOf(type: string, place: string): Field {
     fail('ERR bit offset is not an integer or out of range');
   }
   return { signed, bits, offset };
+}
+
+/** What SET is to store: for an unsigned field a negative number is a huge one. */
+function operandOf({ field, operand }: Step): bigint {
+  return field.signed ? operand : BigInt.asUintN(64, operand);
 }
 
 /** Bytes a string needs to hold the field. */

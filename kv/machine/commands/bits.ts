@@ -91,16 +91,12 @@ function bitRange(args: readonly string[], at: number, bytes: number): BitRange 
 }
 
 function bitCount({ keyspace }: CommandContext, args: readonly string[]): Reply {
-  if (args.length === 3) failSyntax();
-  if (args.length === 2) {
-    const value = keyspace.string(args[1]!);
-    return value === undefined ? 0 : countOnes(value, 0, value.length * 8);
-  }
-  // Read before the key is looked at, so that a wrong argument is told in any case.
-  bitRange(args, 2, 0);
   const value = keyspace.string(args[1]!);
-  const range = value === undefined ? null : bitRange(args, 2, value.length);
-  return range === null ? 0 : countOnes(value!, range.start, range.end);
+  if (value === undefined) return 0;
+  if (args.length === 2) return countOnes(value, 0, value.length * 8);
+  if (args.length === 3 || args.length > 5) failSyntax();
+  const range = bitRange(args, 2, value.length);
+  return range === null ? 0 : countOnes(value, range.start, range.end);
 }
 
 function countOnes(value: Bytes, start: number, end: number): number {
@@ -115,14 +111,13 @@ function countOnes(value: Bytes, start: number, end: number): number {
 function bitPosition({ keyspace }: CommandContext, args: readonly string[]): Reply {
   const bit = indexOf(args[2]!);
   if (bit !== 0 && bit !== 1) fail('ERR The bit argument must be 1 or 0.');
-  if (args.length > 3) bitRange(args, 3, 0);
   const value = keyspace.string(args[1]!);
   if (value === undefined) return bit === 1 ? -1 : 0;
   const range = args.length > 3 ? bitRange(args, 3, value.length) : { start: 0, end: value.length * 8 };
   if (range === null) return -1;
   const found = firstBit(value, bit, range);
   // Behind an open end there are only zeros.
-  if (found === -1 && bit === 0 && args.length < 5) return value.length * 8;
+  if (found === -1 && bit === 0 && args.length < 5 && value.length > 0) return value.length * 8;
   return found;
 }
 

@@ -14,7 +14,7 @@ import {
   WRITE_GROW_FAST,
 } from './command.js';
 import { decimalSum } from './counters.js';
-import { addIntegers, parseInteger } from './numbers.js';
+import { addIntegers, parseDecimal, parseInteger } from './numbers.js';
 import { drawDistinct, drawRepeating, drawCountOf } from './draw.js';
 
 export const HASH_COMMANDS: readonly RedisCommand[] = [
@@ -104,6 +104,8 @@ export const HASH_COMMANDS: readonly RedisCommand[] = [
     ONE_KEY,
     'Adds a decimal number to a field.',
     ({ keyspace }, args) => {
+      const by = parseDecimal(args[3]!) ?? fail('ERR value is not a valid float');
+      if (by === 'infinite') fail('ERR value is NaN or Infinity');
       const before = keyspace.container<HashValue>(args[1]!, 'hash')?.get(args[2]!) ?? null;
       const sum = decimalSum(before, args[3]!, 'ERR hash value is not a float');
       keyspace.writable(args[1]!, 'hash', newHash).set(args[2]!, sum);

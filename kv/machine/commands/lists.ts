@@ -250,7 +250,7 @@ function positions({ keyspace }: CommandContext, args: readonly string[]): Reply
 }
 
 function notNegative(text: string, message: string): number {
-  const value = indexOf(text);
+  const value = parseIndex(text) ?? -1;
   return value < 0 ? fail(message) : value;
 }
 

@@ -3,7 +3,7 @@
 import type { Keyspace } from '../keyspace.js';
 import { type Reply, SetReply } from '../reply.js';
 import { SetValue } from '../values/set-value.js';
-import { fail, failSyntax, indexOf, keyListAt, optionAt } from './arguments.js';
+import { fail, failSyntax, keyListAt, optionAt } from './arguments.js';
 import {
   ALL_KEYS,
   type CommandContext,
@@ -14,6 +14,7 @@ import {
   type RedisCommand,
   WRITE_GROW,
 } from './command.js';
+import { parseIndex } from './numbers.js';
 import { setAt } from './sets.js';
 
 type Combine = (sets: readonly (SetValue | undefined)[]) => string[];
@@ -76,7 +77,7 @@ function difference([first, ...others]: readonly (SetValue | undefined)[]): stri
 }
 
 function countIntersection({ keyspace }: CommandContext, args: readonly string[]): Reply {
-  const { keys, next } = keyListAt(args, 1);
+  const { keys, next } = keyListAt(args, 1, "ERR Number of keys can't be greater than number of args");
   const limit = limitAt(args, next);
   return intersection(setsAt(keyspace, keys), limit).length;
 }
@@ -86,7 +87,7 @@ export function limitAt(args: readonly string[], at: number): number {
   let limit = 0;
   for (let place = at; place < args.length; place += 2) {
     if (optionAt(args, place) !== 'LIMIT' || place + 1 === args.length) failSyntax();
-    limit = indexOf(args[place + 1]!);
+    limit = parseIndex(args[place + 1]!) ?? -1;
     if (limit < 0) fail("ERR LIMIT can't be negative");
   }
   return limit === 0 ? Number.POSITIVE_INFINITY : limit;

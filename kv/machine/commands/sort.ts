@@ -36,6 +36,8 @@ export const SORT_COMMANDS: readonly RedisCommand[] = [
 interface SortOptions {
   /** Null: by the elements themselves. */
   by: string | null;
+  /** A BY pattern without a star says: leave them as they are. */
+  keepsOrder: boolean;
   gets: string[];
   alpha: boolean;
   descending: boolean;
@@ -48,9 +50,8 @@ interface SortOptions {
 function sort({ keyspace }: CommandContext, args: readonly string[], mayStore: boolean): Reply {
   const options = optionsOf(args, mayStore);
   const elements = elementsOf(keyspace, args[1]!);
-  const { by, gets, offset, limit, target } = options;
-  // A pattern without a star says: leave them as they are.
-  if (by === null || by.includes('*')) order(keyspace, elements, options);
+  const { gets, offset, limit, target } = options;
+  if (!options.keepsOrder) order(keyspace, elements, options);
   else if (options.descending && keyspace.typeOf(args[1]!) === 'zset') elements.reverse();
   const start = Math.max(0, offset);
   const chosen = elements.slice(start, limit < 0 ? elements.length : start + limit);
@@ -67,6 +68,7 @@ function sort({ keyspace }: CommandContext, args: readonly string[], mayStore: b
 function optionsOf(args: readonly string[], mayStore: boolean): SortOptions {
   const options: SortOptions = {
     by: null,
+    keepsOrder: false,
     gets: [],
     alpha: false,
     descending: false,
@@ -90,6 +92,7 @@ function optionsOf(args: readonly string[], mayStore: boolean): SortOptions {
     } else if (option === 'BY' && left >= 1) {
       at += 1;
       options.by = args[at]!;
+      if (!options.by.includes('*')) options.keepsOrder = true;
     } else if (option === 'GET' && left >= 1) {
       at += 1;
       options.gets.push(args[at]!);
@@ -122,7 +125,7 @@ function order(keyspace: Keyspace, elements: string[], { by, alpha, descending }
 
 function weightOf(text: string | null, alpha: boolean): string | number {
   if (alpha) return text ?? '';
-  if (text === null) return 0;
+  if (text === null || text === '') return 0;
   return parseDouble(text) ?? fail("ERR One or more scores can't be converted into double");
 }
 

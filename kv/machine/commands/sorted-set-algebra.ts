@@ -5,7 +5,7 @@ import { DoubleReply, PairsReply, type Reply, WRONG_TYPE_FAILURE } from '../repl
 import { isContainer } from '../slot.js';
 import { SetValue } from '../values/set-value.js';
 import { SortedSetValue } from '../values/sorted-set-value.js';
-import { doubleOf, fail, failNotInteger, failSyntax, keyListAt, optionAt } from './arguments.js';
+import { doubleOf, fail, failNotInteger, failSyntax, optionAt } from './arguments.js';
 import {
   COUNTED_KEYS,
   define,
@@ -39,7 +39,7 @@ export const SORTED_SET_ALGEBRA_COMMANDS: readonly RedisCommand[] = [
     COUNTED_KEYS,
     'Counts the members that all sorted sets have.',
     (context, args) => {
-      const { keys, next } = keyListAt(args, 1);
+      const { keys, next } = countedKeys(args, 1);
       const limit = limitAt(args, next);
       const sources = keys.map((key) => sourceAt(context.keyspace, key));
       let count = 0;
@@ -88,13 +88,11 @@ function requestOf(
   way: Way,
   isStored: boolean,
 ): Request {
-  const count = parseIndex(args[at]!) ?? failNotInteger();
-  if (count < 1) fail(`ERR at least 1 input key is needed for '${args[0]!.toLowerCase()}' command`);
-  if (count > args.length - at - 1) failSyntax();
-  const keys = args.slice(at + 1, at + 1 + count);
+  const { keys, next } = countedKeys(args, at);
+  const count = keys.length;
   const sources = keys.map((key) => sourceAt(keyspace, key));
   const request: Request = { sources, weights: keys.map(() => 1), aggregate: sum, withScores: false };
-  for (let place = at + 1 + count; place < args.length; place += 1) {
+  for (let place = next; place < args.length; place += 1) {
     const option = optionAt(args, place);
     if (option === 'WEIGHTS' && way !== 'diff' && place + count < args.length) {
       request.weights = keys.map((_, index) =>
@@ -111,6 +109,15 @@ function requestOf(
     }
   }
   return request;
+}
+
+/** As keyListAt, in the words that these commands have for it. */
+function countedKeys(args: readonly string[], at: number): { keys: string[]; next: number } {
+  const count = parseIndex(args[at]!) ?? failNotInteger();
+  if (count < 1) fail(`ERR at least 1 input key is needed for '${args[0]!.toLowerCase()}' command`);
+  const next = at + 1 + count;
+  if (next > args.length) failSyntax();
+  return { keys: args.slice(at + 1, next), next };
 }
 
 /** Opposite infinities make 0, as in Redis. */

@@ -104,7 +104,6 @@ function requestOf(
   let withScores = false;
   let offset = 0;
   let limit = -1;
-  let hasLimit = false;
   for (let place = at + 3; place < args.length; place += 1) {
     const option = optionAt(args, place);
     if (option === 'WITHSCORES' && form.isStored !== true) {
@@ -112,17 +111,16 @@ function requestOf(
     } else if (option === 'LIMIT' && place + 2 < args.length) {
       offset = indexOf(args[place + 1]!);
       limit = indexOf(args[place + 2]!);
-      hasLimit = true;
       place += 2;
-    } else if (isFree && option === 'REV') {
+    } else if (isFree && option === 'REV' && !reverse) {
       reverse = true;
-    } else if (isFree && (option === 'BYSCORE' || option === 'BYLEX')) {
+    } else if (isFree && by === 'RANK' && (option === 'BYSCORE' || option === 'BYLEX')) {
       by = option === 'BYSCORE' ? 'SCORE' : 'LEX';
     } else {
       failSyntax();
     }
   }
-  if (hasLimit && by === 'RANK') {
+  if (limit !== -1 && by === 'RANK') {
     fail('ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX');
   }
   if (withScores && by === 'LEX') {
@@ -155,7 +153,9 @@ function ranksBetween(by: By, first: string, last: string): (zset: SortedSetValu
 
 function scoreBound(text: string): { score: number; isOpen: boolean } {
   const isOpen = text[0] === '(';
-  const score = parseDouble(isOpen ? text.slice(1) : text) ?? fail('ERR min or max is not a float');
+  const number = isOpen ? text.slice(1) : text;
+  // Nothing at all counts as 0, as in Redis.
+  const score = number === '' ? 0 : (parseDouble(number) ?? fail('ERR min or max is not a float'));
   return { score, isOpen };
 }
 
@@ -177,7 +177,9 @@ function select(keyspace: Keyspace, request: RangeRequest): { zset: SortedSetVal
   if (zset === undefined) return null;
   let { start, end } = ranksOf(zset);
   if (reverse && by === 'RANK') [start, end] = [zset.size - end, zset.size - start];
-  if (offset < 0) end = start;
+  // By rank there is no limit, but Redis takes one that says "all", and leaves its offset aside.
+  if (by === 'RANK') return { zset, ranks: { start, end } };
+  if (offset < 0 || start >= end) return { zset, ranks: { start: 0, end: 0 } };
   const most = limit < 0 ? Number.POSITIVE_INFINITY : limit;
   if (reverse) {
     end -= offset;

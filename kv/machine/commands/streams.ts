@@ -47,8 +47,8 @@ export const STREAM_COMMANDS: readonly RedisCommand[] = [
     range(context, args, true),
   ),
   define('xdel', -3, WRITE_FAST, ONE_KEY, 'Deletes entries of a stream.', ({ keyspace }, args) => {
-    const ids = args.slice(2).map((text) => idOf(text, 0n));
     if (streamAt(keyspace, args[1]!) === undefined) return 0;
+    const ids = args.slice(2).map((text) => idOf(text, 0n));
     const stream = keyspace.writable(args[1]!, 'stream', newStream);
     let deleted = 0;
     for (const id of ids) if (stream.delete(id)) deleted += 1;
@@ -213,15 +213,17 @@ function read({ keyspace }: CommandContext, args: readonly string[]): Reply {
   }
   const named = args.slice(at + 1);
   if (named.length === 0 || named.length % 2 === 1) {
-    fail("ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.");
+    fail("ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.");
   }
   const keys = named.slice(0, named.length / 2);
-  const behind = named.slice(keys.length).map((text) => (text === '$' ? null : idOf(text, 0n)));
-  const flat: Reply[] = [];
-  for (const [index, key] of keys.entries()) {
+  const found = keys.map((key, index) => {
     const stream = streamAt(keyspace, key);
-    const id = behind[index]!;
-    const from = id === null ? null : idAfter(id);
+    const text = named[keys.length + index]!;
+    // Behind the last entry, which is what `$` says, there is nothing as long as nobody waits.
+    return { key, stream, from: text === '$' ? null : idAfter(idOf(text, 0n)) };
+  });
+  const flat: Reply[] = [];
+  for (const { key, stream, from } of found) {
     if (stream === undefined || from === null) continue;
     const entries = stream.range(from, STREAM_ID_MAX, false, limit);
     if (entries.length > 0) flat.push(key, entries.map(entryReply));

@@ -101,6 +101,7 @@ export const STRING_COMMANDS: readonly RedisCommand[] = [
     { first: 1, last: -1, step: 2 },
     'Sets several keys, or none if one of them exists.',
     ({ keyspace }, args) => {
+      if (args.length % 2 === 0) failArity('msetnx');
       for (let at = 1; at < args.length; at += 2) if (keyspace.find(args[at]!) !== undefined) return 0;
       setPairs(keyspace, args, 'msetnx');
       return 1;
