@@ -12,7 +12,7 @@ import { isRedisInstalled, type Plain, RedisProcess } from '../support/redis-pro
 
 const SEED = Number(process.env['KV_SEED'] ?? 20_261_130);
 const STEPS = 40;
-const RUNS = Number(process.env['KV_RUNS'] ?? 120);
+const RUNS = Number(process.env['KV_RUNS'] ?? 60);
 
 const KEYS = ['k1', 'k2', 'k3', 'k4'];
 const READ_BY_TYPE: Readonly<Record<string, readonly string[]>> = {
