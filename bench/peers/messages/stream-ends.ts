@@ -151,7 +151,7 @@ function frameOf(kind: number, body: Uint8Array): Buffer {
 
 /**
  * Reads without a stream in between: every chunk lies at the start of the same buffer. To read the rest of a long message
- * right where it is put together was tried: 4 MiB took 8 % longer than by way of this buffer, which stays in the cache.
+ * right where it is put together was tried and is no faster: 0.9 times the rate of this buffer, which stays in the cache.
  */
 function readingInto(frames: readonly FrameReader[]): SocketConstructorOpts {
   const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
