@@ -46,6 +46,8 @@ export type KvErrorCode =
   | 'KV_LOG_DAMAGED' // the log is damaged where a crash cannot have damaged it
   | 'KV_LOG_FOREIGN' // the log belongs to another cluster or member, or to a newer format
   | 'KV_SNAPSHOT_DAMAGED' // a snapshot file is not what was written
+  // Between members.
+  | 'KV_MESSAGE_INVALID' // a member sent bytes that no version we know sends
   | 'KV_IO'; // the system refused a call on a file; nothing was lost by it
 
 export interface KvErrorOptions extends ErrorOptions {

@@ -24,6 +24,8 @@ export interface SnapshotFilesOptions {
   keep?: number;
   /** Content bytes that are checked together, and read at once. Default 256 KiB; 1 KiB to 16 MiB. */
   chunkBytes?: number;
+  /** Those that somebody reads and that stay however old they are. Default none. */
+  inUse?: () => readonly LogPosition[];
 }
 
 export interface NewestSnapshot {
@@ -40,6 +42,7 @@ export class SnapshotFiles {
   readonly #clusterId: number;
   readonly #keep: number;
   readonly #chunkBytes: number;
+  readonly #inUse: () => readonly LogPosition[];
   #begun = 0;
 
   /** Removes what writers left that died. @throws KvError KV_OPTION_INVALID, KV_IO */
@@ -48,7 +51,7 @@ export class SnapshotFiles {
     clusterId: number,
     options: SnapshotFilesOptions = {},
   ): Promise<SnapshotFiles> {
-    const { keep = 2, chunkBytes = 262_144 } = options;
+    const { keep = 2, chunkBytes = 262_144, inUse = (): readonly LogPosition[] => [] } = options;
     check('keep', keep, 1, 1000);
     check('chunkBytes', chunkBytes, 1024, 16 * 2 ** 20);
     try {
@@ -57,14 +60,21 @@ export class SnapshotFiles {
     } catch (error) {
       throw ioError(error, files.folder);
     }
-    return new SnapshotFiles(files, clusterId, keep, chunkBytes);
+    return new SnapshotFiles(files, clusterId, keep, chunkBytes, inUse);
   }
 
-  private constructor(files: WalFiles, clusterId: number, keep: number, chunkBytes: number) {
+  private constructor(
+    files: WalFiles,
+    clusterId: number,
+    keep: number,
+    chunkBytes: number,
+    inUse: () => readonly LogPosition[],
+  ) {
     this.#files = files;
     this.#clusterId = clusterId;
     this.#keep = keep;
     this.#chunkBytes = chunkBytes;
+    this.#inUse = inUse;
   }
 
   /** Positions of what is there, newest first, unchecked. Compact the log up to the last of them, not further. */
@@ -101,9 +111,12 @@ export class SnapshotFiles {
     }
   }
 
-  /** Removes all but the newest `keep`. Gives how many. @throws KvError KV_IO */
+  /** Removes all but the newest `keep` and those in use. Gives how many. @throws KvError KV_IO */
   async prune(): Promise<number> {
-    const old = (await this.list()).slice(this.#keep);
+    const used = this.#inUse();
+    const old = (await this.list())
+      .slice(this.#keep)
+      .filter((position) => !used.some(({ index, term }) => index === position.index && term === position.term));
     try {
       for (const position of old) await this.#files.remove(snapshotName(position));
       if (old.length > 0) await this.#files.syncFolder();

@@ -1,0 +1,962 @@
+// One member of the KV cluster: drives the Raft core with ticks, messages and completions, carries out its effects on
+// disk, network and state machine, and serves what clients of this member ask. docs/raft.md has the rules it follows.
+// Everything hot is a callback within the turn; requests of one turn share a batch, reads of one turn a round.
+// Time, chance, disk and network come in from outside: a simulator runs this very file. kv-server.ts is the process.
+
+import { KvError, type KvErrorCode } from '../errors.js';
+import type { Backend, Done, NodeStatus } from '../backend.js';
+import { type EncodedItems, ItemWriter, stampTime, timeBatch } from '../machine/batch.js';
+import { originOf } from '../machine/batch.js';
+import { Machine } from '../machine/machine.js';
+import type { ChangeSet } from '../machine/changes.js';
+import type { PeerTransport } from '../peer/peer-transport.js';
+import {
+  type ConfigChange,
+  type ConfigTransition,
+  type Effect,
+  type Entry,
+  isVoter,
+  membersOf,
+  type Membership,
+  type NodeId,
+  RaftCore,
+  RaftError,
+  type RaftMessage,
+  type RaftStatus,
+  type RoleEffect,
+} from '../raft/index.js';
+import type { WalStats } from '../wal/wal.js';
+import type { WalFiles } from '../wal/wal-files.js';
+import { MemberList } from './member-list.js';
+import type { NodeClock } from './node-clock.js';
+import { type CompleteNodeOptions, completeNodeOptions, type KvNodeOptions } from './node-options.js';
+import { NodeStorage, type RestoredNode } from './node-storage.js';
+import { Proposals } from './proposals.js';
+import { Reads } from './reads.js';
+
+export interface NodeLogger {
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+  error(facts: object, message: string): void;
+}
+
+export interface NodeParts {
+  readonly files: WalFiles;
+  readonly peers: PeerTransport;
+  readonly clock: NodeClock;
+  /** From 0 up to, not including, 1. */
+  readonly random: () => number;
+  readonly logger: NodeLogger;
+}
+
+export type NodeEvent =
+  /** It cannot go on: the process ends, and says why. */
+  | { readonly kind: 'failed'; readonly error: Error }
+  /** The cluster goes on without this member. */
+  | { readonly kind: 'removed' };
+
+export interface NodeFigures {
+  readonly status: RaftStatus;
+  readonly wal: WalStats;
+  readonly leaderChanges: number;
+  readonly elections: number;
+  readonly missedTicks: number;
+  readonly snapshots: number;
+  readonly snapshotFailures: number;
+  readonly snapshotsInstalled: number;
+  readonly snapshotBytes: number;
+  readonly snapshotMs: number;
+  readonly appliedEntries: number;
+  readonly applyMs: number;
+  readonly submitted: number;
+  readonly pendingCount: number;
+  readonly pendingBytes: number;
+  readonly forwarded: number;
+  readonly reproposed: number;
+  readonly batches: number;
+  readonly batchedRequests: number;
+  readonly reads: number;
+  readonly readRounds: number;
+  readonly readsWaiting: number;
+  readonly refusedMessages: number;
+  readonly isDiskFull: boolean;
+}
+
+type ConfigDone = (error: KvError | null) => void;
+
+interface ConfigWaiter {
+  readonly index: number;
+  readonly term: number;
+  readonly done: ConfigDone;
+}
+
+/** Batches with entries given to the disk before the next one collects. */
+const PERSISTS_MAX = 2;
+/** Batches on the way to or in the leader's log before the next one collects. */
+const FORWARDS_MAX = 4;
+/** The state machine holds up the loop no longer than this at a time. */
+const APPLY_SLICE_MS = 10;
+/** No pause, however long, is made up for with more election timeouts than this. */
+const CATCH_UP_ELECTIONS = 3;
+/** A learner that lacks no more entries than this becomes a voter. */
+const PROMOTION_LAG = 1000;
+/** What surrounds a request in an entry. */
+const ENTRY_SLACK_BYTES = 65_536;
+
+export class KvNode implements Backend {
+  readonly #options: CompleteNodeOptions;
+  readonly #parts: NodeParts;
+  readonly #core: RaftCore;
+  readonly #storage: NodeStorage<Machine>;
+  readonly #proposals: Proposals;
+  readonly #reads: Reads;
+  readonly #members: MemberList;
+  #machine: Machine;
+
+  #effects: Effect[] = [];
+  #isPerforming = false;
+  #machineWork: (Extract<Effect, { kind: 'apply' | 'take-snapshot' }>)[] = [];
+  #isMachineBusy = false;
+  #isPumpDue = false;
+  readonly #persisting = new Set<number>();
+  #lastTickMs: number;
+  #cancelTick: () => void = () => {};
+  #state: 'running' | 'draining' | 'failed' | 'closed' = 'running';
+  #closing: Promise<void> | null = null;
+  #configWaiters: ConfigWaiter[] = [];
+  #transferDone: ConfigDone[] = [];
+  #stampedMs = 0;
+  #timeEntryTick = 0;
+  #announceTick = 0;
+  #promoteTick = 0;
+  #ticks = 0;
+  #wasMember = false;
+  #isRemoved = false;
+
+  readonly #changeListeners = new Set<(changes: ChangeSet) => void>();
+  readonly #roleListeners = new Set<(role: RoleEffect) => void>();
+  readonly #eventListeners = new Set<(event: NodeEvent) => void>();
+  readonly #stateListeners = new Set<() => void>();
+  readonly #counts = {
+    leaderChanges: 0,
+    elections: 0,
+    missedTicks: 0,
+    snapshots: 0,
+    snapshotFailures: 0,
+    snapshotsInstalled: 0,
+    snapshotBytes: 0,
+    snapshotMs: 0,
+    appliedEntries: 0,
+    applyMs: 0,
+    batches: 0,
+    batchedRequests: 0,
+    refusedMessages: 0,
+  };
+
+  /**
+   * Resolves once it takes part; it may have no leader yet.
+   * @throws KvError KV_OPTION_INVALID, KV_LOCKED, KV_LOG_DAMAGED, KV_LOG_FOREIGN, KV_SNAPSHOT_DAMAGED, KV_DISK_FULL, KV_IO
+   * @throws RaftError KV_RAFT_STATE_INVALID
+   */
+  static async open(parts: NodeParts, options: KvNodeOptions): Promise<KvNode> {
+    const complete = completeNodeOptions(options);
+    let node: KvNode | null = null;
+    const onChanges = (changes: ChangeSet): void => node?.changed(changes);
+    const { storage, restored } = await NodeStorage.open<Machine>(
+      parts.files,
+      {
+        clusterId: complete.clusterId,
+        memberId: complete.id,
+        firstMembers: complete.firstMembers,
+        snapshotsKept: complete.snapshotsKept,
+        wal: { nowMs: () => parts.clock.nowMs(), ...complete.wal },
+        newState: () => new Machine({ onChanges }),
+        newLoader: () => Machine.loader({ onChanges }),
+      },
+      {
+        onPersisted: (token) => node?.persisted(token),
+        onInstalled: (token, machine) => node?.installed(token, machine),
+        onInstallFailed: (token, error) => node?.installFailed(token, error),
+        onFailed: (error) => node?.storageFailed(error),
+        onFull: (isFull) => node?.diskFull(isFull),
+      },
+    );
+    try {
+      node = new KvNode(parts, complete, storage, restored);
+    } catch (error) {
+      await storage.close();
+      throw error;
+    }
+    node.#start();
+    return node;
+  }
+
+  private constructor(
+    parts: NodeParts,
+    options: CompleteNodeOptions,
+    storage: NodeStorage<Machine>,
+    restored: RestoredNode<Machine>,
+  ) {
+    const { logger, clock } = parts;
+    this.#parts = parts;
+    this.#options = options;
+    this.#storage = storage;
+    this.#machine = restored.state;
+    const onError = (error: unknown): void => logger.error({ err: error }, 'a callback of a request failed');
+    this.#proposals = new Proposals(
+      options.id,
+      options.boot,
+      {
+        batchBytesMax: options.batchBytesMax,
+        submissionBytesMax: options.requestBytesMax,
+        pendingBytesMax: options.pendingBytesMax,
+        pendingCountMax: options.pendingCountMax,
+      },
+      onError,
+    );
+    this.#reads = new Reads(options.pendingCountMax, onError);
+    this.#core = new RaftCore(coreOptions(options), parts.random, restored.core);
+    this.#storage.keepInUse(() => this.#core.snapshotsInUse());
+    this.#members = new MemberList(options.addresses);
+    this.#lastTickMs = clock.nowMs();
+    for (const error of restored.refused) logger.error({ err: error }, 'a snapshot is damaged; an earlier one is used');
+    if (restored.tornTail !== null) {
+      logger.warn({ ...restored.tornTail }, 'the end of the log was torn by a crash and is cut off');
+    }
+  }
+
+  // -- what others ask of it -------------------------------------------------------------------------------------
+
+  get id(): NodeId {
+    return this.#options.id;
+  }
+
+  get clusterId(): number {
+    return this.#options.clusterId;
+  }
+
+  /** The state as applied so far. Another object after a snapshot was installed: do not keep it. */
+  get machine(): Machine {
+    return this.#machine;
+  }
+
+  get leader(): NodeId | null {
+    return this.#core.leader;
+  }
+
+  get isLeader(): boolean {
+    return this.#core.role === 'leader';
+  }
+
+  /** Where the members are, by id. */
+  get members(): MemberList {
+    return this.#members;
+  }
+
+  submit(items: EncodedItems, done: Done, timeoutMs: number = this.#options.requestTimeoutMs): void {
+    const nowMs = this.#parts.clock.nowMs();
+    const leaderWaitMs = Math.min(timeoutMs, this.#options.leaderWaitMs);
+    this.#proposals.submit(items, done, nowMs + timeoutMs, nowMs + leaderWaitMs);
+    this.#schedulePump();
+  }
+
+  read(done: (error: KvError | null) => void, timeoutMs: number = this.#options.requestTimeoutMs): void {
+    const nowMs = this.#parts.clock.nowMs();
+    const leaderWaitMs = Math.min(timeoutMs, this.#options.leaderWaitMs);
+    this.#reads.add(done, nowMs + timeoutMs, nowMs + leaderWaitMs);
+    this.#schedulePump();
+  }
+
+  status(): NodeStatus {
+    const status = this.#core.status();
+    const { id, clusterId } = this.#options;
+    return {
+      id,
+      clusterId,
+      role: this.#isRemoved ? 'removed' : status.role,
+      term: status.term,
+      leader: status.leader,
+      commitIndex: status.commitIndex,
+      appliedIndex: status.appliedIndex,
+      lastIndex: status.lastIndex,
+      snapshotIndex: status.snapshotIndex,
+      logBytes: status.logBytes,
+      voters: status.membership.voters,
+      learners: status.membership.learners,
+      members: this.#members.list(membersOf(status.membership)),
+      isReady: this.isReady,
+    };
+  }
+
+  /** Has a leader, has applied nearly all it knows to be committed, and its disk is fine. */
+  get isReady(): boolean {
+    if (this.#state !== 'running' || this.#isRemoved || this.#storage.isFull) return false;
+    const { leader, commitIndex, appliedIndex } = this.#core;
+    return leader !== null && commitIndex - appliedIndex <= 1000;
+  }
+
+  figures(): NodeFigures {
+    return {
+      ...this.#counts,
+      status: this.#core.status(),
+      wal: this.#storage.stats(),
+      submitted: this.#proposals.submitted,
+      pendingCount: this.#proposals.pendingCount,
+      pendingBytes: this.#proposals.pendingBytes,
+      forwarded: this.#proposals.forwarded,
+      reproposed: this.#proposals.reproposed,
+      reads: this.#reads.served,
+      readRounds: this.#reads.rounds,
+      readsWaiting: this.#reads.count,
+      isDiskFull: this.#storage.isFull,
+    };
+  }
+
+  /**
+   * Hands leadership over; `to` null: to the voter that holds most. Ends when another leads.
+   * @throws nothing: `done` gets KV_NOT_LEADER, KV_MEMBER_INVALID, KV_TIMEOUT
+   */
+  transfer(to: NodeId | null, done: ConfigDone): void {
+    const target = to ?? this.#bestFollower();
+    if (target === null) {
+      done(new KvError('KV_MEMBER_INVALID', 'there is no other voter to hand leadership to'));
+      return;
+    }
+    const refused = this.#try(() => this.#core.transferLeadership(target));
+    if (refused !== null) done(kvErrorOf(refused));
+    else if (this.#core.role === 'leader') this.#transferDone.push(done);
+    else done(null);
+  }
+
+  /** Ends once the new configuration is committed. `done` gets KV_NOT_LEADER, KV_MEMBER_INVALID, KV_BUSY, KV_OUTCOME_UNKNOWN. */
+  changeMembers(changes: readonly ConfigChange[], done: ConfigDone, transition: ConfigTransition = 'auto'): void {
+    this.#catchUp();
+    let stands: Effect | undefined;
+    const refused = this.#try(() => {
+      const effects = this.#core.changeConfig(changes, transition);
+      [stands] = effects;
+      if (stands?.kind === 'proposed') this.#configWaiters.push({ index: stands.index, term: stands.term, done });
+      return effects;
+    });
+    if (refused !== null) done(kvErrorOf(refused));
+  }
+
+  /** Takes a member in, or tells where one is now. Only a leader can: `done` gets what `changeMembers` gives. */
+  addMember(member: { id: NodeId; rpc: string; resp: string }, isLearner: boolean, done: ConfigDone): void {
+    const { id, rpc, resp } = member;
+    if (this.#core.role !== 'leader') {
+      done(new KvError('KV_NOT_LEADER', `the leader is ${this.#core.leader ?? 'not known'}`));
+      return;
+    }
+    if (this.#members.isRemoved(id)) {
+      const text = `member ${id} was removed; an id is never used again, so come back under a new one`;
+      done(new KvError('KV_MEMBER_INVALID', text));
+      return;
+    }
+    const known = membersOf(this.#core.membership).includes(id);
+    this.#setMember({ id, rpc, resp, isVoter: !isLearner }, (error) => {
+      if (error !== null || known) done(error);
+      else this.changeMembers([{ type: 'add-learner', id }], done);
+    });
+  }
+
+  /** Takes a member out for good. */
+  removeMember(id: NodeId, done: ConfigDone): void {
+    this.changeMembers([{ type: 'remove', id }], (error) => {
+      if (error !== null) {
+        done(error);
+        return;
+      }
+      const writer = new ItemWriter();
+      this.#members.writeRemoval(writer, id);
+      this.submit(writer.take(), (failure) => done(failure));
+    });
+  }
+
+  /** Takes a snapshot now. */
+  snapshotNow(): Promise<void> {
+    return this.#takeSnapshot();
+  }
+
+  onChanges(listener: (changes: ChangeSet) => void): () => void {
+    this.#changeListeners.add(listener);
+    return () => this.#changeListeners.delete(listener);
+  }
+
+  onRole(listener: (role: RoleEffect) => void): () => void {
+    this.#roleListeners.add(listener);
+    return () => this.#roleListeners.delete(listener);
+  }
+
+  onEvent(listener: (event: NodeEvent) => void): () => void {
+    this.#eventListeners.add(listener);
+    return () => this.#eventListeners.delete(listener);
+  }
+
+  /** The whole state was replaced by a snapshot: `machine` is another, and changes in between were not told. */
+  onReplaced(listener: () => void): () => void {
+    this.#stateListeners.add(listener);
+    return () => this.#stateListeners.delete(listener);
+  }
+
+  /** Gives leadership away, if it has it and somebody else may take it. Resolves in any case, soon. */
+  async resign(): Promise<void> {
+    if (this.#state === 'running') this.#state = 'draining';
+    if (this.#core.role !== 'leader' || this.#bestFollower() === null) return;
+    await new Promise<void>((resolve) => this.transfer(null, () => resolve()));
+  }
+
+  /** Resolves when nothing is under way here, at the latest after `timeoutMs`: true if so. */
+  async settled(timeoutMs: number): Promise<boolean> {
+    const { clock } = this.#parts;
+    const endMs = clock.nowMs() + timeoutMs;
+    while (this.#proposals.pendingCount > 0 || this.#reads.count > 0) {
+      if (clock.nowMs() >= endMs) return false;
+      await new Promise<void>((resolve) => clock.after(10, resolve));
+    }
+    return true;
+  }
+
+  /** Ends what is under way (with KV_CLOSED, or KV_OUTCOME_UNKNOWN) and lets go of disk and network. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  // -- what the disk says (for NodeStorage) ----------------------------------------------------------------------
+
+  persisted(token: number): void {
+    this.#persisting.delete(token);
+    if (this.#isOver) return;
+    this.#catchUp();
+    this.#input(() => this.#core.persisted(token));
+    if (this.#proposals.hasCollected) this.#schedulePump();
+  }
+
+  installed(token: number, machine: Machine): void {
+    if (this.#isOver) return;
+    this.#machineWork = [];
+    this.#machine = machine;
+    this.#counts.snapshotsInstalled += 1;
+    this.#parts.logger.info({ revision: machine.revision }, 'a snapshot of another member was installed');
+    this.#input(() => this.#core.persisted(token));
+    this.#proposals.displaced(this.#core.appliedIndex, 0);
+    this.#membersMayHaveChanged();
+    for (const listener of this.#stateListeners) listener();
+    this.#schedulePump();
+  }
+
+  installFailed(token: number, error: KvError): void {
+    if (this.#isOver) return;
+    this.#parts.logger.error({ err: error }, 'a received snapshot could not be installed; it is asked for again');
+    this.#input(() => this.#core.installFailed(token));
+  }
+
+  storageFailed(error: KvError): void {
+    if (this.#isOver) return;
+    this.#carryOut(this.#core.storageFailed());
+    this.#fail(error, 'KV_STORAGE_FAILED');
+  }
+
+  diskFull(isFull: boolean): void {
+    const { logger } = this.#parts;
+    if (isFull) logger.error({}, 'the disk is full: this member waits for space before it writes again');
+    else logger.info({}, 'there is space on the disk again');
+  }
+
+  /** For the machine. */
+  changed(changes: ChangeSet): void {
+    for (const listener of this.#changeListeners) listener(changes);
+  }
+
+  // -- time ------------------------------------------------------------------------------------------------------
+
+  #start(): void {
+    const { peers, logger } = this.#parts;
+    this.#members.read(this.#machine);
+    this.#membershipIs(this.#core.membership, false);
+    peers.start((from, messages) => this.#receive(from, messages));
+    this.#scheduleTick();
+    const { id, clusterId } = this.#options;
+    const { term, lastIndex, commitIndex } = this.#core;
+    const voters = this.#core.membership.voters.join(',');
+    logger.info({ id, clusterId, term, lastIndex, commitIndex, voters }, 'the member takes part');
+  }
+
+  #scheduleTick(): void {
+    const { clock } = this.#parts;
+    const dueMs = this.#lastTickMs + this.#options.heartbeatMs;
+    this.#cancelTick = clock.after(Math.max(0, dueMs - clock.nowMs()), () => {
+      if (this.#isOver) return;
+      this.#catchUp();
+      this.#scheduleTick();
+    });
+  }
+
+  /** Makes up for ticks that are due: after a pause of the process before anything else. */
+  #catchUp(): void {
+    const { heartbeatMs, electionMs } = this.#options;
+    const nowMs = this.#parts.clock.nowMs();
+    let due = Math.floor((nowMs - this.#lastTickMs) / heartbeatMs);
+    if (due < 1 || this.#isOver) return;
+    if (due > 1) this.#counts.missedTicks += due - 1;
+    this.#lastTickMs += due * heartbeatMs;
+    due = Math.min(due, CATCH_UP_ELECTIONS * Math.ceil(electionMs / heartbeatMs));
+    for (let tick = 0; tick < due && !this.#isOver; tick += 1) {
+      this.#ticks += 1;
+      this.#input(() => this.#core.tick());
+    }
+    if (!this.#isOver) this.#sweep(nowMs);
+  }
+
+  #sweep(nowMs: number): void {
+    const hasLeader = this.#core.leader !== null;
+    this.#proposals.sweep(nowMs, hasLeader, this.#options.electionMs);
+    this.#reads.sweep(nowMs, hasLeader);
+    if (this.#storage.isFull) void this.#storage.retry();
+    if (this.#core.role === 'leader') {
+      this.#bringTimeForward();
+      this.#promoteLearners();
+    }
+    this.#announce();
+    if (this.#proposals.hasCollected || this.#reads.hasWaiting || this.#proposals.ready(nowMs) !== null) {
+      this.#schedulePump();
+    }
+  }
+
+  /** Something in the state ends at a time that has come: an entry without commands brings that time into the log. */
+  #bringTimeForward(): void {
+    const deadlineMs = this.#machine.nextDeadlineMs();
+    if (deadlineMs === null || this.#state !== 'running') return;
+    const nowMs = this.#stamp();
+    if (deadlineMs > nowMs || this.#ticks < this.#timeEntryTick) return;
+    if (this.#core.commitIndex > this.#core.appliedIndex) return; // what is to be applied may do it
+    this.#timeEntryTick = this.#ticks + 1;
+    const { id: origin, boot } = this.#options;
+    this.#try(() => this.#core.propose([timeBatch({ origin, boot, sequence: 0 }, nowMs)]));
+  }
+
+  #stamp(): number {
+    this.#stampedMs = Math.max(this.#stampedMs, Math.floor(this.#parts.clock.wallMs()), this.#machine.timeMs);
+    return this.#stampedMs;
+  }
+
+  // -- requests --------------------------------------------------------------------------------------------------
+
+  #schedulePump(): void {
+    if (this.#isPumpDue || this.#isOver) return;
+    this.#isPumpDue = true;
+    this.#parts.clock.defer(() => {
+      this.#isPumpDue = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    if (this.#isOver) return;
+    this.#catchUp();
+    if (this.#core.leader === null || this.#isOver) return;
+    if (this.#reads.hasWaiting) {
+      const context = this.#reads.ask();
+      const refused = this.#try(() => this.#core.readIndex(context));
+      if (refused !== null) this.#reads.failed([context]);
+    }
+    const nowMs = this.#parts.clock.nowMs();
+    while (this.#mayPropose) {
+      let batch = this.#proposals.ready(nowMs);
+      if (batch === null) {
+        batch = this.#proposals.seal(0);
+        if (batch === null) return;
+        this.#counts.batches += 1;
+        this.#counts.batchedRequests += batch.waiters.length;
+      }
+      const isLeader = this.#core.role === 'leader';
+      const bytes = this.#proposals.bytesOf(batch, isLeader ? this.#stamp() : 0);
+      const proposed = batch;
+      const refused = this.#try(() => {
+        const effects = this.#core.propose([bytes]);
+        const [first] = effects;
+        if (first?.kind === 'proposed') this.#proposals.standsAt(proposed, first.index, first.term);
+        else if (first?.kind === 'forwarded') this.#proposals.wasForwarded(proposed, first.id, nowMs);
+        return effects;
+      });
+      if (refused !== null) {
+        proposed.retryAtMs = nowMs + this.#options.heartbeatMs / 2;
+        return;
+      }
+    }
+  }
+
+  get #mayPropose(): boolean {
+    if (this.#core.leader === null || this.#isOver) return false;
+    if (this.#core.role === 'leader') return this.#persisting.size < PERSISTS_MAX;
+    return this.#proposals.underWay < FORWARDS_MAX;
+  }
+
+  // -- messages --------------------------------------------------------------------------------------------------
+
+  #receive(from: NodeId, messages: readonly RaftMessage[]): void {
+    if (this.#isOver) return;
+    this.#catchUp();
+    for (const message of messages) {
+      if (this.#isOver) return;
+      if (message.type === 'propose' && this.#core.role === 'leader' && !this.#stampForwarded(message.data)) continue;
+      this.#input(() => this.#core.receive(from, message));
+    }
+  }
+
+  /** The time of an entry is its leader's. */
+  #stampForwarded(data: readonly Uint8Array[]): boolean {
+    const nowMs = this.#stamp();
+    try {
+      for (const bytes of data) stampTime(bytes, nowMs);
+      return true;
+    } catch (error) {
+      this.#counts.refusedMessages += 1;
+      this.#parts.logger.warn({ err: error }, 'a forwarded batch is no batch');
+      return false;
+    }
+  }
+
+  // -- effects ---------------------------------------------------------------------------------------------------
+
+  /** An input of the core whose errors are the sender's, or the end of this member. */
+  #input(input: () => Effect[]): void {
+    const refused = this.#try(input);
+    if (refused === null) return;
+    if (refused.code === 'KV_RAFT_MESSAGE_INVALID') {
+      this.#counts.refusedMessages += 1;
+      this.#parts.logger.warn({ err: refused }, 'a message of another member is invalid');
+      return;
+    }
+    this.#fail(refused, 'KV_STORAGE_FAILED');
+  }
+
+  /** Gives the error with which the core refused. Anything else it throws is a promise it broke. */
+  #try(input: () => Effect[]): RaftError | null {
+    try {
+      this.#carryOut(input());
+      return null;
+    } catch (error) {
+      if (error instanceof RaftError) return error;
+      this.#fail(error instanceof Error ? error : new Error(String(error)), 'KV_STORAGE_FAILED');
+      return null;
+    }
+  }
+
+  #carryOut(effects: readonly Effect[]): void {
+    for (const effect of effects) this.#effects.push(effect);
+    if (this.#isPerforming) return;
+    this.#isPerforming = true;
+    try {
+      for (let at = 0; at < this.#effects.length; at += 1) this.#perform(this.#effects[at]!);
+    } finally {
+      this.#effects = [];
+      this.#isPerforming = false;
+    }
+    this.#runMachine();
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.kind) {
+      case 'persist':
+        if (effect.entries.length > 0) this.#persisting.add(effect.token);
+        this.#storage.persist(effect.token, effect.hardState, effect.entries);
+        return;
+      case 'send':
+        if (effect.message.type === 'snapshot') void this.#sendChunk(effect.to, effect.message);
+        else this.#parts.peers.send(effect.to, effect.message);
+        return;
+      case 'apply':
+      case 'take-snapshot':
+        this.#machineWork.push(effect);
+        return;
+      case 'store-chunk':
+        this.#storage.storeChunk(effect.token, effect.snapshot, effect.offset, effect.data);
+        return;
+      case 'install':
+        this.#storage.install(effect.token, effect.snapshot);
+        return;
+      case 'compact':
+        this.#storage.compact(effect.index).catch((error: unknown) => {
+          if (!this.#isOver) this.#parts.logger.warn({ err: error }, 'old log could not be removed');
+        });
+        return;
+      case 'role':
+        this.#roleIs(effect);
+        return;
+      case 'membership':
+        this.#membershipIs(effect.membership, effect.committed);
+        return;
+      case 'reads-ready':
+        this.#reads.ready(effect.contexts);
+        return;
+      case 'reads-failed':
+        this.#reads.failed(effect.contexts);
+        return;
+      case 'forward-answered':
+        this.#proposals.forwardAnswered(
+          effect.id,
+          effect.index,
+          effect.term,
+          this.#parts.clock.nowMs() + this.#options.heartbeatMs / 2,
+        );
+        if (this.#proposals.hasCollected) this.#schedulePump();
+        return;
+      case 'transfer': {
+        const error =
+          effect.outcome === 'ended' ? null : new KvError('KV_TIMEOUT', `member ${effect.to} did not take over in time`);
+        for (const done of this.#transferDone.splice(0)) done(error);
+        return;
+      }
+      case 'proposed':
+      case 'forwarded':
+        return; // whoever proposed has looked at it
+      default:
+        effect satisfies never;
+    }
+  }
+
+  /** The state machine's queue: entries and snapshots in order, in slices, so that nothing else waits for long. */
+  #runMachine(): void {
+    if (this.#isMachineBusy || this.#machineWork.length === 0) return;
+    this.#isMachineBusy = true;
+    const { clock } = this.#parts;
+    const startMs = clock.nowMs();
+    try {
+      while (!this.#isOver) {
+        const work = this.#machineWork.shift();
+        if (work === undefined) break;
+        if (work.kind === 'take-snapshot') void this.#takeSnapshot();
+        else this.#apply(work.entries);
+        if (this.#machineWork.length > 0 && clock.nowMs() - startMs > APPLY_SLICE_MS) {
+          clock.defer(() => this.#runMachine());
+          break;
+        }
+      }
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)), 'KV_STORAGE_FAILED');
+    } finally {
+      this.#counts.applyMs += clock.nowMs() - startMs;
+      this.#isMachineBusy = false;
+    }
+  }
+
+  #apply(entries: readonly Entry[]): void {
+    for (const { index, term, kind, data } of entries) {
+      if (kind === 'normal') {
+        const { origin, boot, sequence } = originOf(data);
+        const isOurs = this.#proposals.wants(origin, boot, sequence);
+        const replies = this.#machine.apply(index, term, data, isOurs);
+        if (isOurs) this.#proposals.applied(sequence, replies);
+      } else if (kind === 'config') {
+        this.#configApplied(index, term);
+      }
+    }
+    this.#counts.appliedEntries += entries.length;
+    const last = entries.at(-1);
+    if (last === undefined) return;
+    this.#proposals.displaced(last.index, last.term);
+    this.#membersMayHaveChanged();
+    this.#carryOut(this.#core.applied(last.index));
+    if (this.#proposals.hasCollected) this.#schedulePump();
+  }
+
+  async #takeSnapshot(): Promise<void> {
+    const { clock, logger } = this.#parts;
+    const startMs = clock.nowMs();
+    const index = this.#core.appliedIndex;
+    let view;
+    try {
+      const meta = this.#core.describeSnapshot(index);
+      view = this.#machine.snapshot();
+      const { contentBytes } = await this.#storage.take(meta, view.chunks());
+      if (this.#isOver) return;
+      this.#counts.snapshots += 1;
+      this.#counts.snapshotBytes = contentBytes;
+      this.#counts.snapshotMs = clock.nowMs() - startMs;
+      this.#input(() => this.#core.snapshotted(index, contentBytes));
+    } catch (error) {
+      if (this.#isOver) return;
+      this.#counts.snapshotFailures += 1;
+      logger.error({ err: error, index }, 'a snapshot could not be taken');
+      this.#carryOut(this.#core.snapshotFailed());
+    } finally {
+      view?.close();
+    }
+  }
+
+  async #sendChunk(to: NodeId, message: Extract<RaftMessage, { type: 'snapshot' }>): Promise<void> {
+    const { snapshot, offset, byteCount } = message;
+    try {
+      const data = await this.#storage.readChunk(snapshot, offset, byteCount);
+      if (!this.#isOver) this.#parts.peers.send(to, { ...message, data });
+    } catch (error) {
+      if (!this.#isOver) this.#parts.logger.error({ err: error, to }, 'a snapshot cannot be read for another member');
+    }
+  }
+
+  #roleIs(effect: RoleEffect): void {
+    const { role, term, leader, reason } = effect;
+    if (role === 'candidate') this.#counts.elections += 1;
+    if (leader !== null) {
+      this.#counts.leaderChanges += 1;
+      this.#parts.logger.info({ term, leader, role }, `member ${leader} leads`);
+    } else if (reason !== null) {
+      this.#parts.logger.warn({ term, reason }, 'this member leads no more');
+    }
+    this.#proposals.leaderChanged();
+    if (role !== 'leader') {
+      for (const { done } of this.#configWaiters.splice(0)) {
+        done(new KvError('KV_OUTCOME_UNKNOWN', 'leadership ended before the change of members was committed'));
+      }
+    }
+    for (const listener of this.#roleListeners) listener(effect);
+    if (leader !== null) this.#schedulePump();
+  }
+
+  // -- members ---------------------------------------------------------------------------------------------------
+
+  #membershipIs(membership: Membership, isCommitted: boolean): void {
+    const all = membersOf(membership);
+    this.#parts.peers.setAddresses(this.#members.addresses(all, this.id));
+    if (all.includes(this.id)) {
+      this.#wasMember = true;
+    } else if (isCommitted && this.#wasMember && !this.#isRemoved) {
+      this.#isRemoved = true;
+      this.#parts.logger.warn({ id: this.id }, 'this member was removed from the cluster');
+      for (const listener of this.#eventListeners) listener({ kind: 'removed' });
+    }
+  }
+
+  #membersMayHaveChanged(): void {
+    if (!this.#members.read(this.#machine)) return;
+    this.#parts.peers.setAddresses(this.#members.addresses(membersOf(this.#core.membership), this.id));
+  }
+
+  #configApplied(index: number, term: number): void {
+    const ended = this.#configWaiters.filter((waiter) => waiter.index <= index);
+    if (ended.length === 0) return;
+    this.#configWaiters = this.#configWaiters.filter((waiter) => waiter.index > index);
+    for (const waiter of ended) {
+      const isDone = waiter.index === index && waiter.term === term;
+      waiter.done(isDone ? null : new KvError('KV_OUTCOME_UNKNOWN', 'another change of members took its place'));
+    }
+  }
+
+  /** Makes sure that the replicated list says where this member is. */
+  #announce(): void {
+    const { id, rpcAddress, respAddress } = this.#options;
+    if (rpcAddress === '' || this.#core.leader === null || this.#ticks < this.#announceTick) return;
+    const { membership } = this.#core;
+    if (!membersOf(membership).includes(id) || this.#core.commitIndex > this.#core.appliedIndex) return;
+    const known = this.#members.get(id);
+    if (known !== null && known.rpc === rpcAddress && known.resp === respAddress && this.#members.isListed(id)) return;
+    this.#announceTick = this.#ticks + Math.ceil(this.#options.requestTimeoutMs / this.#options.heartbeatMs);
+    const voter = known?.isVoter ?? isVoter(membership, id);
+    this.#setMember({ id, rpc: rpcAddress, resp: respAddress, isVoter: voter }, (error) => {
+      if (error !== null) this.#announceTick = this.#ticks;
+    });
+  }
+
+  #setMember(
+    member: { id: NodeId; rpc: string; resp: string; isVoter: boolean },
+    done: (error: KvError | null) => void,
+  ): void {
+    const writer = new ItemWriter();
+    this.#members.write(writer, member);
+    this.submit(writer.take(), (error) => done(error));
+  }
+
+  /** Learners that were promised a vote get it once they hold what the others hold. */
+  #promoteLearners(): void {
+    const { learners } = this.#core.membership;
+    if (learners.length === 0 || this.#ticks < this.#promoteTick || this.#state !== 'running') return;
+    const { progress, commitIndex } = this.#core.status();
+    for (const id of learners) {
+      if (this.#members.get(id)?.isVoter !== true) continue;
+      const member = progress.find((each) => each.id === id);
+      if (member === undefined || member.state !== 'replicate' || member.match + PROMOTION_LAG < commitIndex) continue;
+      this.#promoteTick = this.#ticks + 5;
+      this.changeMembers([{ type: 'add-voter', id }], (error) => {
+        const { logger } = this.#parts;
+        if (error === null) logger.info({ id }, `member ${id} votes from now on`);
+        else logger.warn({ err: error, id }, `member ${id} does not vote yet`);
+      });
+      return;
+    }
+  }
+
+  #bestFollower(): NodeId | null {
+    const { progress, membership } = this.#core.status();
+    let best: { id: NodeId; match: number } | null = null;
+    const connected = new Set(this.#parts.peers.figures().flatMap(({ id, isConnected }) => (isConnected ? [id] : [])));
+    for (const { id, match } of progress) {
+      if (!membership.voters.includes(id) || !connected.has(id)) continue;
+      if (best === null || match > best.match) best = { id, match };
+    }
+    return best?.id ?? null;
+  }
+
+  // -- the end ---------------------------------------------------------------------------------------------------
+
+  get #isOver(): boolean {
+    return this.#state === 'failed' || this.#state === 'closed';
+  }
+
+  #fail(error: Error, code: KvErrorCode): void {
+    if (this.#isOver) return;
+    this.#state = 'failed';
+    this.#cancelTick();
+    this.#parts.logger.error({ err: error }, 'this member cannot go on');
+    this.#endRequests(code, `this member cannot go on: ${error.message}`);
+    for (const listener of this.#eventListeners) listener({ kind: 'failed', error });
+  }
+
+  #endRequests(code: KvErrorCode, message: string): void {
+    this.#proposals.close(code, message);
+    this.#reads.close(new KvError(code, message));
+    for (const { done } of this.#configWaiters.splice(0)) done(new KvError('KV_OUTCOME_UNKNOWN', message));
+    for (const done of this.#transferDone.splice(0)) done(new KvError(code, message));
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#isOver) this.#state = 'closed';
+    this.#cancelTick();
+    this.#endRequests('KV_CLOSED', 'this member is stopping');
+    await this.#parts.peers.close();
+    await this.#storage.close();
+  }
+}
+
+function coreOptions(options: CompleteNodeOptions): ConstructorParameters<typeof RaftCore>[0] {
+  const { id, heartbeatMs, electionMs, leaseReads, snapshotEntries, snapshotBytes, trailingEntries } = options;
+  return {
+    id,
+    electionTicks: Math.ceil(electionMs / heartbeatMs),
+    heartbeatTicks: 1,
+    leaseReads,
+    leaseDriftTicks: leaseReads ? Math.max(1, Math.ceil(electionMs / heartbeatMs / 5)) : 2,
+    entryBytesMax: options.requestBytesMax + ENTRY_SLACK_BYTES,
+    snapshotEntries,
+    snapshotBytes,
+    trailingEntries,
+  };
+}
+
+/** What the core refuses, in the words of this layer. */
+function kvErrorOf(error: RaftError): KvError {
+  const options = { cause: error };
+  switch (error.code) {
+    case 'KV_RAFT_NOT_LEADER':
+    case 'KV_RAFT_NO_LEADER':
+      return new KvError('KV_NOT_LEADER', error.message, options);
+    case 'KV_RAFT_CONFIG_INVALID':
+    case 'KV_RAFT_TRANSFER_INVALID':
+      return new KvError('KV_MEMBER_INVALID', error.message, options);
+    case 'KV_RAFT_STORAGE_FAILED':
+      return new KvError('KV_STORAGE_FAILED', error.message, options);
+    default:
+      return new KvError('KV_BUSY', error.message, options);
+  }
+}

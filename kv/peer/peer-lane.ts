@@ -1,0 +1,208 @@
+// One direction to one member: a stream that is dialled again and again, and the queue in front of it.
+// rpc-transport.ts has two for each member: one for Raft's small talk and its entries, one for snapshots, each on a
+// connection of its own, so that nothing big ever stands in front of a heartbeat. What is sent in one turn leaves as one
+// message of the stream.
+
+import { Backoff, type TlsClientOptions } from '../../reactor/index.js';
+import { RpcClient, RpcError } from '../../rpc/index.js';
+import type { NodeId, RaftMessage } from '../raft/index.js';
+import type { NodeClock } from '../node/node-clock.js';
+import { FORMAT_MAJOR, FORMAT_MINOR, MessageEncoder } from './message-codec.js';
+import { peerContract, type PeerRequest } from './peer-contract.js';
+import { PeerQueue } from './peer-queue.js';
+
+export interface LaneParts {
+  readonly clock: NodeClock;
+  readonly random: () => number;
+  readonly encoder: MessageEncoder;
+  readonly clusterId: number;
+  readonly from: NodeId;
+  readonly tls: TlsClientOptions | null;
+  readonly token: string;
+  /** The lane is open, or why it is not; only when that is news. */
+  readonly onState: (to: NodeId, isBulk: boolean, error: RpcError | null) => void;
+}
+
+/** Messages that go out together, unless a single one is bigger. */
+const FRAME_BYTES = 2 ** 20;
+const CONNECT_TIMEOUT_MS = 2000;
+const BACKOFF = { firstMs: 30, capMs: 1000 };
+/** A member that is silent for this long is pinged; how long the answer may take. */
+const KEEPALIVE_MS = 1000;
+const KEEPALIVE_TIMEOUT_MS = 3000;
+/** Longest message of a Peer stream: a frame, or one entry and what goes around it. */
+export const PEER_MESSAGE_BYTES_MAX: number = 8 * 2 ** 20;
+
+export class PeerLane {
+  readonly to: NodeId;
+  readonly address: string;
+  readonly isBulk: boolean;
+  readonly #parts: LaneParts;
+  readonly #client: RpcClient;
+  readonly #queue: PeerQueue;
+  readonly #backoff: Backoff;
+  readonly #closing = new AbortController();
+  readonly #running: Promise<void>;
+  #isOpen = false;
+  #isFlushDue = false;
+  /** The stream waits for something to send. */
+  #pull: (() => void) | null = null;
+  #lastError = '';
+  #cancelPause: (() => void) | null = null;
+  sentMessages = 0;
+  sentBytes = 0;
+  connects = 0;
+
+  constructor(parts: LaneParts, to: NodeId, address: string, isBulk: boolean) {
+    this.#parts = parts;
+    this.to = to;
+    this.address = address;
+    this.isBulk = isBulk;
+    this.#queue = new PeerQueue(isBulk ? { messagesMax: 64 } : {});
+    this.#backoff = new Backoff(parts.random, BACKOFF);
+    const { tls, token } = parts;
+    this.#client = new RpcClient({
+      target: address,
+      name: `member ${to}`,
+      token,
+      ...(tls === null ? {} : { tls }),
+      agent: 'reactor-net-kv',
+      retry: { attemptsMax: 1 },
+      selector: { outlier: false, breaker: false, drainingMs: 100 },
+      keepaliveIntervalMs: KEEPALIVE_MS,
+      keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS,
+      messageBytesMax: PEER_MESSAGE_BYTES_MAX,
+      pool: {
+        connectionsMin: 0,
+        connectionsMax: 1,
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+        acquireTimeoutMs: CONNECT_TIMEOUT_MS,
+        lifetimeMs: 0,
+        backoffFirstMs: 10,
+        backoffMaxMs: 50,
+        quarantineFailures: 1_000_000,
+        dialsPerSecondMax: 100,
+      },
+    });
+    this.#running = this.#run();
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  get queuedMessages(): number {
+    return this.#queue.count;
+  }
+
+  get queuedBytes(): number {
+    return this.#queue.bytes;
+  }
+
+  get dropped(): number {
+    return this.#queue.dropped;
+  }
+
+  send(message: RaftMessage): void {
+    this.#queue.push(message, this.#isOpen);
+    if (this.#isFlushDue || this.#pull === null) return;
+    this.#isFlushDue = true;
+    // At the end of the turn: what else it has for this member goes along.
+    this.#parts.clock.defer(() => {
+      this.#isFlushDue = false;
+      this.#wakePull();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#wakePull();
+    this.#cancelPause?.();
+    await this.#client.close(0);
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      try {
+        await this.#exchange();
+      } catch (error) {
+        if (!signal.aborted) this.#report(error);
+      }
+      if (this.#isOpen) this.#queue.wentOffline();
+      this.#isOpen = false;
+      if (!signal.aborted) await this.#pause();
+    }
+  }
+
+  /** One life of the stream; ends when the other side does. @throws RpcError */
+  async #exchange(): Promise<void> {
+    const ending = new AbortController();
+    const signal = AbortSignal.any([this.#closing.signal, ending.signal]);
+    try {
+      const responses = this.#client.bidiStream(peerContract().methods.exchange, this.#requests(ending.signal), {
+        timeoutMs: Number.POSITIVE_INFINITY,
+        signal,
+      });
+      for await (const { welcome } of responses) {
+        if (welcome === undefined || this.#isOpen) continue;
+        this.#isOpen = true;
+        this.connects += 1;
+        this.#backoff.reset();
+        this.#lastError = '';
+        this.#parts.onState(this.to, this.isBulk, null);
+        this.#wakePull();
+      }
+    } finally {
+      ending.abort();
+      this.#wakePull();
+    }
+  }
+
+  async *#requests(ended: AbortSignal): AsyncGenerator<PeerRequest, void, undefined> {
+    const { clusterId, from, encoder } = this.#parts;
+    const versions = { formatMajor: FORMAT_MAJOR, formatMinor: FORMAT_MINOR };
+    yield { hello: { clusterId: BigInt(clusterId), from, to: this.to, ...versions, bulk: this.isBulk } };
+    while (!this.#closing.signal.aborted && !ended.aborted) {
+      if (!this.#isOpen || this.#queue.count === 0) {
+        await new Promise<void>((resolve) => (this.#pull = resolve));
+        continue;
+      }
+      const messages = this.#queue.take(FRAME_BYTES);
+      const bytes = Buffer.concat(encoder.encode(messages));
+      this.sentMessages += messages.length;
+      this.sentBytes += bytes.length;
+      yield { messages: bytes };
+    }
+  }
+
+  #wakePull(): void {
+    const pull = this.#pull;
+    this.#pull = null;
+    pull?.();
+  }
+
+  #report(error: unknown): void {
+    const failure =
+      error instanceof RpcError ? error : new RpcError('RPC_INTERNAL', String(error), { cause: error });
+    const text = `${failure.code} ${failure.message}`;
+    if (text === this.#lastError) return;
+    this.#lastError = text;
+    this.#parts.onState(this.to, this.isBulk, failure);
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        this.#cancelPause = null;
+        resolve();
+      };
+      const cancel = this.#parts.clock.after(this.#backoff.nextDelayMs(), finish);
+      this.#cancelPause = () => {
+        cancel();
+        finish();
+      };
+    });
+  }
+}
