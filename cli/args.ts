@@ -6,6 +6,7 @@ import yargs, { type Argv } from 'yargs';
 import type { ArgsContext, Command, CommandSpec, Operands } from './command-spec.js';
 import { configTexts } from './config-file.js';
 import { type FlagTexts, UsageError } from './flags.js';
+import { KV_COMMANDS } from './kv-command.js';
 import { nearest } from './nearest.js';
 import { REGISTRY_COMMANDS } from './registry-command.js';
 import { RPC_COMMANDS } from './rpc-command.js';
@@ -18,15 +19,17 @@ const COMMANDS: readonly CommandSpec[] = [
   SERVE_COMMAND,
   ...RPC_COMMANDS,
   ...REGISTRY_COMMANDS,
+  ...KV_COMMANDS,
   ...SHM_COMMANDS,
 ];
 /** Areas whose commands have a verb. */
 const AREAS: readonly (readonly [area: string, summary: string])[] = [
   ['rpc', 'contracts and calls of RPC services'],
   ['registry', 'where servers say that they are there, and clients find them'],
+  ['kv', 'a replicated key-value store, and any Redis client as its client'],
   ['shm', 'shared-memory segments'],
 ];
-const AREA_NAMES = ['serve', 'rpc', 'registry', 'shm', 'bench', 'completion'];
+const AREA_NAMES = ['serve', 'rpc', 'registry', 'kv', 'shm', 'bench', 'completion'];
 
 /** @throws UsageError with one line that names the flag and what would be right */
 export async function parseArgs(args: readonly string[], context: ArgsContext): Promise<Command> {

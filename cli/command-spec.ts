@@ -2,6 +2,7 @@
 // serve-command.ts, shm-command.ts and the like declare theirs; args.ts shows them to yargs and reads with them.
 
 import { type Flag, type FlagSources, type FlagTable, resolveFlags } from './flags.js';
+import type { KvOptions } from './kv-command.js';
 import type { RegistryServeOptions } from './registry-command.js';
 import type { RpcOptions } from './rpc-command.js';
 import type { ServeOptions } from './serve-options.js';
@@ -12,6 +13,7 @@ export type Command =
   | { readonly kind: 'rpc'; readonly options: RpcOptions }
   | { readonly kind: 'shm'; readonly options: ShmOptions }
   | { readonly kind: 'registry-serve'; readonly options: RegistryServeOptions }
+  | { readonly kind: 'kv'; readonly options: KvOptions }
   | { readonly kind: 'bench'; readonly args: readonly string[] }
   | { readonly kind: 'print'; readonly text: string };
 

@@ -61,6 +61,10 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
         const { registryServe } = await import('./registry-serve.js');
         return await registryServe(command.options, io);
       }
+      case 'kv': {
+        const { kv } = await import('./kv.js');
+        return await kv(command.options, io);
+      }
       case 'bench':
         return await runBench(command.args);
       default:

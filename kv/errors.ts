@@ -46,7 +46,14 @@ export type KvErrorCode =
   | 'KV_LOG_DAMAGED' // the log is damaged where a crash cannot have damaged it
   | 'KV_LOG_FOREIGN' // the log belongs to another cluster or member, or to a newer format
   | 'KV_SNAPSHOT_DAMAGED' // a snapshot file is not what was written
-  // Between members.
+  // What the cluster says.
+  | 'KV_NO_LEADER' // there is no leader; the request was not carried out: try again
+  | 'KV_NOT_LEADER' // only the leader can do it; the text names it if it is known
+  | 'KV_TIMEOUT' // it was not done in time, and surely will not be
+  | 'KV_OUTCOME_UNKNOWN' // the request may have been carried out, or may be later
+  | 'KV_BUSY' // something like it is under way: try again shortly
+  | 'KV_MEMBER_INVALID' // no such member, or one that cannot be used for this
+  | 'KV_STORAGE_FAILED' // this member cannot go on; others can
   | 'KV_MESSAGE_INVALID' // a member sent bytes that no version we know sends
   | 'KV_IO'; // the system refused a call on a file; nothing was lost by it
 

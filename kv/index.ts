@@ -17,3 +17,17 @@ export type { SnapshotInfo, SnapshotWriter } from './wal/snapshot-writer.js';
 export { failureOf, type ToldFailure } from './service/failures.js';
 export { KvService, type KvServiceOptions } from './service/kv-service.js';
 export type { ServedNode } from './service/served-node.js';
+export { type Backend, type BackendStatus, type Done, type ReadDone } from './backend.js';
+export { KvNode, type NodeFigures, type NodeParts, type NodeStatus } from './node/kv-node.js';
+export type { MemberAddress } from './node/member-list.js';
+export { type NodeClock, systemClock } from './node/node-clock.js';
+export type { KvNodeOptions } from './node/node-options.js';
+export type { PeerFigures, PeerReceiver, PeerTransport } from './peer/peer-transport.js';
+export {
+  type KvAddress,
+  type KvAddresses,
+  type KvFront,
+  type KvParts,
+  KvServer,
+  type KvServerOptions,
+} from './kv-server.js';

@@ -4,12 +4,11 @@
 // Time, chance, disk and network come in from outside: a simulator runs this very file. kv-server.ts is the process.
 
 import { KvError, type KvErrorCode } from '../errors.js';
-import type { Backend, Done, NodeStatus } from '../backend.js';
-import { type EncodedItems, ItemWriter, stampTime, timeBatch } from '../machine/batch.js';
-import { originOf } from '../machine/batch.js';
-import { Machine } from '../machine/machine.js';
+import type { Backend, BackendStatus, Done, ReadDone } from '../backend.js';
+import { type EncodedItems, ItemWriter, originOf, stampTime, timeBatch } from '../machine/batch.js';
+import { Machine, type MachineOptions } from '../machine/machine.js';
 import type { ChangeSet } from '../machine/changes.js';
-import type { PeerTransport } from '../peer/peer-transport.js';
+import type { PeerFigures, PeerTransport } from '../peer/peer-transport.js';
 import {
   type ConfigChange,
   type ConfigTransition,
@@ -27,7 +26,7 @@ import {
 } from '../raft/index.js';
 import type { WalStats } from '../wal/wal.js';
 import type { WalFiles } from '../wal/wal-files.js';
-import { MemberList } from './member-list.js';
+import { type MemberAddress, MemberList } from './member-list.js';
 import type { NodeClock } from './node-clock.js';
 import { type CompleteNodeOptions, completeNodeOptions, type KvNodeOptions } from './node-options.js';
 import { NodeStorage, type RestoredNode } from './node-storage.js';
@@ -47,6 +46,21 @@ export interface NodeParts {
   /** From 0 up to, not including, 1. */
   readonly random: () => number;
   readonly logger: NodeLogger;
+  /** The native commands, and what is remembered of changes. */
+  readonly machine?: Omit<MachineOptions, 'onChanges' | 'random'>;
+}
+
+/** What a member says of itself. */
+export interface NodeStatus extends BackendStatus {
+  readonly clusterId: number;
+  readonly lastIndex: number;
+  readonly snapshotIndex: number;
+  readonly logBytes: number;
+  readonly voters: readonly NodeId[];
+  readonly learners: readonly NodeId[];
+  readonly members: readonly MemberAddress[];
+  readonly isReady: boolean;
+  readonly isRemoved: boolean;
 }
 
 export type NodeEvent =
@@ -98,6 +112,8 @@ const FORWARDS_MAX = 4;
 const APPLY_SLICE_MS = 10;
 /** No pause, however long, is made up for with more election timeouts than this. */
 const CATCH_UP_ELECTIONS = 3;
+/** Entries that are committed and not applied, up to which a member counts as ready. */
+const READY_LAG = 1000;
 /** A learner that lacks no more entries than this becomes a voter. */
 const PROMOTION_LAG = 1000;
 /** What surrounds a request in an entry. */
@@ -115,7 +131,7 @@ export class KvNode implements Backend {
 
   #effects: Effect[] = [];
   #isPerforming = false;
-  #machineWork: (Extract<Effect, { kind: 'apply' | 'take-snapshot' }>)[] = [];
+  #machineWork: Extract<Effect, { kind: 'apply' | 'take-snapshot' }>[] = [];
   #isMachineBusy = false;
   #isPumpDue = false;
   readonly #persisting = new Set<number>();
@@ -161,7 +177,11 @@ export class KvNode implements Backend {
   static async open(parts: NodeParts, options: KvNodeOptions): Promise<KvNode> {
     const complete = completeNodeOptions(options);
     let node: KvNode | null = null;
-    const onChanges = (changes: ChangeSet): void => node?.changed(changes);
+    const machineOptions: MachineOptions = {
+      ...parts.machine,
+      random: parts.random,
+      onChanges: (changes) => node?.changed(changes),
+    };
     const { storage, restored } = await NodeStorage.open<Machine>(
       parts.files,
       {
@@ -170,8 +190,8 @@ export class KvNode implements Backend {
         firstMembers: complete.firstMembers,
         snapshotsKept: complete.snapshotsKept,
         wal: { nowMs: () => parts.clock.nowMs(), ...complete.wal },
-        newState: () => new Machine({ onChanges }),
-        newLoader: () => Machine.loader({ onChanges }),
+        newState: () => new Machine(machineOptions),
+        newLoader: () => Machine.loader(machineOptions),
       },
       {
         onPersisted: (token) => node?.persisted(token),
@@ -219,7 +239,8 @@ export class KvNode implements Backend {
     this.#storage.keepInUse(() => this.#core.snapshotsInUse());
     this.#members = new MemberList(options.addresses);
     this.#lastTickMs = clock.nowMs();
-    for (const error of restored.refused) logger.error({ err: error }, 'a snapshot is damaged; an earlier one is used');
+    for (const error of restored.refused)
+      logger.error({ err: error }, 'a snapshot is damaged; an earlier one is used');
     if (restored.tornTail !== null) {
       logger.warn({ ...restored.tornTail }, 'the end of the log was torn by a crash and is cut off');
     }
@@ -260,7 +281,7 @@ export class KvNode implements Backend {
     this.#schedulePump();
   }
 
-  read(done: (error: KvError | null) => void, timeoutMs: number = this.#options.requestTimeoutMs): void {
+  read(done: ReadDone, timeoutMs: number = this.#options.requestTimeoutMs): void {
     const nowMs = this.#parts.clock.nowMs();
     const leaderWaitMs = Math.min(timeoutMs, this.#options.leaderWaitMs);
     this.#reads.add(done, nowMs + timeoutMs, nowMs + leaderWaitMs);
@@ -273,9 +294,9 @@ export class KvNode implements Backend {
     return {
       id,
       clusterId,
-      role: this.#isRemoved ? 'removed' : status.role,
+      role: roleOf(status),
       term: status.term,
-      leader: status.leader,
+      leader: status.leader ?? 0,
       commitIndex: status.commitIndex,
       appliedIndex: status.appliedIndex,
       lastIndex: status.lastIndex,
@@ -284,15 +305,9 @@ export class KvNode implements Backend {
       voters: status.membership.voters,
       learners: status.membership.learners,
       members: this.#members.list(membersOf(status.membership)),
-      isReady: this.isReady,
+      isReady: this.notReady === null,
+      isRemoved: this.#isRemoved,
     };
-  }
-
-  /** Has a leader, has applied nearly all it knows to be committed, and its disk is fine. */
-  get isReady(): boolean {
-    if (this.#state !== 'running' || this.#isRemoved || this.#storage.isFull) return false;
-    const { leader, commitIndex, appliedIndex } = this.#core;
-    return leader !== null && commitIndex - appliedIndex <= 1000;
   }
 
   figures(): NodeFigures {
@@ -312,6 +327,21 @@ export class KvNode implements Backend {
     };
   }
 
+  peerFigures(): readonly PeerFigures[] {
+    return this.#parts.peers.figures();
+  }
+
+  /** Why it accepts no work; null: it does. */
+  get notReady(): string | null {
+    if (this.#isRemoved) return 'this member was removed';
+    if (this.#state !== 'running') return `this member is ${this.#state}`;
+    if (this.#storage.isFull) return 'its disk is full';
+    const { leader, commitIndex, appliedIndex } = this.#core;
+    if (leader === null) return 'no leader';
+    const lag = commitIndex - appliedIndex;
+    return lag <= READY_LAG ? null : `it has ${lag} entries to apply`;
+  }
+
   /**
    * Hands leadership over; `to` null: to the voter that holds most. Ends when another leads.
    * @throws nothing: `done` gets KV_NOT_LEADER, KV_MEMBER_INVALID, KV_TIMEOUT
@@ -329,13 +359,18 @@ export class KvNode implements Backend {
   }
 
   /** Ends once the new configuration is committed. `done` gets KV_NOT_LEADER, KV_MEMBER_INVALID, KV_BUSY, KV_OUTCOME_UNKNOWN. */
-  changeMembers(changes: readonly ConfigChange[], done: ConfigDone, transition: ConfigTransition = 'auto'): void {
+  changeMembers(
+    changes: readonly ConfigChange[],
+    done: ConfigDone,
+    transition: ConfigTransition = 'auto',
+  ): void {
     this.#catchUp();
     let stands: Effect | undefined;
     const refused = this.#try(() => {
       const effects = this.#core.changeConfig(changes, transition);
       [stands] = effects;
-      if (stands?.kind === 'proposed') this.#configWaiters.push({ index: stands.index, term: stands.term, done });
+      if (stands?.kind === 'proposed')
+        this.#configWaiters.push({ index: stands.index, term: stands.term, done });
       return effects;
     });
     if (refused !== null) done(kvErrorOf(refused));
@@ -448,7 +483,10 @@ export class KvNode implements Backend {
 
   installFailed(token: number, error: KvError): void {
     if (this.#isOver) return;
-    this.#parts.logger.error({ err: error }, 'a received snapshot could not be installed; it is asked for again');
+    this.#parts.logger.error(
+      { err: error },
+      'a received snapshot could not be installed; it is asked for again',
+    );
     this.#input(() => this.#core.installFailed(token));
   }
 
@@ -600,7 +638,8 @@ export class KvNode implements Backend {
     this.#catchUp();
     for (const message of messages) {
       if (this.#isOver) return;
-      if (message.type === 'propose' && this.#core.role === 'leader' && !this.#stampForwarded(message.data)) continue;
+      if (message.type === 'propose' && this.#core.role === 'leader' && !this.#stampForwarded(message.data))
+        continue;
       this.#input(() => this.#core.receive(from, message));
     }
   }
@@ -705,7 +744,9 @@ export class KvNode implements Backend {
         return;
       case 'transfer': {
         const error =
-          effect.outcome === 'ended' ? null : new KvError('KV_TIMEOUT', `member ${effect.to} did not take over in time`);
+          effect.outcome === 'ended'
+            ? null
+            : new KvError('KV_TIMEOUT', `member ${effect.to} did not take over in time`);
         for (const done of this.#transferDone.splice(0)) done(error);
         return;
       }
@@ -745,10 +786,7 @@ export class KvNode implements Backend {
   #apply(entries: readonly Entry[]): void {
     for (const { index, term, kind, data } of entries) {
       if (kind === 'normal') {
-        const { origin, boot, sequence } = originOf(data);
-        const isOurs = this.#proposals.wants(origin, boot, sequence);
-        const replies = this.#machine.apply(index, term, data, isOurs);
-        if (isOurs) this.#proposals.applied(sequence, replies);
+        this.#applyBatch(index, term, data);
       } else if (kind === 'config') {
         this.#configApplied(index, term);
       }
@@ -760,6 +798,19 @@ export class KvNode implements Backend {
     this.#membersMayHaveChanged();
     this.#carryOut(this.#core.applied(last.index));
     if (this.#proposals.hasCollected) this.#schedulePump();
+  }
+
+  #applyBatch(index: number, term: number, data: Uint8Array): void {
+    try {
+      const { origin, boot, sequence } = originOf(data);
+      const isOurs = this.#proposals.wants(origin, boot, sequence);
+      const replies = this.#machine.apply(index, term, data, isOurs);
+      if (isOurs) this.#proposals.applied(sequence, replies);
+    } catch (error) {
+      // Every member finds the same and changes nothing; everything else is the end of this one.
+      if (!(error instanceof KvError && error.code === 'KV_BATCH_MALFORMED')) throw error;
+      this.#parts.logger.error({ err: error, index }, 'an entry of the log is no batch; it is passed over');
+    }
   }
 
   async #takeSnapshot(): Promise<void> {
@@ -792,7 +843,8 @@ export class KvNode implements Backend {
       const data = await this.#storage.readChunk(snapshot, offset, byteCount);
       if (!this.#isOver) this.#parts.peers.send(to, { ...message, data });
     } catch (error) {
-      if (!this.#isOver) this.#parts.logger.error({ err: error, to }, 'a snapshot cannot be read for another member');
+      if (!this.#isOver)
+        this.#parts.logger.error({ err: error, to }, 'a snapshot cannot be read for another member');
     }
   }
 
@@ -808,7 +860,9 @@ export class KvNode implements Backend {
     this.#proposals.leaderChanged();
     if (role !== 'leader') {
       for (const { done } of this.#configWaiters.splice(0)) {
-        done(new KvError('KV_OUTCOME_UNKNOWN', 'leadership ended before the change of members was committed'));
+        done(
+          new KvError('KV_OUTCOME_UNKNOWN', 'leadership ended before the change of members was committed'),
+        );
       }
     }
     for (const listener of this.#roleListeners) listener(effect);
@@ -840,7 +894,9 @@ export class KvNode implements Backend {
     this.#configWaiters = this.#configWaiters.filter((waiter) => waiter.index > index);
     for (const waiter of ended) {
       const isDone = waiter.index === index && waiter.term === term;
-      waiter.done(isDone ? null : new KvError('KV_OUTCOME_UNKNOWN', 'another change of members took its place'));
+      waiter.done(
+        isDone ? null : new KvError('KV_OUTCOME_UNKNOWN', 'another change of members took its place'),
+      );
     }
   }
 
@@ -851,7 +907,13 @@ export class KvNode implements Backend {
     const { membership } = this.#core;
     if (!membersOf(membership).includes(id) || this.#core.commitIndex > this.#core.appliedIndex) return;
     const known = this.#members.get(id);
-    if (known !== null && known.rpc === rpcAddress && known.resp === respAddress && this.#members.isListed(id)) return;
+    if (
+      known !== null &&
+      known.rpc === rpcAddress &&
+      known.resp === respAddress &&
+      this.#members.isListed(id)
+    )
+      return;
     this.#announceTick = this.#ticks + Math.ceil(this.#options.requestTimeoutMs / this.#options.heartbeatMs);
     const voter = known?.isVoter ?? isVoter(membership, id);
     this.#setMember({ id, rpc: rpcAddress, resp: respAddress, isVoter: voter }, (error) => {
@@ -876,7 +938,8 @@ export class KvNode implements Backend {
     for (const id of learners) {
       if (this.#members.get(id)?.isVoter !== true) continue;
       const member = progress.find((each) => each.id === id);
-      if (member === undefined || member.state !== 'replicate' || member.match + PROMOTION_LAG < commitIndex) continue;
+      if (member === undefined || member.state !== 'replicate' || member.match + PROMOTION_LAG < commitIndex)
+        continue;
       this.#promoteTick = this.#ticks + 5;
       this.changeMembers([{ type: 'add-voter', id }], (error) => {
         const { logger } = this.#parts;
@@ -890,7 +953,9 @@ export class KvNode implements Backend {
   #bestFollower(): NodeId | null {
     const { progress, membership } = this.#core.status();
     let best: { id: NodeId; match: number } | null = null;
-    const connected = new Set(this.#parts.peers.figures().flatMap(({ id, isConnected }) => (isConnected ? [id] : [])));
+    const connected = new Set(
+      this.#parts.peers.figures().flatMap(({ id, isConnected }) => (isConnected ? [id] : [])),
+    );
     for (const { id, match } of progress) {
       if (!membership.voters.includes(id) || !connected.has(id)) continue;
       if (best === null || match > best.match) best = { id, match };
@@ -930,7 +995,8 @@ export class KvNode implements Backend {
 }
 
 function coreOptions(options: CompleteNodeOptions): ConstructorParameters<typeof RaftCore>[0] {
-  const { id, heartbeatMs, electionMs, leaseReads, snapshotEntries, snapshotBytes, trailingEntries } = options;
+  const { id, heartbeatMs, electionMs, leaseReads, snapshotEntries, snapshotBytes, trailingEntries } =
+    options;
   return {
     id,
     electionTicks: Math.ceil(electionMs / heartbeatMs),
@@ -942,6 +1008,12 @@ function coreOptions(options: CompleteNodeOptions): ConstructorParameters<typeof
     snapshotBytes,
     trailingEntries,
   };
+}
+
+function roleOf({ id, role, membership }: RaftStatus): BackendStatus['role'] {
+  if (role === 'leader') return role;
+  if (role !== 'follower') return 'candidate';
+  return membership.learners.includes(id) ? 'learner' : 'follower';
 }
 
 /** What the core refuses, in the words of this layer. */

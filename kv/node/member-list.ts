@@ -1,5 +1,5 @@
-// Where the members are. At first as the flags say; then as the replicated settings `members/<id>` say, which every
-// member keeps right for itself. Ids that were removed stay listed in `removed`, since they are never used again.
+// Where the members are. At first as the flags say; then as the replicated settings `member:<id>` say, which every
+// member keeps right for itself. Ids that were removed stay listed in `removed-members`, since they are never used again.
 // kv-node.ts asks it for addresses and tells it when the machine may hold other ones.
 
 import type { ItemWriter } from '../machine/batch.js';
@@ -14,8 +14,8 @@ export interface MemberAddress {
   readonly isVoter: boolean;
 }
 
-const PREFIX = 'members/';
-const REMOVED = 'removed';
+const PREFIX = 'member:';
+const REMOVED = 'removed-members';
 
 export class MemberList {
   readonly #first: ReadonlyMap<NodeId, string>;
@@ -30,7 +30,7 @@ export class MemberList {
   /** True if the settings say something else than before. */
   read(machine: Machine): boolean {
     const texts: string[] = [];
-    for (const [name, value] of machine.settings) {
+    for (const [name, value] of machine.settings.entries()) {
       if (name.startsWith(PREFIX) || name === REMOVED) texts.push(`${name}=${value}`);
     }
     const version = texts.toSorted().join('\n');
@@ -42,7 +42,12 @@ export class MemberList {
       const at = text.indexOf('=');
       const name = text.slice(0, at);
       if (name === REMOVED) {
-        this.#removed = new Set(text.slice(at + 1).split(',').map(Number));
+        this.#removed = new Set(
+          text
+            .slice(at + 1)
+            .split(',')
+            .map(Number),
+        );
         continue;
       }
       const member = parseMember(Number(name.slice(PREFIX.length)), text.slice(at + 1));

@@ -95,7 +95,11 @@ export function completeNodeOptions(options: KvNodeOptions): CompleteNodeOptions
     throw invalid(name, `a whole number from ${min} to ${max}`, value);
   }
   if (complete.electionMs < 3 * complete.heartbeatMs) {
-    throw invalid('electionMs', `at least three times heartbeatMs (${complete.heartbeatMs})`, complete.electionMs);
+    throw invalid(
+      'electionMs',
+      `at least three times heartbeatMs (${complete.heartbeatMs})`,
+      complete.electionMs,
+    );
   }
   const { firstMembers, id } = complete;
   if (firstMembers.length > 0 && !firstMembers.includes(id)) {

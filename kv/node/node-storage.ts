@@ -181,14 +181,14 @@ export class NodeStorage<State> {
       at += part.length;
       if (at === byteCount) return bytes;
     }
-    throw new KvError('KV_SNAPSHOT_DAMAGED', `the snapshot at ${position.index} ends before byte ${offset + byteCount}`);
+    throw new KvError(
+      'KV_SNAPSHOT_DAMAGED',
+      `the snapshot at ${position.index} ends before byte ${offset + byteCount}`,
+    );
   }
 
   /** Writes a snapshot of the state; `chunks` is read while writes go on. One at a time. @throws KvError */
-  take(
-    meta: Omit<SnapshotMeta, 'byteCount'>,
-    chunks: Iterable<Uint8Array>,
-  ): Promise<SnapshotInfo> {
+  take(meta: Omit<SnapshotMeta, 'byteCount'>, chunks: Iterable<Uint8Array>): Promise<SnapshotInfo> {
     const taken = this.#taking.then(async () => {
       const position = { index: meta.index, term: meta.term };
       const info = await this.#snapshots.write(position, stateChunks(meta.membership, chunks));

@@ -237,7 +237,9 @@ export class Proposals {
         waiter.isDone = true;
         batch.waiting -= 1;
         const error =
-          batch.attempts === 0 ? notDone(hasLeader) : unknownOutcome('it is not known whether it was carried out');
+          batch.attempts === 0
+            ? notDone(hasLeader)
+            : unknownOutcome('it is not known whether it was carried out');
         this.#end(waiter, error, null);
       }
       if (batch.waiting === 0) this.#forget(batch);
@@ -257,7 +259,7 @@ export class Proposals {
   close(code: KvErrorCode, message: string): void {
     if (this.#closedError !== null) return;
     this.#closedError = new KvError(code, message);
-    for (const batch of [...this.#batches.values()]) {
+    for (const batch of this.#batches.values()) {
       this.#forget(batch);
       for (const waiter of batch.waiters) {
         if (waiter.isDone) continue;

@@ -1,9 +1,8 @@
 // Linearizable reads that wait for their moment. All that come in one turn share one ReadIndex of the core; what fails
 // because leadership changed is asked again until its deadline, since a read may always be. kv-node.ts owns it.
 
+import type { ReadDone } from '../backend.js';
 import { KvError } from '../errors.js';
-
-export type ReadDone = (error: KvError | null) => void;
 
 interface Read {
   readonly done: ReadDone;

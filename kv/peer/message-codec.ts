@@ -148,7 +148,8 @@ export function decodeMessages(bytes: Buffer): RaftMessage[] {
     if (end > bytes.length) throw invalid('a message is cut off');
     const type = TYPES[code - 1];
     if (type !== undefined) messages.push(decodeOne(type, bytes, at + HEAD_BYTES, end));
-    else if ((flags & FLAG_SKIPPABLE) === 0) throw invalid(`there is no message of type ${code} in this version`);
+    else if ((flags & FLAG_SKIPPABLE) === 0)
+      throw invalid(`there is no message of type ${code} in this version`);
     at = end;
   }
   return messages;
@@ -180,7 +181,12 @@ function read(type: RaftMessage['type'], body: Body): RaftMessage {
       return { type, term, prevIndex, prevTerm, commit, entries: readEntries(body, prevIndex) };
     }
     case 'append-response': {
-      const [term, matchIndex, conflictTerm, conflictIndex] = [body.u64(), body.u64(), body.u64(), body.u64()];
+      const [term, matchIndex, conflictTerm, conflictIndex] = [
+        body.u64(),
+        body.u64(),
+        body.u64(),
+        body.u64(),
+      ];
       return { type, term, success: body.u32() === 1, matchIndex, conflictTerm, conflictIndex };
     }
     case 'heartbeat':
@@ -188,7 +194,13 @@ function read(type: RaftMessage['type'], body: Body): RaftMessage {
     case 'heartbeat-response':
       return { type, term: body.u64(), round: body.u64() };
     case 'snapshot': {
-      const [term, index, ofTerm, byteCount, offset] = [body.u64(), body.u64(), body.u64(), body.u64(), body.u64()];
+      const [term, index, ofTerm, byteCount, offset] = [
+        body.u64(),
+        body.u64(),
+        body.u64(),
+        body.u64(),
+        body.u64(),
+      ];
       const membership = decodeMembership(body.take(body.u32()));
       const data = body.rest();
       const snapshot = { index, term: ofTerm, membership, byteCount };

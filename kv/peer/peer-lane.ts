@@ -141,10 +141,14 @@ export class PeerLane {
     const ending = new AbortController();
     const signal = AbortSignal.any([this.#closing.signal, ending.signal]);
     try {
-      const responses = this.#client.bidiStream(peerContract().methods.exchange, this.#requests(ending.signal), {
-        timeoutMs: Number.POSITIVE_INFINITY,
-        signal,
-      });
+      const responses = this.#client.bidiStream(
+        peerContract().methods.exchange,
+        this.#requests(ending.signal),
+        {
+          timeoutMs: Number.POSITIVE_INFINITY,
+          signal,
+        },
+      );
       for await (const { welcome } of responses) {
         if (welcome === undefined || this.#isOpen) continue;
         this.#isOpen = true;
@@ -186,9 +190,10 @@ export class PeerLane {
   #report(error: unknown): void {
     const failure =
       error instanceof RpcError ? error : new RpcError('RPC_INTERNAL', String(error), { cause: error });
-    const text = `${failure.code} ${failure.message}`;
-    if (text === this.#lastError) return;
-    this.#lastError = text;
+    // That it is away is told once; a refusal says something else each time.
+    const news = failure.status === 'UNAVAILABLE' ? failure.status : `${failure.code} ${failure.message}`;
+    if (news === this.#lastError) return;
+    this.#lastError = news;
     this.#parts.onState(this.to, this.isBulk, failure);
   }
 

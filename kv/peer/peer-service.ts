@@ -1,7 +1,13 @@
 // The answering side of the Peer service: other members' streams, whom they belong to and whether they may come in.
 // rpc-transport.ts makes it; what arrives goes to the member as Raft messages.
 
-import { detached, implement, RpcError, type ServerCall, type ServiceImplementation } from '../../rpc/index.js';
+import {
+  detached,
+  implement,
+  RpcError,
+  type ServerCall,
+  type ServiceImplementation,
+} from '../../rpc/index.js';
 import { NODE_ID_MAX, type NodeId, type RaftMessage } from '../raft/index.js';
 import { decodeMessages, FORMAT_MAJOR, FORMAT_MINOR } from './message-codec.js';
 import {
@@ -61,7 +67,8 @@ export class PeerService {
     requests: AsyncIterable<PeerRequest>,
     call: ServerCall,
   ): AsyncGenerator<PeerResponse, void, undefined> {
-    if (this.#isStopping) throw new RpcError('RPC_SHUTTING_DOWN', 'this member is stopping', { executed: 'no' });
+    if (this.#isStopping)
+      throw new RpcError('RPC_SHUTTING_DOWN', 'this member is stopping', { executed: 'no' });
     const ending = new AbortController();
     this.#open.add(ending);
     const iterator = requests[Symbol.asyncIterator]();
@@ -85,13 +92,17 @@ export class PeerService {
     for (;;) {
       const { value, done } = await iterator.next();
       if (done === true) return;
-      const bytes = (value as PeerRequest).messages;
+      const bytes = value.messages;
       if (bytes === undefined || bytes.byteLength === 0) continue;
       let messages: RaftMessage[];
       try {
         messages = decodeMessages(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
       } catch (error) {
-        throw this.#refused(from, 'RPC_INVALID_ARGUMENT', error instanceof Error ? error.message : String(error));
+        throw this.#refused(
+          from,
+          'RPC_INVALID_ARGUMENT',
+          error instanceof Error ? error.message : String(error),
+        );
       }
       // Outside of this call: what the member does now is no part of it.
       detached(() => this.#parts.receive(from, messages));
@@ -111,7 +122,11 @@ export class PeerService {
       );
     }
     if (to !== id) {
-      throw this.#refused(from, 'RPC_FAILED_PRECONDITION', `here is member ${id}, not ${to}: an address is wrong`);
+      throw this.#refused(
+        from,
+        'RPC_FAILED_PRECONDITION',
+        `here is member ${id}, not ${to}: an address is wrong`,
+      );
     }
     if (from < 1 || from > NODE_ID_MAX || from === id) {
       throw this.#refused(from, 'RPC_FAILED_PRECONDITION', `${from} is the id of no other member`);

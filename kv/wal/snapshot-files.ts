@@ -116,7 +116,9 @@ export class SnapshotFiles {
     const used = this.#inUse();
     const old = (await this.list())
       .slice(this.#keep)
-      .filter((position) => !used.some(({ index, term }) => index === position.index && term === position.term));
+      .filter(
+        (position) => !used.some(({ index, term }) => index === position.index && term === position.term),
+      );
     try {
       for (const position of old) await this.#files.remove(snapshotName(position));
       if (old.length > 0) await this.#files.syncFolder();

@@ -1,0 +1,503 @@
+// A member of a KV cluster as a process has it: the node on its folder, the RPC server for peers and native clients, the
+// protocols in front, and the pages beside. `reactor-net kv serve` runs one; so may a program that wants a member inside.
+// What decides is in kv/node; here are the clock, the disk, the network, and the order in which things begin and end.
+
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  formatAddress,
+  type Logger,
+  type TlsClientOptions,
+  type TlsServerOptions,
+} from '../reactor/index.js';
+import { RpcClient, RpcError, RpcServer, type ServiceImplementation } from '../rpc/index.js';
+import { KvError } from './errors.js';
+import { KvMetrics } from './kv-metrics.js';
+import { KvWeb } from './kv-web.js';
+import type { MachineOptions } from './machine/machine.js';
+import { type MemberFacts, readMemberFile, writeMemberFile } from './member-file.js';
+import { systemClock } from './node/node-clock.js';
+import { KvNode, type NodeEvent } from './node/kv-node.js';
+import { type DescribeResponse, type JoinRequest, peerContract } from './peer/peer-contract.js';
+import { PEER_MESSAGE_BYTES_MAX } from './peer/peer-lane.js';
+import { RpcTransport } from './peer/rpc-transport.js';
+import { ItemWriter } from './machine/batch.js';
+import { SETTING_QUOTA } from './machine/settings.js';
+import { DiskFiles } from './wal/disk-files.js';
+
+export interface KvAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface KvServerOptions {
+  readonly id: number;
+  /** host:port of the members' RPC servers, this one's too. */
+  readonly cluster: ReadonlyMap<number, string>;
+  /** Any member of a running cluster that takes this one in; null: the members of `cluster` begin a new one. */
+  readonly join?: string | null;
+  /** Stay a learner: replicated to, without a vote. */
+  readonly learner?: boolean;
+  /** Where the RPC server listens. Default: this member's address in `cluster`. */
+  readonly listen?: KvAddress | null;
+  /** The Redis protocol; null: not spoken. */
+  readonly resp?: KvAddress | null;
+  /** Where clients of the Redis protocol reach this member, for INFO and the list of members. Default: where it listens. */
+  readonly advertiseResp?: string | null;
+  readonly dataDir: string;
+  readonly http?: KvAddress | null;
+  /** Default: made of `cluster`; with `join`: that of the cluster. */
+  readonly clusterId?: number | null;
+  readonly tls?: (TlsServerOptions & TlsClientOptions) | null;
+  /** What the certificate of a member must be named, `{id}` standing for its id. Default: any that the authority signed. */
+  readonly certificateName?: string | null;
+  /** A secret that members and native clients show. */
+  readonly token?: string;
+  /** Memory above which growing writes are refused; set in the cluster when this member says so. */
+  readonly quotaBytes?: number | null;
+  readonly heartbeatMs?: number;
+  readonly electionMs?: number;
+  readonly leaseReads?: boolean;
+  readonly snapshotEntries?: number;
+  readonly snapshotBytes?: number;
+}
+
+/** A protocol in front of a member. */
+export interface KvFront {
+  readonly name: 'resp';
+  /** Accepts work from now on; gives where. */
+  listen(): Promise<string>;
+  /** Takes nothing new, finishes what is under way, cuts what is left; gives how much that was. */
+  close(graceMs: number): Promise<number>;
+}
+
+/** What is put on a member; each is made when the node is there. */
+export interface KvParts {
+  readonly services?: (node: KvNode) => readonly ServiceImplementation[];
+  readonly fronts?: (node: KvNode) => readonly KvFront[];
+  readonly machine?: Omit<MachineOptions, 'onChanges' | 'random'>;
+}
+
+export interface KvAddresses {
+  readonly rpc: string;
+  readonly resp?: string;
+  readonly http?: string;
+}
+
+export const KV_PORT = 7500;
+const JOIN_RETRY_MS = 300;
+const CALL_TIMEOUT_MS = 5000;
+const TRANSFER_SHARE = 0.3;
+const WINDOW_BYTES = 2 ** 20;
+
+interface Running {
+  readonly node: KvNode;
+  readonly transport: RpcTransport;
+  readonly server: RpcServer;
+  readonly fronts: readonly KvFront[];
+  readonly web: KvWeb | null;
+}
+
+export class KvServer {
+  readonly #running: Running;
+  readonly #addresses: KvAddresses;
+  readonly #readiness: { reason: string | null };
+  readonly #stopped: Promise<NodeEvent>;
+  #closing: Promise<boolean> | null = null;
+
+  private constructor(
+    running: Running,
+    addresses: KvAddresses,
+    readiness: { reason: string | null },
+    stopped: Promise<NodeEvent>,
+  ) {
+    this.#running = running;
+    this.#addresses = addresses;
+    this.#readiness = readiness;
+    this.#stopped = stopped;
+  }
+
+  /**
+   * Resolves once it accepts work; it may have no leader yet. With `join`: once the cluster has taken it in.
+   * @throws KvError KV_OPTION_INVALID, and what KvNode.open throws; ReactorError REACTOR_PORT_IN_USE and the like
+   */
+  static async start(
+    logger: Logger,
+    options: KvServerOptions,
+    parts: KvParts = {},
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<KvServer> {
+    const own = options.cluster.get(options.id);
+    if (own === undefined) {
+      throw new KvError(
+        'KV_OPTION_INVALID',
+        `cluster has no address for member ${options.id}, which is this one`,
+      );
+    }
+    const opened: (() => Promise<unknown>)[] = [];
+    try {
+      const files = await DiskFiles.open(options.dataDir);
+      const facts = await factsOf(logger, options, signal);
+      const metrics = new KvMetrics();
+      let node: KvNode | null = null;
+      const transport = new RpcTransport({
+        clock: systemClock,
+        random: Math.random,
+        clusterId: facts.clusterId,
+        id: options.id,
+        tls: options.tls ?? null,
+        token: options.token ?? '',
+        certificateName: options.certificateName ?? null,
+        describe: () => describe(node, facts.clusterId, options.id),
+        join: (request) => join(node, request),
+        onState: (to, isBulk, error) => {
+          if (isBulk) return;
+          if (error === null) logger.info({ member: to }, `connected to member ${to}`);
+          else
+            logger.warn({ member: to, code: error.code }, `member ${to} cannot be reached: ${error.message}`);
+        },
+        onRefusal: (from, error) =>
+          logger.warn({ member: from, code: error.code }, `turned away: ${error.message}`),
+      });
+      opened.push(() => transport.close());
+      node = await KvNode.open(
+        {
+          files,
+          peers: transport,
+          clock: systemClock,
+          random: Math.random,
+          logger,
+          ...(parts.machine === undefined ? {} : { machine: parts.machine }),
+        },
+        {
+          id: options.id,
+          clusterId: facts.clusterId,
+          firstMembers: facts.firstMembers,
+          boot: randomNumber(),
+          rpcAddress: own,
+          respAddress: respAddressOf(options),
+          addresses: options.cluster,
+          wal: { onFlush: (flush) => metrics.flushed(flush) },
+          ...pick(options, ['heartbeatMs', 'electionMs', 'leaseReads', 'snapshotEntries', 'snapshotBytes']),
+        },
+      );
+      const member = node;
+      opened.push(() => member.close());
+      metrics.watch(member);
+      const stopped = new Promise<NodeEvent>((resolve) => member.onEvent(resolve));
+      const server = openServer(options, [
+        transport.service.implementation(),
+        ...(parts.services?.(member) ?? []),
+      ]);
+      opened.push(() => server.force());
+      server.onDrainState((state) => {
+        if (state === 'draining') transport.service.stop();
+      });
+      const rpc = formatAddress(await server.listen());
+      const readiness = { reason: 'starting' as string | null };
+      const fronts = parts.fronts?.(member) ?? [];
+      const addresses: { rpc: string; resp?: string; http?: string } = { rpc };
+      for (const front of fronts) {
+        opened.push(() => front.close(0));
+        addresses[front.name] = await front.listen();
+      }
+      let web: KvWeb | null = null;
+      if (options.http !== null && options.http !== undefined) {
+        web = new KvWeb({
+          metrics: () => metrics.render(),
+          notReady: () => readiness.reason ?? member.notReady,
+          status: () => member.status(),
+        });
+        const page = web;
+        opened.push(() => page.close());
+        addresses.http = formatAddress(await web.listen(options.http));
+      }
+      if (options.join !== null && options.join !== undefined) {
+        await joinCluster(logger, options, member, facts.clusterId, stopped, signal);
+      }
+      setQuota(logger, member, options.quotaBytes ?? null);
+      readiness.reason = null;
+      return new KvServer({ node: member, transport, server, fronts, web }, addresses, readiness, stopped);
+    } catch (error) {
+      for (const close of opened.toReversed()) await close().catch(() => undefined); // the first error is the one to tell
+      throw error;
+    }
+  }
+
+  get node(): KvNode {
+    return this.#running.node;
+  }
+
+  get addresses(): KvAddresses {
+    return this.#addresses;
+  }
+
+  /** Resolves when this member cannot go on, or was removed. */
+  get stopped(): Promise<NodeEvent> {
+    return this.#stopped;
+  }
+
+  /**
+   * Goes away without a failed request: hands leadership over, takes nothing new, finishes what is under way.
+   * A second call joins. @returns whether everything was finished within `graceMs`
+   */
+  close(graceMs: number = 10_000): Promise<boolean> {
+    this.#closing ??= this.#close(graceMs);
+    return this.#closing;
+  }
+
+  async #close(graceMs: number): Promise<boolean> {
+    const { node, transport, server, fronts, web } = this.#running;
+    const endMs = performance.now() + graceMs;
+    const leftMs = (): number => Math.max(0, endMs - performance.now());
+    this.#readiness.reason = 'stopping';
+    await within(node.resign(), graceMs * TRANSFER_SHARE);
+    const cutFronts = await Promise.all(fronts.map((front) => front.close(leftMs())));
+    const { cut } = await server.close({ graceMs: leftMs() });
+    const isSettled = await node.settled(leftMs());
+    await node.close();
+    await transport.close();
+    await web?.close();
+    return isSettled && cut === 0 && cutFronts.every((count) => count === 0);
+  }
+}
+
+/** Who this member is: what its folder says, or, for a new one, what flags and cluster say. */
+async function factsOf(logger: Logger, options: KvServerOptions, signal: AbortSignal): Promise<MemberFacts> {
+  const { dataDir, id, cluster, join: contact = null, clusterId = null } = options;
+  const found = await readMemberFile(dataDir);
+  if (found !== null) {
+    if (found.memberId !== id) {
+      throw new KvError(
+        'KV_LOG_FOREIGN',
+        `the folder ${dataDir} is of member ${found.memberId}, not of ${id}`,
+      );
+    }
+    if (clusterId !== null && found.clusterId !== clusterId) {
+      throw new KvError(
+        'KV_LOG_FOREIGN',
+        `the folder ${dataDir} is of cluster ${found.clusterId}, not of ${clusterId}`,
+      );
+    }
+    return found;
+  }
+  let facts: MemberFacts;
+  if (contact === null) {
+    facts = {
+      clusterId: clusterId ?? clusterIdOf(cluster),
+      memberId: id,
+      firstMembers: [...cluster.keys()].toSorted((a, b) => a - b),
+    };
+  } else {
+    const described = await askUntil(logger, options, contact, signal, (client) =>
+      client.unary(peerContract().methods.describe, {}, { timeoutMs: CALL_TIMEOUT_MS }),
+    );
+    const known = Number(described.clusterId);
+    if (clusterId !== null && clusterId !== known) {
+      throw new KvError('KV_LOG_FOREIGN', `${contact} belongs to cluster ${known}, not to ${clusterId}`);
+    }
+    facts = { clusterId: known, memberId: id, firstMembers: [] };
+  }
+  await writeMemberFile(dataDir, facts);
+  return facts;
+}
+
+/** The same for all that are given the same list. */
+function clusterIdOf(cluster: ReadonlyMap<number, string>): number {
+  const text = [...cluster]
+    .toSorted(([a], [b]) => a - b)
+    .map(([id, address]) => `${id}=${address}`)
+    .join(',');
+  return createHash('sha256').update(text).digest().readUIntLE(0, 6) + 1;
+}
+
+/** Asks the cluster to take this member in until it has. */
+async function joinCluster(
+  logger: Logger,
+  options: KvServerOptions,
+  node: KvNode,
+  clusterId: number,
+  stopped: Promise<NodeEvent>,
+  signal: AbortSignal,
+): Promise<void> {
+  const isIn = (): boolean => {
+    const { voters, learners } = node.status();
+    return voters.includes(options.id) || learners.includes(options.id);
+  };
+  const own = { id: options.id, rpc: options.cluster.get(options.id)!, resp: respAddressOf(options) };
+  let contact = options.join!;
+  void stopped.then((event) => {
+    if (event.kind === 'removed') logger.warn({}, 'the cluster has removed this member');
+  });
+  for (let attempt = 0; !isIn(); attempt += 1) {
+    if (signal.aborted) throw new KvError('KV_CLOSED', 'stopped before the cluster had taken this member in');
+    try {
+      const described = await ask(options, contact, (client) =>
+        client.unary(peerContract().methods.describe, {}, { timeoutMs: CALL_TIMEOUT_MS }),
+      );
+      const leader = described.members.find(({ id }) => id === described.leader);
+      if (leader !== undefined && leader.rpc !== '') {
+        const request: JoinRequest = {
+          clusterId: BigInt(clusterId),
+          member: own,
+          learner: options.learner === true,
+        };
+        await ask(options, leader.rpc, (client) =>
+          client.unary(peerContract().methods.join, request, { timeoutMs: CALL_TIMEOUT_MS }),
+        );
+      }
+    } catch (error) {
+      if (error instanceof RpcError && error.status === 'INVALID_ARGUMENT') {
+        throw new KvError('KV_MEMBER_INVALID', error.message, { cause: error });
+      }
+      if (attempt % 10 === 0)
+        logger.warn({ contact }, `the cluster has not taken this member in yet: ${String(error)}`);
+      contact = options.join!;
+    }
+    if (!isIn()) await pause(JOIN_RETRY_MS, signal);
+  }
+}
+
+async function askUntil<A>(
+  logger: Logger,
+  options: KvServerOptions,
+  address: string,
+  signal: AbortSignal,
+  call: (client: RpcClient) => Promise<A>,
+): Promise<A> {
+  for (let attempt = 0; ; attempt += 1) {
+    if (signal.aborted) throw new KvError('KV_CLOSED', `stopped before ${address} had answered`);
+    try {
+      return await ask(options, address, call);
+    } catch (error) {
+      if (attempt % 10 === 0) logger.warn({ address }, `${address} does not answer: ${String(error)}`);
+      await pause(JOIN_RETRY_MS, signal);
+    }
+  }
+}
+
+async function ask<A>(
+  options: KvServerOptions,
+  address: string,
+  call: (client: RpcClient) => Promise<A>,
+): Promise<A> {
+  const { tls = null, token = '' } = options;
+  const client = new RpcClient({
+    target: address,
+    token,
+    ...(tls === null ? {} : { tls }),
+    retry: { attemptsMax: 1 },
+    pool: { connectionsMin: 0, connectionsMax: 1, connectTimeoutMs: CALL_TIMEOUT_MS },
+  });
+  try {
+    return await call(client);
+  } finally {
+    await client.close(0);
+  }
+}
+
+function openServer(options: KvServerOptions, services: readonly ServiceImplementation[]): RpcServer {
+  const { tls = null, token = '' } = options;
+  const listen = options.listen ?? addressOf(options.cluster.get(options.id)!);
+  return new RpcServer({
+    ...listen,
+    ...(tls === null ? {} : { tls }),
+    ...(token === '' ? {} : { tokens: [{ token, name: 'cluster' }] }),
+    threads: 0,
+    agent: 'reactor-net-kv',
+    messageBytesMax: PEER_MESSAGE_BYTES_MAX,
+    streamWindowBytes: WINDOW_BYTES,
+    pingIntervalMsMin: 500,
+    services: { services },
+  });
+}
+
+/** @throws KvError KV_OPTION_INVALID */
+function addressOf(text: string): KvAddress {
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  if (host !== undefined && Number(port) <= 65_535) return { host, port: Number(port) };
+  throw new KvError('KV_OPTION_INVALID', `"${text}" is no address: HOST:PORT is right`);
+}
+
+function respAddressOf({ advertiseResp = null, resp = null }: KvServerOptions): string {
+  return advertiseResp ?? (resp === null ? '' : formatAddress(resp));
+}
+
+function describe(node: KvNode | null, clusterId: number, id: number): DescribeResponse {
+  const status = node?.status();
+  const members =
+    status?.members.map((member) => ({ id: member.id, rpc: member.rpc, resp: member.resp })) ?? [];
+  return { clusterId: BigInt(clusterId), id, leader: status?.leader ?? 0, members };
+}
+
+function join(node: KvNode | null, { member, learner }: JoinRequest): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (node === null) throw new RpcError('RPC_UNAVAILABLE', 'this member is starting', { executed: 'no' });
+    if (member === undefined) throw new RpcError('RPC_INVALID_ARGUMENT', 'the member is missing');
+    node.addMember(member, learner, (error) => {
+      if (error === null) resolve();
+      else reject(joinError(error));
+    });
+  });
+}
+
+function joinError(error: KvError): RpcError {
+  const code =
+    error.code === 'KV_MEMBER_INVALID'
+      ? 'RPC_INVALID_ARGUMENT'
+      : error.code === 'KV_NOT_LEADER'
+        ? 'RPC_FAILED_PRECONDITION'
+        : 'RPC_UNAVAILABLE';
+  return new RpcError(code, error.message, { cause: error });
+}
+
+/** The quota is the cluster's: whoever is started with another one changes it for all. */
+function setQuota(logger: Logger, node: KvNode, quotaBytes: number | null): void {
+  if (quotaBytes === null || node.machine.settings.quotaBytes === quotaBytes) return;
+  const writer = new ItemWriter();
+  writer.setting(SETTING_QUOTA, String(quotaBytes));
+  node.submit(
+    writer.take(),
+    (error) => {
+      if (error === null) logger.info({ quotaBytes }, 'the quota of the cluster is set');
+      else if (error.code !== 'KV_CLOSED')
+        logger.warn({ err: error }, 'the quota of the cluster could not be set');
+    },
+    QUOTA_TIMEOUT_MS,
+  );
+}
+
+/** The other members may come up later. */
+const QUOTA_TIMEOUT_MS = 600_000;
+
+function randomNumber(): number {
+  return randomBytes(6).readUIntLE(0, 6) + 1;
+}
+
+function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
+  const entries = names.filter((name) => from[name] !== undefined).map((name) => [name, from[name]]);
+  return Object.fromEntries(entries) as Pick<T, K>; // those that are there
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = systemClock.after(ms, finish);
+    function finish(): void {
+      cancel();
+      signal.removeEventListener('abort', finish);
+      resolve();
+    }
+    if (signal.aborted) finish();
+    else signal.addEventListener('abort', finish, { once: true });
+  });
+}
+
+function within(work: Promise<void>, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = systemClock.after(ms, resolve);
+    void work.then(() => {
+      cancel();
+      resolve();
+    });
+  });
+}
