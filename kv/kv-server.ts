@@ -74,7 +74,7 @@ export interface KvFront {
 export interface KvParts {
   readonly services?: (node: KvNode) => readonly ServiceImplementation[];
   readonly fronts?: (node: KvNode) => readonly KvFront[];
-  readonly machine?: Omit<MachineOptions, 'onChanges' | 'random'>;
+  readonly machine?: Omit<MachineOptions, 'onChanges' | 'onPublish' | 'random'>;
 }
 
 export interface KvAddresses {

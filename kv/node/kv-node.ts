@@ -4,7 +4,7 @@
 // Time, chance, disk and network come in from outside: a simulator runs this very file. kv-server.ts is the process.
 
 import { KvError, type KvErrorCode } from '../errors.js';
-import type { Backend, BackendStatus, Done, ReadDone } from '../backend.js';
+import type { Backend, BackendStatus, Done, PublishListener, ReadDone } from '../backend.js';
 import { type EncodedItems, ItemWriter, originOf, stampTime, timeBatch } from '../machine/batch.js';
 import { Machine, type MachineOptions } from '../machine/machine.js';
 import type { ChangeSet } from '../machine/changes.js';
@@ -47,7 +47,7 @@ export interface NodeParts {
   readonly random: () => number;
   readonly logger: NodeLogger;
   /** The native commands, and what is remembered of changes. */
-  readonly machine?: Omit<MachineOptions, 'onChanges' | 'random'>;
+  readonly machine?: Omit<MachineOptions, 'onChanges' | 'onPublish' | 'random'>;
 }
 
 /** What a member says of itself. */
@@ -149,6 +149,7 @@ export class KvNode implements Backend {
   #wasMember = false;
   #isRemoved = false;
 
+  #publishListener: PublishListener | null = null;
   readonly #changeListeners = new Set<(changes: ChangeSet) => void>();
   readonly #roleListeners = new Set<(role: RoleEffect) => void>();
   readonly #eventListeners = new Set<(event: NodeEvent) => void>();
@@ -181,6 +182,7 @@ export class KvNode implements Backend {
       ...parts.machine,
       random: parts.random,
       onChanges: (changes) => node?.changed(changes),
+      onPublish: (channel, message) => node?.published(channel, message) ?? 0,
     };
     const { storage, restored } = await NodeStorage.open<Machine>(
       parts.files,
@@ -418,6 +420,13 @@ export class KvNode implements Backend {
     return () => this.#changeListeners.delete(listener);
   }
 
+  onPublish(listener: PublishListener): () => void {
+    this.#publishListener = listener;
+    return () => {
+      if (this.#publishListener === listener) this.#publishListener = null;
+    };
+  }
+
   onRole(listener: (role: RoleEffect) => void): () => void {
     this.#roleListeners.add(listener);
     return () => this.#roleListeners.delete(listener);
@@ -505,6 +514,11 @@ export class KvNode implements Backend {
   /** For the machine. */
   changed(changes: ChangeSet): void {
     for (const listener of this.#changeListeners) listener(changes);
+  }
+
+  /** For the machine: how many here heard it. */
+  published(channel: string, message: string): number {
+    return this.#publishListener?.(channel, message) ?? 0;
   }
 
   // -- time ------------------------------------------------------------------------------------------------------
