@@ -86,6 +86,7 @@ export interface KvAddresses {
 export const KV_PORT = 7500;
 const JOIN_RETRY_MS = 300;
 const CALL_TIMEOUT_MS = 5000;
+const QUOTA_RETRY_MS = 1000;
 const TRANSFER_SHARE = 0.3;
 const WINDOW_BYTES = 2 ** 20;
 
@@ -334,6 +335,7 @@ async function joinCluster(
       const described = await ask(options, contact, (client) =>
         client.unary(peerContract().methods.describe, {}, { timeoutMs: CALL_TIMEOUT_MS }),
       );
+      node.learnAddresses(described.members);
       const leader = described.members.find(({ id }) => id === described.leader);
       if (leader !== undefined && leader.rpc !== '') {
         const request: JoinRequest = {
@@ -456,19 +458,16 @@ function setQuota(logger: Logger, node: KvNode, quotaBytes: number | null): void
   if (quotaBytes === null || node.machine.settings.quotaBytes === quotaBytes) return;
   const writer = new ItemWriter();
   writer.setting(SETTING_QUOTA, String(quotaBytes));
-  node.submit(
-    writer.take(),
-    (error) => {
-      if (error === null) logger.info({ quotaBytes }, 'the quota of the cluster is set');
-      else if (error.code !== 'KV_CLOSED')
-        logger.warn({ err: error }, 'the quota of the cluster could not be set');
-    },
-    QUOTA_TIMEOUT_MS,
-  );
+  node.submit(writer.take(), (error) => {
+    if (error === null) {
+      logger.info({ quotaBytes }, 'the quota of the cluster is set');
+    } else if (error.code === 'KV_CLOSED' || error.code === 'KV_STORAGE_FAILED') {
+      logger.warn({ err: error }, 'the quota of the cluster is not set');
+    } else {
+      systemClock.after(QUOTA_RETRY_MS, () => setQuota(logger, node, quotaBytes)); // the others may come up later
+    }
+  });
 }
-
-/** The other members may come up later. */
-const QUOTA_TIMEOUT_MS = 600_000;
 
 function randomNumber(): number {
   return randomBytes(6).readUIntLE(0, 6) + 1;

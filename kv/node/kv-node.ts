@@ -100,7 +100,6 @@ type ConfigDone = (error: KvError | null) => void;
 
 interface ConfigWaiter {
   readonly index: number;
-  readonly term: number;
   readonly done: ConfigDone;
 }
 
@@ -116,6 +115,8 @@ const CATCH_UP_ELECTIONS = 3;
 const READY_LAG = 1000;
 /** A learner that lacks no more entries than this becomes a voter. */
 const PROMOTION_LAG = 1000;
+/** For so many election timeouts a member that left is answered. */
+const FAREWELL_ELECTIONS = 20;
 /** What surrounds a request in an entry. */
 const ENTRY_SLACK_BYTES = 65_536;
 
@@ -146,6 +147,13 @@ export class KvNode implements Backend {
   #announceTick = 0;
   #promoteTick = 0;
   #ticks = 0;
+  #reachable: ReadonlyMap<NodeId, string> = new Map();
+  /** Who is not a member any more, and until which tick it is answered. */
+  readonly #leaving = new Map<NodeId, number>();
+  #committedMembers: readonly NodeId[] = [];
+  /** Who left while this member looked on, and may still be on the list. */
+  readonly #gone = new Set<NodeId>();
+  #strikeTick = 0;
   #wasMember = false;
   #isRemoved = false;
 
@@ -371,8 +379,7 @@ export class KvNode implements Backend {
     const refused = this.#try(() => {
       const effects = this.#core.changeConfig(changes, transition);
       [stands] = effects;
-      if (stands?.kind === 'proposed')
-        this.#configWaiters.push({ index: stands.index, term: stands.term, done });
+      if (stands?.kind === 'proposed') this.#configWaiters.push({ index: stands.index, done });
       return effects;
     });
     if (refused !== null) done(kvErrorOf(refused));
@@ -397,17 +404,15 @@ export class KvNode implements Backend {
     });
   }
 
+  /** Where members are, for one that joins and does not have the replicated list yet. */
+  learnAddresses(members: Iterable<{ readonly id: NodeId; readonly rpc: string }>): void {
+    for (const { id, rpc } of members) this.#members.learn(id, rpc);
+    this.#reach(membersOf(this.#core.membership));
+  }
+
   /** Takes a member out for good. */
   removeMember(id: NodeId, done: ConfigDone): void {
-    this.changeMembers([{ type: 'remove', id }], (error) => {
-      if (error !== null) {
-        done(error);
-        return;
-      }
-      const writer = new ItemWriter();
-      this.#members.writeRemoval(writer, id);
-      this.submit(writer.take(), (failure) => done(failure));
-    });
+    this.changeMembers([{ type: 'remove', id }], done);
   }
 
   /** Takes a snapshot now. */
@@ -527,6 +532,7 @@ export class KvNode implements Backend {
     const { peers, logger } = this.#parts;
     this.#members.read(this.#machine);
     this.#membershipIs(this.#core.membership, false);
+    this.#committedMembers = membersOf(this.#core.membership);
     peers.start((from, messages) => this.#receive(from, messages));
     this.#scheduleTick();
     const { id, clusterId } = this.#options;
@@ -569,8 +575,15 @@ export class KvNode implements Backend {
     if (this.#core.role === 'leader') {
       this.#bringTimeForward();
       this.#promoteLearners();
+      this.#strikeOff();
     }
     this.#announce();
+    for (const untilTick of this.#leaving.values()) {
+      if (untilTick <= this.#ticks) {
+        this.#reach(membersOf(this.#core.membership));
+        break;
+      }
+    }
     if (this.#proposals.hasCollected || this.#reads.hasWaiting || this.#proposals.ready(nowMs) !== null) {
       this.#schedulePump();
     }
@@ -740,6 +753,7 @@ export class KvNode implements Backend {
         return;
       case 'membership':
         this.#membershipIs(effect.membership, effect.committed);
+        if (effect.committed) this.#configCommitted(effect.index);
         return;
       case 'reads-ready':
         this.#reads.ready(effect.contexts);
@@ -801,8 +815,6 @@ export class KvNode implements Backend {
     for (const { index, term, kind, data } of entries) {
       if (kind === 'normal') {
         this.#applyBatch(index, term, data);
-      } else if (kind === 'config') {
-        this.#configApplied(index, term);
       }
     }
     this.#counts.appliedEntries += entries.length;
@@ -887,7 +899,11 @@ export class KvNode implements Backend {
 
   #membershipIs(membership: Membership, isCommitted: boolean): void {
     const all = membersOf(membership);
-    this.#parts.peers.setAddresses(this.#members.addresses(all, this.id));
+    this.#reach(all);
+    if (isCommitted) {
+      for (const id of this.#committedMembers) if (!all.includes(id)) this.#gone.add(id);
+      this.#committedMembers = all;
+    }
     if (all.includes(this.id)) {
       this.#wasMember = true;
     } else if (isCommitted && this.#wasMember && !this.#isRemoved) {
@@ -899,18 +915,48 @@ export class KvNode implements Backend {
 
   #membersMayHaveChanged(): void {
     if (!this.#members.read(this.#machine)) return;
-    this.#parts.peers.setAddresses(this.#members.addresses(membersOf(this.#core.membership), this.id));
+    this.#reach(membersOf(this.#core.membership));
   }
 
-  #configApplied(index: number, term: number): void {
+  /** A member that left is still answered for a while: it may lead, and has to learn that its removal is committed. */
+  #reach(ids: readonly NodeId[]): void {
+    const addresses = this.#members.addresses(ids, this.id);
+    const patience = FAREWELL_ELECTIONS * Math.ceil(this.#options.electionMs / this.#options.heartbeatMs);
+    for (const [id, address] of this.#reachable) {
+      if (addresses.has(id)) {
+        this.#leaving.delete(id);
+        continue;
+      }
+      const untilTick = this.#leaving.get(id) ?? this.#ticks + patience;
+      if (untilTick > this.#ticks) {
+        this.#leaving.set(id, untilTick);
+        addresses.set(id, address);
+      } else {
+        this.#leaving.delete(id);
+      }
+    }
+    this.#reachable = addresses;
+    this.#parts.peers.setAddresses(addresses);
+  }
+
+  /** A change that a leader made in its term is the one at its index, once that is committed while it leads. */
+  #configCommitted(index: number): void {
     const ended = this.#configWaiters.filter((waiter) => waiter.index <= index);
-    if (ended.length === 0) return;
     this.#configWaiters = this.#configWaiters.filter((waiter) => waiter.index > index);
-    for (const waiter of ended) {
-      const isDone = waiter.index === index && waiter.term === term;
-      waiter.done(
-        isDone ? null : new KvError('KV_OUTCOME_UNKNOWN', 'another change of members took its place'),
-      );
+    for (const { done } of ended) done(null);
+  }
+
+  /** Whoever left is struck off the replicated list, by the leader of the day. */
+  #strikeOff(): void {
+    for (const id of this.#gone) {
+      if (this.#members.isRemoved(id)) {
+        this.#gone.delete(id);
+      } else if (this.#ticks >= this.#strikeTick) {
+        this.#strikeTick = this.#ticks + Math.ceil(this.#options.electionMs / this.#options.heartbeatMs);
+        const writer = new ItemWriter();
+        this.#members.writeRemoval(writer, id);
+        this.submit(writer.take(), () => {}); // the next tick looks whether it was done
+      }
     }
   }
 

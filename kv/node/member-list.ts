@@ -18,13 +18,18 @@ const PREFIX = 'member:';
 const REMOVED = 'removed-members';
 
 export class MemberList {
-  readonly #first: ReadonlyMap<NodeId, string>;
+  /** What flags say, or the member that was asked to take this one in. */
+  readonly #first: Map<NodeId, string>;
   #listed = new Map<NodeId, MemberAddress>();
   #removed: ReadonlySet<NodeId> = new Set();
   #version = '';
 
   constructor(first: ReadonlyMap<NodeId, string>) {
-    this.#first = first;
+    this.#first = new Map(first);
+  }
+
+  learn(id: NodeId, rpc: string): void {
+    if (rpc !== '') this.#first.set(id, rpc);
   }
 
   /** True if the settings say something else than before. */

@@ -31,7 +31,7 @@ export interface KvNodeOptions {
   readonly snapshotsKept?: number;
   /** How long a request may take unless it says otherwise. Default 10,000 ms. */
   readonly requestTimeoutMs?: number;
-  /** How long a request waits for a leader to be there. Default 2,000 ms. */
+  /** How long a request waits for a leader to be there. Default three times electionMs: an election takes up to two. */
   readonly leaderWaitMs?: number;
   /** Of one batch; a single bigger request goes alone. Default 1 MiB. */
   readonly batchBytesMax?: number;
@@ -60,7 +60,7 @@ const DEFAULTS: Omit<CompleteNodeOptions, 'id' | 'clusterId' | 'firstMembers' | 
   trailingEntries: 10_000,
   snapshotsKept: 2,
   requestTimeoutMs: 10_000,
-  leaderWaitMs: 2000,
+  leaderWaitMs: 3000,
   batchBytesMax: MIB,
   requestBytesMax: 4 * MIB,
   pendingBytesMax: 128 * MIB,
@@ -72,6 +72,9 @@ const DEFAULTS: Omit<CompleteNodeOptions, 'id' | 'clusterId' | 'firstMembers' | 
 export function completeNodeOptions(options: KvNodeOptions): CompleteNodeOptions {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const complete: CompleteNodeOptions = { ...DEFAULTS, ...(given as unknown as KvNodeOptions) };
+  if (options.leaderWaitMs === undefined) {
+    Object.assign(complete, { leaderWaitMs: 3 * complete.electionMs });
+  }
   const whole: readonly (readonly [keyof CompleteNodeOptions, number, number])[] = [
     ['id', 1, NODE_ID_MAX],
     ['clusterId', 1, Number.MAX_SAFE_INTEGER],
