@@ -35,9 +35,6 @@ export type KvErrorCode =
   | 'KV_BATCH_MALFORMED' // a log entry is no batch; nothing of it was executed
   | 'KV_BATCH_FOREIGN' // a log entry was written by a newer version; this member must not go on
   | 'KV_MACHINE_FAILED' // a command failed half-way in a way that it never should; the state is not to be trusted
-  // What the cluster says.
-  | 'KV_TIMEOUT' // it was not done in time, and surely will not be
-  | 'KV_OUTCOME_UNKNOWN' // the request may have been carried out, or may be later
   // What the disk or the world did.
   | 'KV_LOCKED' // another process has the data folder open
   | 'KV_QUEUE_FULL' // as many bytes wait for the disk as may wait

@@ -1,5 +1,5 @@
 // The door of the KV layer: re-exports only.
-// For now a library of parts, the ordered store and the durable log of the Raft KV; server and command line are not here yet.
+// `KvServer` is a member as a process has it, `KvNode` the same without clock, disk and network; below them are the parts.
 export * from './errors.js';
 export { keyFromBytes, keyFromText, keyToBytes, prefixEnd } from './key.js';
 export { SkipList, type SkipListMemory, type SkipListOptions } from './skip-list.js';

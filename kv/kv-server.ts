@@ -14,6 +14,7 @@ import { KvError } from './errors.js';
 import { KvMetrics } from './kv-metrics.js';
 import { KvWeb } from './kv-web.js';
 import type { MachineOptions } from './machine/machine.js';
+import { NativeExecutor } from './machine/native/native-executor.js';
 import { type MemberFacts, readMemberFile, writeMemberFile } from './member-file.js';
 import { systemClock } from './node/node-clock.js';
 import { KvNode, type NodeEvent } from './node/kv-node.js';
@@ -22,6 +23,7 @@ import { PEER_MESSAGE_BYTES_MAX } from './peer/peer-lane.js';
 import { RpcTransport } from './peer/rpc-transport.js';
 import { ItemWriter } from './machine/batch.js';
 import { SETTING_QUOTA } from './machine/settings.js';
+import { KvService } from './service/kv-service.js';
 import { DiskFiles } from './wal/disk-files.js';
 
 export interface KvAddress {
@@ -54,6 +56,8 @@ export interface KvServerOptions {
   readonly token?: string;
   /** Memory above which growing writes are refused; set in the cluster when this member says so. */
   readonly quotaBytes?: number | null;
+  /** Of the program, for the status. */
+  readonly version?: string;
   readonly heartbeatMs?: number;
   readonly electionMs?: number;
   readonly leaseReads?: boolean;
@@ -167,7 +171,7 @@ export class KvServer {
           clock: systemClock,
           random: Math.random,
           logger,
-          ...(parts.machine === undefined ? {} : { machine: parts.machine }),
+          machine: { native: (keyspace) => new NativeExecutor(keyspace), ...parts.machine },
         },
         {
           id: options.id,
@@ -185,13 +189,18 @@ export class KvServer {
       opened.push(() => member.close());
       metrics.watch(member);
       const stopped = new Promise<NodeEvent>((resolve) => member.onEvent(resolve));
+      const kv = new KvService(member, { version: options.version ?? '' });
+      opened.push(async () => kv.stop());
       const server = openServer(options, [
         transport.service.implementation(),
+        kv.implementation(),
         ...(parts.services?.(member) ?? []),
       ]);
       opened.push(() => server.force());
       server.onDrainState((state) => {
-        if (state === 'draining') transport.service.stop();
+        if (state !== 'draining') return;
+        kv.stop();
+        transport.service.stop();
       });
       const rpc = formatAddress(await server.listen());
       const readiness = { reason: 'starting' as string | null };

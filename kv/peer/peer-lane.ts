@@ -80,7 +80,7 @@ export class PeerLane {
         lifetimeMs: 0,
         backoffFirstMs: 10,
         backoffMaxMs: 50,
-        quarantineFailures: 1_000_000,
+        quarantineFailures: 1000,
         dialsPerSecondMax: 100,
       },
     });
