@@ -28,13 +28,9 @@ export class Deadlines {
   move(key: string, before: number, after: number): void {
     if (before === 0 && after === 0) return;
     if (before === 0) this.#live += 1;
-    if (after === 0) {
-      this.#live -= 1;
-      return;
-    }
+    if (after === 0) this.#live -= 1;
     // Later than before: the place that there is will do until it is at the top.
-    if (before !== 0 && after >= before) return;
-    this.#push(after, key);
+    else if (before === 0 || after < before) this.#push(after, key);
     if (this.#times.length > 2 * this.#live + PLACES_SPARE) this.#rebuild();
   }
 
