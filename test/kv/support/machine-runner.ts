@@ -18,7 +18,7 @@ import { formatDouble } from '../../../kv/machine/commands/numbers.js';
 import type { Plain } from './redis-process.js';
 
 export class MachineRunner {
-  machine: Machine;
+  readonly machine: Machine;
   /** Log time of the next entry. */
   nowMs: number;
   #index = 0;
