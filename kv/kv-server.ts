@@ -20,11 +20,13 @@ import { systemClock } from './node/node-clock.js';
 import { KvNode, type NodeEvent } from './node/kv-node.js';
 import { type DescribeResponse, type JoinRequest, peerContract } from './peer/peer-contract.js';
 import { PEER_MESSAGE_BYTES_MAX } from './peer/peer-lane.js';
+import type { PeerTransport } from './peer/peer-transport.js';
 import { RpcTransport } from './peer/rpc-transport.js';
 import { ItemWriter } from './machine/batch.js';
 import { SETTING_QUOTA } from './machine/settings.js';
 import { KvService } from './service/kv-service.js';
 import { DiskFiles } from './wal/disk-files.js';
+import type { WalFiles } from './wal/wal-files.js';
 
 export interface KvAddress {
   readonly host: string;
@@ -63,6 +65,8 @@ export interface KvServerOptions {
   readonly leaseReads?: boolean;
   readonly snapshotEntries?: number;
   readonly snapshotBytes?: number;
+  /** Entries kept behind a snapshot for members that lag. */
+  readonly trailingEntries?: number;
 }
 
 /** A protocol in front of a member. */
@@ -79,6 +83,9 @@ export interface KvParts {
   readonly services?: (node: KvNode) => readonly ServiceImplementation[];
   readonly fronts?: (node: KvNode) => readonly KvFront[];
   readonly machine?: Omit<MachineOptions, 'onChanges' | 'onPublish' | 'random'>;
+  /** What the member uses in place of its folder, or of its way to the others: where tests put broken ones. */
+  readonly files?: (files: WalFiles) => WalFiles;
+  readonly peers?: (peers: PeerTransport) => PeerTransport;
 }
 
 export interface KvAddresses {
@@ -166,8 +173,8 @@ export class KvServer {
       opened.push(() => transport.close());
       node = await KvNode.open(
         {
-          files,
-          peers: transport,
+          files: parts.files?.(files) ?? files,
+          peers: parts.peers?.(transport) ?? transport,
           clock: systemClock,
           random: Math.random,
           logger,
@@ -182,7 +189,14 @@ export class KvServer {
           respAddress: respAddressOf(options),
           addresses: options.cluster,
           wal: { onFlush: (flush) => metrics.flushed(flush) },
-          ...pick(options, ['heartbeatMs', 'electionMs', 'leaseReads', 'snapshotEntries', 'snapshotBytes']),
+          ...pick(options, [
+            'heartbeatMs',
+            'electionMs',
+            'leaseReads',
+            'snapshotEntries',
+            'snapshotBytes',
+            'trailingEntries',
+          ]),
         },
       );
       const member = node;

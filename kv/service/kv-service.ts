@@ -140,11 +140,7 @@ export class KvService {
         }),
       transfer: async ({ to }, call) => {
         await this.#change(call, 'transfer', (node, done) => node.transfer!(to === 0 ? null : to, done));
-        const leader = this.#leader();
-        if (leader.id !== 0 || to === 0) return { leader };
-        // The old leader may not have heard of the new one yet; that it was told to take over is known.
-        const { members = [] } = this.#node.status();
-        return { leader: { id: to, address: members.find(({ id }) => id === to)?.rpc ?? '' } };
+        return { leader: this.#leader() };
       },
       snapshotNow: async () => {
         if (this.#node.snapshotNow === undefined) throw notHere('snapshotNow');

@@ -147,10 +147,10 @@ test('a connection made into a black hole looks open and is reset on healing', a
   await connected(t, all, 1, 2);
 });
 
-test('a partition separates its groups and nobody else; a member in no group is alone', async (t) => {
+test('a partition separates its groups and nobody else', async (t) => {
   const all = await open(t);
   const [toTwo, toThree] = [await connected(t, all, 1, 2), await connected(t, all, 1, 3)];
-  all.network.partition([1, 2]);
+  all.network.partition([1, 2], [3]);
   toTwo.near.socket.write('a');
   toThree.near.socket.write('b');
   toThree.far.socket.write('c');
@@ -219,4 +219,16 @@ test('a target that is down refuses the dialler, and reaches it again once it is
   await until(() => near.end === 'reset');
   all.network.target(2, all.members.get(2)!.port);
   await connected(t, all, 1, 2);
+});
+
+test('a member may come later and go again', async (t) => {
+  const all = await open(t);
+  await all.network.add(4);
+  all.members.set(4, await Member.listen(t));
+  all.network.target(4, all.members.get(4)!.port);
+  const { near } = await connected(t, all, 3, 4);
+  await all.network.remove(4);
+  await until(() => near.end === 'reset');
+  assert.throws(() => all.network.address(3, 4), RangeError);
+  await connected(t, all, 1, 3);
 });

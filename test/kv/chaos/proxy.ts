@@ -3,6 +3,7 @@
 // Bytes are never lost out of the middle of a stream that goes on: a connection that lost some is reset on healing.
 // Memory is bounded: what a side does not take makes the other side's reading pause.
 
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Server, Socket } from 'node:net';
 
@@ -29,23 +30,49 @@ const CONNECT_TIMEOUT_MS = 5_000;
 
 export class ProxyNetwork {
   readonly #links = new Map<string, Link>();
-  readonly #ids: readonly number[];
+  readonly #ids: number[] = [];
+  readonly #random: () => number;
 
-  private constructor(ids: readonly number[]) {
-    this.#ids = ids;
+  private constructor(random: () => number) {
+    this.#random = random;
   }
 
   /** Links between all members, on ports of 127.0.0.1 that the system picks. `random` draws delays. */
   static async open(ids: readonly number[], random: () => number): Promise<ProxyNetwork> {
-    const network = new ProxyNetwork(ids);
+    const network = new ProxyNetwork(random);
     try {
-      for (const from of ids)
-        for (const to of ids) if (from !== to) network.#links.set(`${from} ${to}`, await Link.open(random));
+      for (const id of ids) await network.add(id);
     } catch (error) {
       await network.close();
       throw error;
     }
     return network;
+  }
+
+  /** Links between a new member and all others. */
+  async add(id: number): Promise<void> {
+    for (const other of this.#ids) {
+      this.#links.set(`${other} ${id}`, await Link.open(this.#random));
+      this.#links.set(`${id} ${other}`, await Link.open(this.#random));
+    }
+    this.#ids.push(id);
+  }
+
+  /** Ends all links of a member that is gone for good. */
+  async remove(id: number): Promise<void> {
+    assert(this.#ids.includes(id));
+    this.#ids.splice(this.#ids.indexOf(id), 1);
+    for (const [from, to] of this.#ids.flatMap(
+      (other) =>
+        [
+          [other, id],
+          [id, other],
+        ] as const,
+    )) {
+      const link = this.#link(from, to);
+      this.#links.delete(`${from} ${to}`);
+      await link.close();
+    }
   }
 
   /** Where `from` finds `to`. */
@@ -55,7 +82,7 @@ export class ProxyNetwork {
 
   /** Where `to` really listens; until it is told connections to it are refused. */
   target(to: number, port: number): void {
-    for (const from of this.#others(to)) this.#link(from, to).targetPort = port;
+    for (const from of this.others(to)) this.#link(from, to).targetPort = port;
   }
 
   /** Everything that `from` sends to `to`, over connections that either of them made. */
@@ -79,18 +106,18 @@ export class ProxyNetwork {
     this.#link(from, to).halfOpen();
   }
 
-  /** Nothing passes between members of different groups, in either direction. A member in no group is on its own. */
+  /** Nothing passes between members of different groups, in either direction. Whoever is in no group is not touched. */
   partition(...groups: readonly (readonly number[])[]): void {
-    const groupOf = (id: number): number => {
-      const group = groups.findIndex((members) => members.includes(id));
-      return group === -1 ? -1 - id : group;
-    };
-    for (const from of this.#ids)
-      for (const to of this.#others(from)) this.steer(from, to, groupOf(from) === groupOf(to) ? PASS : DROP);
+    for (const from of groups.flat())
+      for (const to of groups.flat()) {
+        if (from === to) continue;
+        const together = groups.some((members) => members.includes(from) && members.includes(to));
+        this.steer(from, to, together ? PASS : DROP);
+      }
   }
 
   isolate(id: number): void {
-    this.partition(this.#others(id));
+    this.partition([id], this.others(id));
   }
 
   /** Everything passes again. Connections that lost bytes are reset. */
@@ -106,7 +133,8 @@ export class ProxyNetwork {
     await Promise.all([...this.#links.values()].map((link) => link.close()));
   }
 
-  #others(id: number): number[] {
+  /** Everybody else. */
+  others(id: number): number[] {
     return this.#ids.filter((other) => other !== id);
   }
 
