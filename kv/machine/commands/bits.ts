@@ -78,13 +78,18 @@ interface BitRange {
 
 /** `start end [BYTE|BIT]` from `at` on as bits of a string; null when it names none. */
 function bitRange(args: readonly string[], at: number, bytes: number): BitRange | null {
+  if (args.length > at + 3) failSyntax();
   const first = indexOf(args[at]!);
-  const last = at + 1 < args.length ? indexOf(args[at + 1]!) : -1;
   const unit = optionAt(args, at + 2);
-  if (args.length > at + 3 || (args.length === at + 3 && unit !== 'BIT' && unit !== 'BYTE')) failSyntax();
+  const hasUnit = args.length < at + 3 || unit === 'BIT' || unit === 'BYTE';
+  // BITPOS refuses a wrong unit before a wrong end. BITCOUNT does so after it, and not where both ends cross.
+  const isCount = at === 2;
+  if (!hasUnit && !isCount) failSyntax();
+  const last = at + 1 < args.length ? indexOf(args[at + 1]!) : -1;
+  if (isCount && first < 0 && last < 0 && first > last) return null;
+  if (!hasUnit) failSyntax();
   const scale = unit === 'BIT' ? 1 : 8;
   const size = (bytes * 8) / scale;
-  if (first < 0 && last < 0 && first > last) return null;
   const from = Math.max(0, first < 0 ? size + first : first);
   const to = Math.min(size - 1, Math.max(0, last < 0 ? size + last : last));
   return from > to ? null : { start: from * scale, end: (to + 1) * scale };

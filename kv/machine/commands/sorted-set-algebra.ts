@@ -40,8 +40,8 @@ export const SORTED_SET_ALGEBRA_COMMANDS: readonly RedisCommand[] = [
     'Counts the members that all sorted sets have.',
     (context, args) => {
       const { keys, next } = countedKeys(args, 1);
-      const limit = limitAt(args, next);
       const sources = keys.map((key) => sourceAt(context.keyspace, key));
+      const limit = limitAt(args, next);
       let count = 0;
       intersect(sources, () => {
         count += 1;
