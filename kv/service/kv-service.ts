@@ -140,7 +140,11 @@ export class KvService {
         }),
       transfer: async ({ to }, call) => {
         await this.#change(call, 'transfer', (node, done) => node.transfer!(to === 0 ? null : to, done));
-        return { leader: this.#leader() };
+        const leader = this.#leader();
+        if (leader.id !== 0 || to === 0) return { leader };
+        // The old leader may not have heard of the new one yet; that it was told to take over is known.
+        const { members = [] } = this.#node.status();
+        return { leader: { id: to, address: members.find(({ id }) => id === to)?.rpc ?? '' } };
       },
       snapshotNow: async () => {
         if (this.#node.snapshotNow === undefined) throw notHere('snapshotNow');
