@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { RespServer } from '../../../kv/resp/resp-server.js';
+import { forEachTransport } from '../../support/transports.js';
+import { until } from '../../support/until.js';
+import { LocalBackend } from '../support/local-backend.js';
+import { requestOf, respPair } from '../support/resp-pair.js';
+
+test('one client too many is told so, and CONFIG SET maxclients makes room', async (t) => {
+  const { connect, server } = await respPair(t, { clientsMax: 1 });
+  const first = await connect();
+  await first.asks('PING', '+PONG\r\n');
+  const second = await connect();
+  assert.equal(await second.hearsToTheEnd(), '-ERR max number of clients reached\r\n');
+  assert.equal(server.figures().connectionsRefused, 1);
+  await first.asks('CONFIG SET maxclients 2', '+OK\r\n');
+  await (await connect()).asks('PING', '+PONG\r\n');
+});
+
+forEachTransport((transport) => {
+  test(`${transport}: a client that does not read is not read from, and gets all its answers later`, async (t) => {
+    const { connect, server } = await respPair(t, { transport });
+    const client = await connect();
+    const value = 'v'.repeat(100_000);
+    await client.asks(['SET', 'big', value], '+OK\r\n');
+    client.raw.socket.pause();
+    const count = 400;
+    client.raw.write(Buffer.concat(Array.from({ length: count }, () => requestOf(['GET', 'big']))));
+    const other = await connect();
+    let commands = -1;
+    while (server.figures().commands !== commands) {
+      commands = server.figures().commands; // until nothing more of the first client is taken
+      for (let round = 0; round < 20; round += 1) await other.asks('ECHO x', '$1\r\nx\r\n');
+      commands += 20;
+    }
+    client.raw.socket.resume();
+    const answer = `$100000\r\n${value}\r\n`;
+    for (let index = 0; index < count; index += 1) await client.hears(answer);
+  });
+});
+
+test('output above the limit cuts a client that does not read', async (t) => {
+  const { connect, server } = await respPair(t, { outputBytesMax: 2 ** 20, subscriberBytesMax: 2 ** 20 });
+  const client = await connect();
+  await client.asks(['SET', 'big', 'v'.repeat(1_200_000)], '+OK\r\n');
+  client.send('GET big');
+  await client.raw.closed().catch(() => {});
+  await until(() => server.clientCount === 0);
+});
+
+test('a request that is too large ends its connection, one at the limit does not', async (t) => {
+  const { connect } = await respPair(t, { requestBytesMax: 65_536 });
+  const client = await connect();
+  await client.asks(['SET', 'a', 'x'.repeat(65_000)], '+OK\r\n');
+  client.send(['SET', 'a', 'x'.repeat(65_537)]);
+  assert.equal(await client.hearsToTheEnd(), '-ERR Protocol error: invalid bulk length\r\n');
+  const other = await connect();
+  other.send(['MSET', 'a', 'x'.repeat(40_000), 'b', 'x'.repeat(40_000)]);
+  assert.equal(await other.hearsToTheEnd(), '-ERR Protocol error: too big request\r\n');
+});
+
+test('a request that stays unfinished ends its connection, a quiet connection stays', async (t) => {
+  const { connect } = await respPair(t, { requestTimeoutMs: 1 });
+  const [slow, quiet] = [await connect(), await connect()];
+  slow.raw.write('*2\r\n$3\r\nGET');
+  assert.equal(
+    await slow.hearsToTheEnd(),
+    '-ERR Protocol error: the request did not come to its end in time\r\n',
+  );
+  await quiet.asks('PING', '+PONG\r\n');
+});
+
+test('CONFIG SET timeout disconnects who is idle, but not a subscriber', async (t) => {
+  const { connect } = await respPair(t);
+  const [idle, subscriber] = [await connect(), await connect()];
+  await subscriber.asks('SUBSCRIBE c', '*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n');
+  await idle.asks('CONFIG SET timeout 1', '+OK\r\n');
+  assert.equal(await idle.hearsToTheEnd(), '');
+  await subscriber.asks('PING', '*2\r\n$4\r\npong\r\n$0\r\n\r\n');
+});
+
+test('unfinished requests of all clients together are bounded', async (t) => {
+  const { connect, server } = await respPair(t, { requestBytesMax: 65_536, inputBytesMax: 131_072 });
+  const half = `*2\r\n$3\r\nGET\r\n$60000\r\n${'x'.repeat(50_000)}`;
+  const clients = await Promise.all(Array.from({ length: 8 }, () => connect()));
+  for (const { raw } of clients) raw.write(half);
+  await until(() => server.clientCount < clients.length);
+  await until(() => server.figures().inputBytes <= 131_072);
+  assert(server.figures().protocolErrors > 0);
+});
+
+test('what a client sends behind a run that takes long waits, up to a bound', async (t) => {
+  const backend = new LocalBackend();
+  const waiting: (() => void)[] = [];
+  const { submit } = backend;
+  backend.submit = (items, done) => {
+    waiting.push(() => submit.call(backend, items, done));
+  };
+  const { connect, server } = await respPair(t, { waitingBytesMax: 65_536 }, backend);
+  const client = await connect();
+  client.send('SET n 0');
+  await until(() => waiting.length === 1);
+  const count = 20_000;
+  const payload = 'x'.repeat(1000);
+  client.raw.write(Buffer.concat(Array.from({ length: count }, () => requestOf(['SET', 'k', payload]))));
+  await until(() => server.figures().inputBytes > 65_536);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert(server.figures().inputBytes < 4 * 2 ** 20, 'not read on');
+  const { bytesReceived } = server.figures();
+  assert(bytesReceived < count * 1000, 'the rest waits in the kernel, or with the client');
+  backend.submit = submit;
+  waiting[0]!();
+  await client.hears('+OK\r\n'.repeat(count + 1));
+  assert.equal(server.figures().inputBytes, 0);
+});
+
+test('options that make no sense are refused by name', () => {
+  const backend = new LocalBackend();
+  for (const options of [{ clientsMax: 0 }, { requestBytesMax: 10 }, { inputBytesMax: 1 }, { idleSeconds: -1 }]) {
+    assert.throws(() => new RespServer(backend, null, options), {
+      code: 'KV_OPTION_INVALID',
+      message: new RegExp(Object.keys(options)[0]!),
+    });
+  }
+  backend.close();
+});
