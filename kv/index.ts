@@ -31,3 +31,7 @@ export {
   KvServer,
   type KvServerOptions,
 } from './kv-server.js';
+export { AccessList, type UserEntry } from './resp/access-list.js';
+export type { RaftAdmin, RaftMemberInfo } from './resp/raft-admin.js';
+export type { RespServerOptions } from './resp/resp-options.js';
+export { RespServer, type RespSnapshot } from './resp/resp-server.js';

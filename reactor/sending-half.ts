@@ -164,7 +164,7 @@ export abstract class SendingHalf extends TimerNode {
 
   /**
    * `write` for text whose length is known, encoded in place; `bytes` is its length in that encoding.
-   * @throws ReactorError REACTOR_POOL_EXHAUSTED. @internal
+   * @throws ReactorError REACTOR_POOL_EXHAUSTED.
    */
   writeText(text: string, bytes: number, encoding: 'latin1' | 'utf8'): SendOutcome {
     const refusal = this.#refusal(bytes);

@@ -1,7 +1,7 @@
 // Every command a client may send: those of the machine, and those that the connection answers itself.
 // resp-client.ts looks them up and judges them; COMMAND, ACL and INFO show them.
 
-import { commandTable, type KeyPositions, type RedisCommand } from '../machine/commands/table.js';
+import { commandTable, type KeyPositions, keysOf, type RedisCommand } from '../machine/commands/table.js';
 import type { Reply } from '../machine/reply.js';
 import { categoriesOf, type CommandGroup, groupOf } from './command-groups.js';
 import { CommandIndex } from './command-index.js';
@@ -53,6 +53,8 @@ export class Command {
   readonly isForStrangers: boolean;
   readonly isForSubscribers: boolean;
   readonly stats: CommandStats = new CommandStats();
+  /** null: the connection's own. */
+  readonly #source: RedisCommand | null;
 
   constructor(source: RedisCommand | LocalCommand) {
     const local = isLocal(source) ? source : null;
@@ -62,7 +64,8 @@ export class Command {
     this.keys = isLocal(source) ? NO_KEYS : source.keys;
     this.group = groupOf(source.name);
     this.categories = categoriesOf(source.name, this.flags);
-    this.summary = local?.summary ?? '';
+    this.#source = isLocal(source) ? null : source;
+    this.summary = source.summary ?? '';
     this.local = local?.run ?? null;
     this.isRead = local === null && this.flags.includes('readonly');
     this.inTransaction = local?.inTransaction ?? 'queue';
@@ -75,16 +78,12 @@ export class Command {
     return this.arity >= 0 ? words === this.arity : words >= -this.arity;
   }
 
-  /** Positions of keys among `count` arguments, the name being argument 0. */
-  *keyPositions(count: number, args: (index: number) => string): Generator<number> {
-    const { first, last, step } = this.keys;
-    if (this.flags.includes('movablekeys')) {
-      yield* movableKeys(this.name, count, args);
-      return;
-    }
-    if (first === 0) return;
-    const end = last < 0 ? count + last : Math.min(last, count - 1);
-    for (let index = first; index <= end; index += step) yield index;
+  /** The keys among the arguments, the name being argument 0. */
+  keysOf(args: readonly string[]): readonly string[] {
+    if (this.#source === null) return [];
+    if (STREAM_READERS.has(this.name)) return streamKeys(args);
+    const keys = keysOf(this.#source, args);
+    return SORTERS.has(this.name) ? [...keys, ...storeKeys(args)] : keys;
   }
 }
 
@@ -110,23 +109,16 @@ function isLocal(source: RedisCommand | LocalCommand): source is LocalCommand {
   return !('keys' in source);
 }
 
-/** Of commands that say themselves how many keys they have. */
-function* movableKeys(name: string, count: number, args: (index: number) => string): Generator<number> {
-  const isStore = name.endsWith('store');
-  if (isStore) yield 1;
-  if (name === 'xread' || name === 'xreadgroup') {
-    let at = 1;
-    while (at < count && args(at).toLowerCase() !== 'streams') at += 1;
-    const keys = Math.floor((count - at - 1) / 2);
-    for (let index = 0; index < keys; index += 1) yield at + 1 + index;
-    return;
-  }
-  if (name === 'sort' || name === 'sort_ro') {
-    yield 1;
-    for (let at = 2; at + 1 < count; at += 1) if (args(at).toLowerCase() === 'store') yield at + 1;
-    return;
-  }
-  const countAt = isStore ? 2 : 1;
-  const keys = countAt < count ? Number(args(countAt)) : 0;
-  for (let index = 0; index < keys && countAt + 1 + index < count; index += 1) yield countAt + 1 + index;
+/** XREAD … STREAMS key [key …] id [id …] */
+function streamKeys(args: readonly string[]): readonly string[] {
+  const at = args.findIndex((arg) => arg.toLowerCase() === 'streams');
+  return at === -1 ? [] : args.slice(at + 1, at + 1 + Math.floor((args.length - at - 1) / 2));
 }
+
+/** SORT key … STORE key */
+function storeKeys(args: readonly string[]): readonly string[] {
+  return args.filter((_, index) => index > 2 && args[index - 1]!.toLowerCase() === 'store');
+}
+
+const STREAM_READERS: ReadonlySet<string> = new Set(['xread', 'xreadgroup']);
+const SORTERS: ReadonlySet<string> = new Set(['sort', 'sort_ro']);

@@ -9,6 +9,7 @@ import {
   MapReply,
   NativeReply,
   NilArray,
+  PairsReply,
   type Reply,
   SetReply,
   StatusReply,
@@ -80,6 +81,8 @@ export class ReplyWriter {
     else if (reply instanceof MapReply) {
       if (isThree) this.#list('%', reply.flat, reply.flat.length / 2);
       else this.#list('*', reply.flat);
+    } else if (reply instanceof PairsReply) {
+      this.#pairs(reply);
     } else if (reply instanceof BooleanReply) {
       if (isThree) this.#text += reply.value ? '#t\r\n' : '#f\r\n';
       else this.#text += reply.value ? ':1\r\n' : ':0\r\n';
@@ -98,6 +101,20 @@ export class ReplyWriter {
     for (const item of items) {
       this.#value(item);
       if (this.#text.length >= GATHERED_BYTES_MAX) this.flush();
+    }
+  }
+
+  #pairs({ flat, form }: PairsReply): void {
+    const isThree = this.protocol === 3;
+    if (form === 'map' && isThree) {
+      this.#list('%', flat, flat.length / 2);
+    } else if (form === 'pairs' && !isThree) {
+      this.#list('*', flat);
+    } else {
+      this.#text += `*${flat.length / 2}\r\n`;
+      for (let index = 0; index < flat.length; index += 2) {
+        this.#list('*', [flat[index]!, flat[index + 1]!]);
+      }
     }
   }
 

@@ -303,16 +303,13 @@ export class RespClient implements Subscriber {
 
   #judgePermission(command: Command, user: User): ErrorReply | null {
     if (!user.mayRun(command)) return noPermission(command.name);
-    const count = this.#parser.argCount;
-    for (const index of command.keyPositions(count, (at) => this.#argument(at))) {
-      if (!user.mayTouch(this.#argument(index))) return NO_KEY_PERMISSION;
-    }
+    const args = this.#arguments();
+    for (const key of command.keysOf(args)) if (!user.mayTouch(key)) return NO_KEY_PERMISSION;
     if (command.group !== 'pubsub') return null;
     const isPattern = command.name === 'psubscribe';
     const isSubscription = isPattern || command.name === 'subscribe';
     if (!isSubscription && command.name !== 'publish') return null;
-    for (let index = 1; index < (isSubscription ? count : 2); index += 1) {
-      const channel = this.#argument(index);
+    for (const channel of isSubscription ? args.slice(1) : [args[1]!]) {
       if (!(isPattern ? user.mayHearPattern(channel) : user.mayHear(channel))) return NO_CHANNEL_PERMISSION;
     }
     return null;
@@ -507,12 +504,6 @@ export class RespClient implements Subscriber {
     for (let slot = first * 2; slot < (first + count) * 2; slot += 2)
       args.push(latin1(bytes, offsets[slot]!, offsets[slot + 1]!));
     return args;
-  }
-
-  #argument(index: number): string {
-    const { bytes, offsets, firstArg } = this.#parser;
-    const slot = (firstArg + index) * 2;
-    return latin1(bytes, offsets[slot]!, offsets[slot + 1]!);
   }
 
   /** Stops reading while enough waits, and gives up a client whose share of too much it is. */

@@ -1,17 +1,19 @@
-// `npm run fuzz -- [frames|rpc|rpc-sockets] [--seconds N] [--seed S]`: fuzz rounds until the time is up or one fails.
+// `npm run fuzz -- [frames|rpc|rpc-sockets|resp] [--seconds N] [--seed S]`: fuzz rounds until the time is up or one fails.
 // Round i runs from seed S + i alone, so the seed that a failure prints is all it takes to see it again.
 
 import { parseArgs } from 'node:util';
 import { fuzzFrames } from './frame-fuzz.js';
 import { fuzzRpc } from './rpc-fuzz.js';
+import { fuzzResp } from './resp-fuzz.js';
 import { fuzzRpcSockets } from './rpc-socket-fuzz.js';
 import { SeededRandom } from '../support/seeded-random.js';
 
-const USAGE = 'usage: npm run fuzz -- [frames|rpc|rpc-sockets] [--seconds N] [--seed S]';
+const USAGE = 'usage: npm run fuzz -- [frames|rpc|rpc-sockets|resp] [--seconds N] [--seed S]';
 const TARGETS: Readonly<Record<string, (random: SeededRandom) => void | Promise<void>>> = {
   frames: fuzzFrames,
   rpc: fuzzRpc,
   'rpc-sockets': fuzzRpcSockets,
+  resp: fuzzResp,
 };
 
 async function main(args: readonly string[], log: (line: string) => void): Promise<number> {

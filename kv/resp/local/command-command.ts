@@ -104,6 +104,6 @@ function keysOf(client: RespClient, args: readonly string[]): Reply {
   if (command === undefined) return new ErrorReply('ERR Invalid command specified');
   if (!command.takes(args.length))
     return new ErrorReply('ERR Invalid number of arguments specified for command');
-  const keys = [...command.keyPositions(args.length, (index) => args[index]!)].map((index) => args[index]!);
+  const keys = command.keysOf(args);
   return keys.length === 0 ? new ErrorReply('ERR The command has no key arguments') : keys;
 }

@@ -32,7 +32,10 @@ test('a client says who it is before anything else', async (t) => {
   await client.asks('PING', '-NOAUTH Authentication required.\r\n');
   await client.asks('AUTH secret', '-WRONGPASS invalid username-password pair or user is disabled.\r\n');
   await client.asks('AUTH gone secret', '-WRONGPASS invalid username-password pair or user is disabled.\r\n');
-  await client.asks('AUTH nobody secret', '-WRONGPASS invalid username-password pair or user is disabled.\r\n');
+  await client.asks(
+    'AUTH nobody secret',
+    '-WRONGPASS invalid username-password pair or user is disabled.\r\n',
+  );
   await client.asks('AUTH other', '+OK\r\n');
   await client.asks('ACL WHOAMI', '$7\r\ndefault\r\n');
   await client.asks('SET app:1 x', '+OK\r\n');
@@ -97,7 +100,9 @@ test('other users take the place of those that were read before, and cut those t
   const [kept, gone] = [await connect(), await connect()];
   await kept.asks('AUTH other', '+OK\r\n');
   await gone.asks('AUTH reader secret', '+OK\r\n');
-  server.setAccess(new AccessList([{ name: 'default', passwords: [OTHER], commands: ['+get'], keys: ['*'] }]));
+  server.setAccess(
+    new AccessList([{ name: 'default', passwords: [OTHER], commands: ['+get'], keys: ['*'] }]),
+  );
   await kept.asks('SET a 1', "-NOPERM this user has no permissions to run the 'set' command\r\n");
   await kept.asks('GET a', '$-1\r\n');
   await assert.rejects(gone.hearsToTheEnd(), 'its connection was reset');

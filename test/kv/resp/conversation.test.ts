@@ -36,7 +36,9 @@ forEachTransport((transport) => {
   test(`${transport}: what a client sent before it closed its side is still answered`, async (t) => {
     const { connect } = await respPair(t, { transport });
     const client = await connect();
-    client.raw.write(Buffer.concat([requestOf(['SET', 'a', '1']), requestOf(['PING']), requestOf(['GET', 'a'])]));
+    client.raw.write(
+      Buffer.concat([requestOf(['SET', 'a', '1']), requestOf(['PING']), requestOf(['GET', 'a'])]),
+    );
     client.raw.end();
     assert.equal(await client.hearsToTheEnd(), '+OK\r\n+PONG\r\n$1\r\n1\r\n');
   });
@@ -44,7 +46,9 @@ forEachTransport((transport) => {
   test(`${transport}: a protocol error is answered after what came before it, and ends the connection`, async (t) => {
     const { connect, server } = await respPair(t, { transport });
     const client = await connect();
-    client.raw.write(Buffer.concat([requestOf(['SET', 'a', '1']), Buffer.from('*1\r\n$-5\r\n'), requestOf(['PING'])]));
+    client.raw.write(
+      Buffer.concat([requestOf(['SET', 'a', '1']), Buffer.from('*1\r\n$-5\r\n'), requestOf(['PING'])]),
+    );
     assert.equal(await client.hearsToTheEnd(), '+OK\r\n-ERR Protocol error: invalid bulk length\r\n');
     assert.equal(server.figures().protocolErrors, 1);
   });
@@ -177,9 +181,9 @@ test('memory above maxmemory refuses what needs more, by a limit that goes throu
 test('a server that closes answers what is under way and takes nothing more', async (t) => {
   const backend = new LocalBackend();
   const waiting: (() => void)[] = [];
-  const { submit } = backend;
+  const submit = backend.submit.bind(backend);
   backend.submit = (items, done) => {
-    waiting.push(() => submit.call(backend, items, done));
+    waiting.push(() => submit(items, done));
   };
   const { server, connect } = await respPair(t, {}, backend);
   const [busy, idle] = [await connect(), await connect()];

@@ -24,18 +24,18 @@ forEachTransport((transport) => {
     const value = 'v'.repeat(100_000);
     await client.asks(['SET', 'big', value], '+OK\r\n');
     client.raw.socket.pause();
-    const count = 400;
+    const count = 100;
     client.raw.write(Buffer.concat(Array.from({ length: count }, () => requestOf(['GET', 'big']))));
     const other = await connect();
     let commands = -1;
     while (server.figures().commands !== commands) {
       commands = server.figures().commands; // until nothing more of the first client is taken
-      for (let round = 0; round < 20; round += 1) await other.asks('ECHO x', '$1\r\nx\r\n');
-      commands += 20;
+      for (let round = 0; round < 5; round += 1) await other.asks('ECHO x', '$1\r\nx\r\n');
+      commands += 5;
     }
     client.raw.socket.resume();
     const answer = `$100000\r\n${value}\r\n`;
-    for (let index = 0; index < count; index += 1) await client.hears(answer);
+    await client.hears(answer.repeat(count));
   });
 });
 
@@ -44,7 +44,7 @@ test('output above the limit cuts a client that does not read', async (t) => {
   const client = await connect();
   await client.asks(['SET', 'big', 'v'.repeat(1_200_000)], '+OK\r\n');
   client.send('GET big');
-  await client.raw.closed().catch(() => {});
+  await client.raw.closed();
   await until(() => server.clientCount === 0);
 });
 
@@ -84,17 +84,16 @@ test('unfinished requests of all clients together are bounded', async (t) => {
   const half = `*2\r\n$3\r\nGET\r\n$60000\r\n${'x'.repeat(50_000)}`;
   const clients = await Promise.all(Array.from({ length: 8 }, () => connect()));
   for (const { raw } of clients) raw.write(half);
-  await until(() => server.clientCount < clients.length);
+  await until(() => server.figures().protocolErrors > 0);
   await until(() => server.figures().inputBytes <= 131_072);
-  assert(server.figures().protocolErrors > 0);
 });
 
 test('what a client sends behind a run that takes long waits, up to a bound', async (t) => {
   const backend = new LocalBackend();
   const waiting: (() => void)[] = [];
-  const { submit } = backend;
+  const submit = backend.submit.bind(backend);
   backend.submit = (items, done) => {
-    waiting.push(() => submit.call(backend, items, done));
+    waiting.push(() => submit(items, done));
   };
   const { connect, server } = await respPair(t, { waitingBytesMax: 65_536 }, backend);
   const client = await connect();
@@ -116,7 +115,12 @@ test('what a client sends behind a run that takes long waits, up to a bound', as
 
 test('options that make no sense are refused by name', () => {
   const backend = new LocalBackend();
-  for (const options of [{ clientsMax: 0 }, { requestBytesMax: 10 }, { inputBytesMax: 1 }, { idleSeconds: -1 }]) {
+  for (const options of [
+    { clientsMax: 0 },
+    { requestBytesMax: 10 },
+    { inputBytesMax: 1 },
+    { idleSeconds: -1 },
+  ]) {
     assert.throws(() => new RespServer(backend, null, options), {
       code: 'KV_OPTION_INVALID',
       message: new RegExp(Object.keys(options)[0]!),

@@ -12,7 +12,10 @@ test('CONFIG shows and changes what matters, all of it or nothing', async (t) =>
   const { connect } = await respPair(t);
   const client = await connect();
   await client.asks('CONFIG GET save', '*2\r\n$4\r\nsave\r\n$0\r\n\r\n');
-  await client.asks('CONFIG GET append*', '*4\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n$11\r\nappendfsync\r\n$6\r\nalways\r\n');
+  await client.asks(
+    'CONFIG GET append*',
+    '*4\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n$11\r\nappendfsync\r\n$6\r\nalways\r\n',
+  );
   await client.asks('CONFIG SET slowlog-max-len 5 timeout 7', '+OK\r\n');
   await client.asks('CONFIG GET timeout', '*2\r\n$7\r\ntimeout\r\n$1\r\n7\r\n');
   await client.asks(
@@ -20,7 +23,10 @@ test('CONFIG shows and changes what matters, all of it or nothing', async (t) =>
     "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - argument couldn't be parsed into an integer\r\n",
   );
   await client.asks('CONFIG GET timeout', '*2\r\n$7\r\ntimeout\r\n$1\r\n7\r\n');
-  await client.asks('CONFIG SET nope 1', "-ERR Unknown option or number of arguments for CONFIG SET - 'nope'\r\n");
+  await client.asks(
+    'CONFIG SET nope 1',
+    "-ERR Unknown option or number of arguments for CONFIG SET - 'nope'\r\n",
+  );
   await client.asks(
     'CONFIG SET port 1',
     "-ERR CONFIG SET failed (possibly related to argument 'port') - can't set immutable config\r\n",
@@ -68,7 +74,10 @@ test('CLIENT shows connections and kills them', async (t) => {
   const [client, victim, third] = [await connect(), await connect(), await connect()];
   await victim.asks('CLIENT SETNAME victim', '+OK\r\n');
   await third.asks('CLIENT ID', ':3\r\n');
-  await client.asks(['CLIENT', 'SETNAME', 'a b'], '-ERR Client names cannot contain spaces, newlines or special characters.\r\n');
+  await client.asks(
+    ['CLIENT', 'SETNAME', 'a b'],
+    '-ERR Client names cannot contain spaces, newlines or special characters.\r\n',
+  );
   await client.asks('CLIENT SETINFO LIB-NAME tester', '+OK\r\n');
   const before = client.raw.receivedBytes;
   client.send('CLIENT LIST');

@@ -5,7 +5,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { commandTable } from '../../../kv/machine/commands/table.js';
 import { Command } from '../../support/command.js';
 import { requestOf } from '../support/resp-pair.js';
 
@@ -31,8 +30,6 @@ async function run(tool: string, args: readonly string[], input: Uint8Array | st
   return output;
 }
 
-const KNOWS_SCAN = commandTable.has('scan');
-
 test('redis-cli speaks both protocols with it', async (t) => {
   const port = await server(t);
   for (const version of ['-2', '-3']) {
@@ -47,16 +44,15 @@ test('redis-cli speaks both protocols with it', async (t) => {
   }
 });
 
-test('redis-cli as people use it: commands on its standard input, hints from COMMAND DOCS', async (t) => {
+test('redis-cli as people use it: commands on its standard input, a transaction among them', async (t) => {
   const port = await server(t);
   const output = await run('redis-cli', ['-p', port], 'set a "x y"\nget a\nmulti\nset a 2\nget a\nexec\n');
   assert.equal(output, 'OK\nx y\nOK\nQUEUED\nQUEUED\nOK\n2\n');
-  assert.match(await run('redis-cli', ['-p', port, '--stat', '-i', '0.01', '-r', '1'], '').catch(String), /./);
 });
 
-test('redis-cli --pipe loads a hundred thousand keys without an error', async (t) => {
+test('redis-cli --pipe loads fifty thousand keys without an error', async (t) => {
   const port = await server(t);
-  const count = 100_000;
+  const count = 50_000;
   const wire = Buffer.concat(
     Array.from({ length: count }, (_, index) => requestOf(['SET', `key:${index}`, `value ${index}`])),
   );
@@ -65,21 +61,23 @@ test('redis-cli --pipe loads a hundred thousand keys without an error', async (t
   assert.equal(await run('redis-cli', ['-p', port, 'GET', `key:${count - 1}`]), `value ${count - 1}\n`);
 });
 
-test('redis-cli --scan lists every key', { skip: KNOWS_SCAN ? false : 'no SCAN' }, async (t) => {
+test('redis-cli --scan lists every key', async (t) => {
   const port = await server(t);
   const keys = Array.from({ length: 1000 }, (_, index) => `key:${index}`);
-  await run('redis-cli', ['-p', port, '--pipe'], Buffer.concat(keys.map((key) => requestOf(['SET', key, '1']))));
+  await run(
+    'redis-cli',
+    ['-p', port, '--pipe'],
+    Buffer.concat(keys.map((key) => requestOf(['SET', key, '1']))),
+  );
   const found = (await run('redis-cli', ['-p', port, '--scan'])).trim().split('\n');
   assert.deepEqual(found.toSorted(), keys.toSorted());
 });
 
 test('redis-benchmark runs its default list without an error', async (t) => {
   const port = await server(t);
-  const needed = ['incr', 'lpush', 'lrange', 'sadd', 'hset', 'spop', 'zadd', 'zpopmin', 'mset'];
-  const tests = needed.every((name) => commandTable.has(name)) ? [] : ['-t', 'ping,set,get'];
   for (const depth of ['1', '16']) {
-    const output = await run('redis-benchmark', ['-p', port, '-n', '2000', '-c', '20', '-P', depth, '--csv', ...tests]);
+    const output = await run('redis-benchmark', ['-p', port, '-n', '1000', '-c', '20', '-P', depth, '--csv']);
     assert.doesNotMatch(output, /error|warning/i);
-    assert(output.trim().split('\n').length >= (tests.length > 0 ? 5 : 20), output);
+    assert(output.trim().split('\n').length >= 20, output);
   }
 });

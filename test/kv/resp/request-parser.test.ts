@@ -36,11 +36,16 @@ function commandOf({ bytes, offsets, firstArg, argCount }: RequestParser): strin
   );
 }
 
-const COMMANDS = [['SET', 'key', 'v\r\n$5\r\n\xff\0'], ['GET', ''], ['x'.repeat(900), 'y'.repeat(999)], ['PING']];
+const COMMANDS = [
+  ['SET', 'key', 'v\r\n$5\r\n\xff\0'],
+  ['GET', ''],
+  ['x'.repeat(900), 'y'.repeat(999)],
+  ['PING'],
+];
 const WIRE = Buffer.concat([
   ...COMMANDS.slice(0, 2).map(requestOf),
   Buffer.from('*0\r\n*-1\r\n\r\n  \n'),
-  Buffer.from('set "a \\x41\\n" \'b\\\'c\' d\r\nPING\n'),
+  Buffer.from("set \"a \\x41\\n\" 'b\\'c' d\r\nPING\n"),
   ...COMMANDS.slice(2).map(requestOf),
 ]);
 const EXPECTED = [COMMANDS[0], COMMANDS[1], ['set', 'a A\n', "b'c", 'd'], ['PING'], COMMANDS[2], COMMANDS[3]];

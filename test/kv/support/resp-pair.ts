@@ -12,7 +12,7 @@ export interface RespPair {
   readonly server: RespServer;
   readonly backend: LocalBackend;
   readonly port: number;
-  connect(): Promise<RespTalk>;
+  readonly connect: () => Promise<RespTalk>;
 }
 
 /** A server that is closed with the test. */
