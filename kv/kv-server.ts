@@ -98,7 +98,9 @@ export const KV_PORT = 7500;
 const JOIN_RETRY_MS = 300;
 const CALL_TIMEOUT_MS = 5000;
 const QUOTA_RETRY_MS = 1000;
+/** Of the time to stop: for handing over, and then for clients that wait. */
 const TRANSFER_SHARE = 0.3;
+const SETTLE_SHARE = 0.8;
 const WINDOW_BYTES = 2 ** 20;
 
 interface Running {
@@ -107,6 +109,8 @@ interface Running {
   readonly server: RpcServer;
   readonly fronts: readonly KvFront[];
   readonly web: KvWeb | null;
+  /** How long calls under way may take once the server goes away. */
+  readonly drain: { graceMs: number };
 }
 
 export class KvServer {
@@ -203,6 +207,7 @@ export class KvServer {
       opened.push(() => member.close());
       metrics.watch(member);
       const stopped = new Promise<NodeEvent>((resolve) => member.onEvent(resolve));
+      const drain = { graceMs: 0 };
       const kv = new KvService(member, { version: options.version ?? '' });
       opened.push(async () => kv.stop());
       const server = openServer(options, [
@@ -214,7 +219,8 @@ export class KvServer {
       server.onDrainState((state) => {
         if (state !== 'draining') return;
         kv.stop();
-        transport.service.stop();
+        // The other members' streams stay while clients wait: what these wait for comes through them.
+        void member.settled(drain.graceMs).then(() => transport.service.stop());
       });
       const rpc = formatAddress(await server.listen());
       const readiness = { reason: 'starting' as string | null };
@@ -240,7 +246,12 @@ export class KvServer {
       }
       setQuota(logger, member, options.quotaBytes ?? null);
       readiness.reason = null;
-      return new KvServer({ node: member, transport, server, fronts, web }, addresses, readiness, stopped);
+      return new KvServer(
+        { node: member, transport, server, fronts, web, drain },
+        addresses,
+        readiness,
+        stopped,
+      );
     } catch (error) {
       for (const close of opened.toReversed()) await close().catch(() => undefined); // the first error is the one to tell
       throw error;
@@ -270,12 +281,13 @@ export class KvServer {
   }
 
   async #close(graceMs: number): Promise<boolean> {
-    const { node, transport, server, fronts, web } = this.#running;
+    const { node, transport, server, fronts, web, drain } = this.#running;
     const endMs = performance.now() + graceMs;
     const leftMs = (): number => Math.max(0, endMs - performance.now());
     this.#readiness.reason = 'stopping';
     await within(node.resign(), graceMs * TRANSFER_SHARE);
     const cutFronts = await Promise.all(fronts.map((front) => front.close(leftMs())));
+    drain.graceMs = leftMs() * SETTLE_SHARE;
     const { cut } = await server.close({ graceMs: leftMs() });
     const isSettled = await node.settled(leftMs());
     await node.close();

@@ -392,7 +392,7 @@ export class KvNode implements Backend {
       done(new KvError('KV_NOT_LEADER', `the leader is ${this.#core.leader ?? 'not known'}`));
       return;
     }
-    if (this.#members.isRemoved(id)) {
+    if (this.#members.isRemoved(id) || this.#gone.has(id)) {
       const text = `member ${id} was removed; an id is never used again, so come back under a new one`;
       done(new KvError('KV_MEMBER_INVALID', text));
       return;
@@ -455,11 +455,11 @@ export class KvNode implements Backend {
     await new Promise<void>((resolve) => this.transfer(null, () => resolve()));
   }
 
-  /** Resolves when nothing is under way here, at the latest after `timeoutMs`: true if so. */
+  /** Resolves when no client waits for anything here, at the latest after `timeoutMs`: true if so. */
   async settled(timeoutMs: number): Promise<boolean> {
     const { clock } = this.#parts;
     const endMs = clock.nowMs() + timeoutMs;
-    while (this.#proposals.pendingCount > 0 || this.#reads.count > 0) {
+    while (this.#proposals.clientCount > 0 || this.#reads.count > 0) {
       if (clock.nowMs() >= endMs) return false;
       await new Promise<void>((resolve) => clock.after(10, resolve));
     }
@@ -955,7 +955,7 @@ export class KvNode implements Backend {
         this.#strikeTick = this.#ticks + Math.ceil(this.#options.electionMs / this.#options.heartbeatMs);
         const writer = new ItemWriter();
         this.#members.writeRemoval(writer, id);
-        this.submit(writer.take(), () => {}); // the next tick looks whether it was done
+        this.#submitOwn(writer.take(), () => {}); // a later tick looks whether it was done
       }
     }
   }
@@ -963,7 +963,13 @@ export class KvNode implements Backend {
   /** Makes sure that the replicated list says where this member is. */
   #announce(): void {
     const { id, rpcAddress, respAddress } = this.#options;
-    if (rpcAddress === '' || this.#core.leader === null || this.#ticks < this.#announceTick) return;
+    if (
+      rpcAddress === '' ||
+      this.#state !== 'running' ||
+      this.#core.leader === null ||
+      this.#ticks < this.#announceTick
+    )
+      return;
     const { membership } = this.#core;
     if (!membersOf(membership).includes(id) || this.#core.commitIndex > this.#core.appliedIndex) return;
     const known = this.#members.get(id);
@@ -987,7 +993,20 @@ export class KvNode implements Backend {
   ): void {
     const writer = new ItemWriter();
     this.#members.write(writer, member);
-    this.submit(writer.take(), (error) => done(error));
+    this.#submitOwn(writer.take(), done);
+  }
+
+  #submitOwn(items: EncodedItems, done: (error: KvError | null) => void): void {
+    const nowMs = this.#parts.clock.nowMs();
+    const { requestTimeoutMs, leaderWaitMs } = this.#options;
+    this.#proposals.submit(
+      items,
+      (error) => done(error),
+      nowMs + requestTimeoutMs,
+      nowMs + leaderWaitMs,
+      true,
+    );
+    this.#schedulePump();
   }
 
   /** Learners that were promised a vote get it once they hold what the others hold. */

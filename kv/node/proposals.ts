@@ -24,12 +24,14 @@ interface Submission {
   readonly deadlineMs: number;
   /** Until when it waits for a leader, if there is none. */
   readonly leaderDeadlineMs: number;
+  readonly isOwn: boolean;
 }
 
 interface Waiter {
   readonly count: number;
   readonly done: Done;
   readonly deadlineMs: number;
+  readonly isOwn: boolean;
   isDone: boolean;
 }
 
@@ -62,6 +64,7 @@ export class Proposals {
   #nextSequence = 1;
   #pendingBytes = 0;
   #pendingCount = 0;
+  #ownCount = 0;
   #closedError: KvError | null = null;
   submitted = 0;
   reproposed = 0;
@@ -82,6 +85,11 @@ export class Proposals {
     return this.#pendingCount;
   }
 
+  /** Those that a client waits for, rather than this member itself. */
+  get clientCount(): number {
+    return this.#pendingCount - this.#ownCount;
+  }
+
   get hasCollected(): boolean {
     return this.#collecting.length > 0;
   }
@@ -93,7 +101,8 @@ export class Proposals {
     return count;
   }
 
-  submit(items: EncodedItems, done: Done, deadlineMs: number, leaderDeadlineMs: number): void {
+  /** @param isOwn this member asks, and nobody waits for it */
+  submit(items: EncodedItems, done: Done, deadlineMs: number, leaderDeadlineMs: number, isOwn = false): void {
     const bytes = items.bytes.byteLength;
     const { submissionBytesMax, pendingBytesMax, pendingCountMax } = this.#limits;
     if (this.#closedError !== null) {
@@ -107,8 +116,9 @@ export class Proposals {
     } else {
       this.#pendingBytes += bytes;
       this.#pendingCount += 1;
+      if (isOwn) this.#ownCount += 1;
       this.submitted += 1;
-      this.#collecting.push({ items, done, deadlineMs, leaderDeadlineMs });
+      this.#collecting.push({ items, done, deadlineMs, leaderDeadlineMs, isOwn });
     }
   }
 
@@ -124,11 +134,11 @@ export class Proposals {
   seal(timeMs: number): Batch | null {
     if (this.#collecting.length === 0) return null;
     const waiters: Waiter[] = [];
-    for (const { items, done, deadlineMs } of this.#collecting) {
+    for (const { items, done, deadlineMs, isOwn } of this.#collecting) {
       const isFull = this.#writer.bytes + items.bytes.byteLength > this.#limits.batchBytesMax;
       if (waiters.length > 0 && isFull) break;
       this.#writer.add(items);
-      waiters.push({ count: items.count, done, deadlineMs, isDone: false });
+      waiters.push({ count: items.count, done, deadlineMs, isOwn, isDone: false });
     }
     this.#collecting =
       waiters.length === this.#collecting.length ? [] : this.#collecting.slice(waiters.length);
@@ -234,7 +244,6 @@ export class Proposals {
     for (const batch of this.#batches.values()) {
       for (const waiter of batch.waiters) {
         if (waiter.isDone || waiter.deadlineMs > nowMs) continue;
-        waiter.isDone = true;
         batch.waiting -= 1;
         const error =
           batch.attempts === 0
@@ -278,18 +287,23 @@ export class Proposals {
     if (!this.#batches.delete(batch.sequence)) return;
     this.#forwards.delete(batch.forwardId);
     this.#pendingBytes -= batch.bytes.byteLength - BATCH_HEAD_BYTES;
-    this.#pendingCount -= batch.waiters.length;
   }
 
   #drop(submission: Submission, error: KvError): void {
     this.#pendingBytes -= submission.items.bytes.byteLength;
-    this.#pendingCount -= 1;
+    this.#countDown(submission.isOwn);
     this.#tell(submission.done, error, null);
   }
 
   #end(waiter: Waiter, error: KvError | null, replies: readonly Reply[] | null): void {
     waiter.isDone = true;
+    this.#countDown(waiter.isOwn);
     this.#tell(waiter.done, error, replies);
+  }
+
+  #countDown(isOwn: boolean): void {
+    this.#pendingCount -= 1;
+    if (isOwn) this.#ownCount -= 1;
   }
 
   /** Whoever is told has its own errors; they stop nothing here. */
