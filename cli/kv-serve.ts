@@ -28,8 +28,9 @@ export async function kvServe(options: KvServeOptions, io: Io): Promise<number> 
     const orphaned = options.lifeline ? endOf(process.stdin) : new Promise<void>(() => {});
     const exitCode = await shutdown.run(
       {
-        reload: async () => {},
-        reloadFailed: () => {},
+        reload: () => server.reload(),
+        reloadFailed: (error) =>
+          logger.error({ err: error }, 'the file of users is wrong; the old ones stay'),
         drain: () => server.close(options.drainTimeoutMs),
         abandon: () => {},
       },
@@ -56,6 +57,7 @@ function serverOptions(options: KvServeOptions): Parameters<typeof KvServer.star
     listen,
     resp,
     advertiseResp,
+    usersFile: options.users,
     dataDir: data,
     http,
     clusterId,

@@ -21,6 +21,7 @@ import { KvNode, type NodeEvent } from './node/kv-node.js';
 import { type DescribeResponse, type JoinRequest, peerContract } from './peer/peer-contract.js';
 import { PEER_MESSAGE_BYTES_MAX } from './peer/peer-lane.js';
 import type { PeerTransport } from './peer/peer-transport.js';
+import { RespFront } from './resp-front.js';
 import { RpcTransport } from './peer/rpc-transport.js';
 import { ItemWriter } from './machine/batch.js';
 import { SETTING_QUOTA } from './machine/settings.js';
@@ -47,6 +48,8 @@ export interface KvServerOptions {
   readonly resp?: KvAddress | null;
   /** Where clients of the Redis protocol reach this member, for INFO and the list of members. Default: where it listens. */
   readonly advertiseResp?: string | null;
+  /** Who may use the Redis protocol, YAML; null: everybody. */
+  readonly usersFile?: string | null;
   readonly dataDir: string;
   readonly http?: KvAddress | null;
   /** Default: made of `cluster`; with `join`: that of the cluster. */
@@ -76,6 +79,8 @@ export interface KvFront {
   listen(): Promise<string>;
   /** Takes nothing new, finishes what is under way, cuts what is left; gives how much that was. */
   close(graceMs: number): Promise<number>;
+  /** Reads its files again. @throws KvError: what it had stays */
+  reload?(): Promise<void>;
 }
 
 /** What is put on a member; each is made when the node is there. */
@@ -224,7 +229,7 @@ export class KvServer {
       });
       const rpc = formatAddress(await server.listen());
       const readiness = { reason: 'starting' as string | null };
-      const fronts = parts.fronts?.(member) ?? [];
+      const fronts = [...(await respFronts(logger, member, options)), ...(parts.fronts?.(member) ?? [])];
       const addresses: { rpc: string; resp?: string; http?: string } = { rpc };
       for (const front of fronts) {
         opened.push(() => front.close(0));
@@ -269,6 +274,11 @@ export class KvServer {
   /** Resolves when this member cannot go on, or was removed. */
   get stopped(): Promise<NodeEvent> {
     return this.#stopped;
+  }
+
+  /** Reads again what lies in files. @throws KvError: what was read before stays */
+  async reload(): Promise<void> {
+    for (const front of this.#running.fronts) await front.reload?.();
   }
 
   /**
@@ -454,6 +464,11 @@ function addressOf(text: string): KvAddress {
   const host = bracketed ?? plain;
   if (host !== undefined && Number(port) <= 65_535) return { host, port: Number(port) };
   throw new KvError('KV_OPTION_INVALID', `"${text}" is no address: HOST:PORT is right`);
+}
+
+async function respFronts(logger: Logger, node: KvNode, options: KvServerOptions): Promise<RespFront[]> {
+  const { resp = null, tls = null, usersFile = null } = options;
+  return resp === null ? [] : [await RespFront.open(node, logger, { ...resp, tls, usersFile })];
 }
 
 function respAddressOf({ advertiseResp = null, resp = null }: KvServerOptions): string {
