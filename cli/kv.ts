@@ -14,6 +14,20 @@ export async function kv(options: KvOptions, io: Io): Promise<number> {
       const { kvLocal } = await import('./kv-local.js');
       return kvLocal(options, io);
     }
+    case 'get':
+      return (await import('./kv-client.js')).kvGet(options, io);
+    case 'put':
+      return (await import('./kv-client.js')).kvPut(options, io);
+    case 'append':
+      return (await import('./kv-client.js')).kvAppend(options, io);
+    case 'del':
+      return (await import('./kv-client.js')).kvDel(options, io);
+    case 'cas':
+      return (await import('./kv-client.js')).kvCas(options, io);
+    case 'scan':
+      return (await import('./kv-client.js')).kvScan(options, io);
+    case 'status':
+      return (await import('./kv-admin.js')).kvStatus(options, io);
     default:
       return options satisfies never;
   }

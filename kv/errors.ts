@@ -48,6 +48,9 @@ export type KvErrorCode =
   | 'KV_NOT_LEADER' // only the leader can do it; the text names it if it is known
   | 'KV_TIMEOUT' // it was not done in time, and surely will not be
   | 'KV_OUTCOME_UNKNOWN' // the request may have been carried out, or may be later
+  | 'KV_UNREACHABLE' // no member could be reached; surely nothing was carried out
+  | 'KV_REFUSED' // the member does not serve this client: token, certificate, version
+  | 'KV_CANCELLED' // the caller cancelled it; surely nothing was carried out
   | 'KV_BUSY' // something like it is under way: try again shortly
   | 'KV_MEMBER_INVALID' // no such member, or one that cannot be used for this
   | 'KV_STORAGE_FAILED' // this member cannot go on; others can

@@ -35,3 +35,18 @@ export { AccessList, type UserEntry } from './resp/access-list.js';
 export type { RaftAdmin, RaftMemberInfo } from './resp/raft-admin.js';
 export type { RespServerOptions } from './resp/resp-options.js';
 export { RespServer, type RespSnapshot } from './resp/resp-server.js';
+export type { ClerkAdmin, ClusterMember, MemberStatus } from './client/admin.js';
+export {
+  Clerk,
+  mayHaveRun,
+  type Answered,
+  type ReadName,
+  type ReadOptions,
+  type RequestOptions,
+} from './client/clerk.js';
+export type { ClerkOptions } from './client/clerk-options.js';
+export { backoffMs, judge, MemberChoice, type Repetition, type Verdict } from './client/clerk-policy.js';
+export * from './client/operations.js';
+export { type BytesLike, KvPair } from './client/pair.js';
+export { Txn, type TxnAnswer } from './client/txn.js';
+export { KvClient } from './proto/kv.js';
