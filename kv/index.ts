@@ -17,6 +17,20 @@ export type { SnapshotInfo, SnapshotWriter } from './wal/snapshot-writer.js';
 export { failureOf, type ToldFailure } from './service/failures.js';
 export { KvService, type KvServiceOptions } from './service/kv-service.js';
 export type { ServedNode } from './service/served-node.js';
+export {
+  type Alarm,
+  Machine,
+  type MachineOptions,
+} from './machine/machine.js';
+export { BatchWriter, type EncodedItems, ItemWriter, type Origin, type Watch } from './machine/batch.js';
+export type {
+  Change,
+  ChangeHistory,
+  ChangeHistoryOptions,
+  ChangeKind,
+  ChangeSet,
+} from './machine/changes.js';
+export * from './machine/reply.js';
 export { type Backend, type BackendStatus, type Done, type ReadDone } from './backend.js';
 export { KvNode, type NodeFigures, type NodeParts, type NodeStatus } from './node/kv-node.js';
 export type { MemberAddress } from './node/member-list.js';
