@@ -8,6 +8,7 @@ import type { Backend, BackendStatus, Done, PublishListener, ReadDone } from '..
 import { type EncodedItems, ItemWriter, originOf, stampTime, timeBatch } from '../machine/batch.js';
 import { Machine, type MachineOptions } from '../machine/machine.js';
 import type { ChangeSet } from '../machine/changes.js';
+import { SETTING_DISK_ALARM } from '../machine/settings.js';
 import type { PeerFigures, PeerTransport } from '../peer/peer-transport.js';
 import {
   type ConfigChange,
@@ -154,6 +155,7 @@ export class KvNode implements Backend {
   /** Who left while this member looked on, and may still be on the list. */
   readonly #gone = new Set<NodeId>();
   #strikeTick = 0;
+  #spaceTick = 0;
   #wasMember = false;
   #isRemoved = false;
 
@@ -513,7 +515,7 @@ export class KvNode implements Backend {
   diskFull(isFull: boolean): void {
     const { logger } = this.#parts;
     if (isFull) logger.error({}, 'the disk is full: this member waits for space before it writes again');
-    else logger.info({}, 'there is space on the disk again');
+    else logger.info({}, 'this member writes again');
   }
 
   /** For the machine. */
@@ -571,7 +573,7 @@ export class KvNode implements Backend {
     const hasLeader = this.#core.leader !== null;
     this.#proposals.sweep(nowMs, hasLeader, this.#options.electionMs);
     this.#reads.sweep(nowMs, hasLeader);
-    if (this.#storage.isFull) void this.#storage.retry();
+    this.#watchSpace();
     if (this.#core.role === 'leader') {
       this.#bringTimeForward();
       this.#promoteLearners();
@@ -1007,6 +1009,26 @@ export class KvNode implements Backend {
       true,
     );
     this.#schedulePump();
+  }
+
+  /**
+   * A member that is short of space says so in the replicated settings: while one does, the machine of every member refuses
+   * what would grow, so that there is room left for deleting.
+   */
+  #watchSpace(): void {
+    const { isShort } = this.#storage;
+    if (this.#ticks < this.#spaceTick) return;
+    const name = `${SETTING_DISK_ALARM}${this.id}`;
+    if (isShort) void this.#storage.retry();
+    if (isShort === (this.#machine.settings.get(name) !== undefined) || this.#state !== 'running') return;
+    if (this.#core.leader === null) return;
+    this.#spaceTick = this.#ticks + Math.ceil(this.#options.electionMs / this.#options.heartbeatMs);
+    const { logger } = this.#parts;
+    if (isShort) logger.error({}, 'the disk is nearly full: the cluster takes reads and deletions only');
+    else logger.info({}, 'there is space on the disk again');
+    const writer = new ItemWriter();
+    writer.setting(name, isShort ? 'full' : '');
+    this.#submitOwn(writer.take(), () => {}); // a later tick looks whether it was done
   }
 
   /** Learners that were promised a vote get it once they hold what the others hold. */

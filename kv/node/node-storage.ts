@@ -126,6 +126,11 @@ export class NodeStorage<State> {
     return this.#isFull;
   }
 
+  /** Full, or about to be: only the segment that is being written has room. */
+  get isShort(): boolean {
+    return this.#isFull || this.#wal.stats().isShort;
+  }
+
   /** Writes given to the log that are not back. */
   get writesUnderWay(): number {
     return this.#underWay.size + this.#waiting.length;
@@ -212,10 +217,10 @@ export class NodeStorage<State> {
 
   /** Now and then while the disk is full: looks for space and goes on where it stopped. */
   async retry(): Promise<void> {
-    if (!this.#isFull || this.#isRetrying || this.#hasFailed || this.#isClosed) return;
+    if (!this.isShort || this.#isRetrying || this.#hasFailed || this.#isClosed) return;
     this.#isRetrying = true;
     try {
-      if (!(await this.#wal.retry())) return;
+      if (!(await this.#wal.retry()) || !this.#isFull) return;
       this.#isFull = false;
       this.#events.onFull(false);
       this.#drain();

@@ -35,6 +35,8 @@ export interface RecoveredLog {
 export interface WalStats {
   readonly state: WalState;
   readonly segments: number;
+  /** There was no space to make the next segment ahead: the state will be 'full' when this one is. */
+  readonly isShort: boolean;
   readonly queuedBytes: number;
   readonly flushes: number;
   readonly appends: number;
@@ -80,6 +82,7 @@ export class Wal {
   #inFlight: Waiting[] = [];
   #queuedBytes = 0;
   #state: WalState = 'open';
+  #isShort = false;
   #poison: unknown = null;
   #running: Promise<void> | null = null;
   #compaction: Promise<unknown> = Promise.resolve();
@@ -158,6 +161,7 @@ export class Wal {
     return {
       state: this.#state,
       segments: this.#segments.length,
+      isShort: this.#isShort,
       queuedBytes: this.#queuedBytes,
       flushes: this.#flushes,
       appends: this.#appends,
@@ -206,10 +210,10 @@ export class Wal {
     return done;
   }
 
-  /** In the state 'full': looks whether there is space again. True when the state is 'open' after it. */
+  /** In the state 'full', or short of space: looks whether there is some again. True when the state is 'open' after it. */
   async retry(): Promise<boolean> {
     this.#checkUsable();
-    if (this.#state !== 'full') return true;
+    if (this.#state !== 'full' && !this.#isShort) return true;
     this.#retrying ??= this.#findSpace();
     await this.#retrying;
     return this.state === 'open';
@@ -336,9 +340,12 @@ export class Wal {
   /** null when there is no space; a failure of another kind poisons the log. */
   async #makeSpare(): Promise<WalFile | null> {
     try {
-      return await makeSegmentFile(this.#files, this.#options.segmentBytes);
+      const file = await makeSegmentFile(this.#files, this.#options.segmentBytes);
+      this.#isShort = false;
+      return file;
     } catch (error) {
-      if (!isNoSpace(error)) this.#setPoisoned(error);
+      if (isNoSpace(error)) this.#isShort = true;
+      else this.#setPoisoned(error);
       return null;
     }
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ErrorReply, OK } from '../../../kv/machine/reply.js';
 import type { Answer } from './support/node-cluster.js';
 import { NodeCluster } from './support/node-cluster.js';
 
@@ -219,4 +220,23 @@ test('a full disk holds a member back until there is space again, and loses noth
   disk.capacityBytes = Number.POSITIVE_INFINITY;
   await cluster.agree();
   assert.equal(follower!.notReady, null);
+});
+
+test('when disks run out of space what grows is refused and deletions go on, until there is space again', async (t) => {
+  const cluster = new NodeCluster(t, 95, THREE);
+  await cluster.startAll();
+  await cluster.run(cluster.leader()!, 'SET', 'old', 'x'.repeat(1000));
+  for (const disk of cluster.disks.values()) disk.capacityBytes = 2 * 65_536;
+  const outcomes: unknown[] = [];
+  for (let at = 0; at < 25 && !(outcomes.at(-1) instanceof ErrorReply); at += 1) {
+    outcomes.push(await cluster.run(cluster.leader()!, 'SET', `k${at}`, 'x'.repeat(4000)));
+    await cluster.clock.advance(200);
+  }
+  assert.match((outcomes.at(-1) as ErrorReply).text, /^OOM/);
+  assert.equal(await cluster.run(cluster.leader()!, 'DEL', 'old'), 1);
+  assert.equal(cluster.leader()!.machine.alarm, 'disk');
+  for (const disk of cluster.disks.values()) disk.capacityBytes = Number.POSITIVE_INFINITY;
+  await cluster.until('the end of the alarm', () => cluster.leader()?.machine.alarm === null);
+  assert.equal(await cluster.run(cluster.leader()!, 'SET', 'new', 'v'), OK);
+  await cluster.agree();
 });
