@@ -8,7 +8,9 @@ import {
   type Logger,
   type TlsClientOptions,
   type TlsServerOptions,
+  type TransportName,
 } from '../reactor/index.js';
+import { loadAddon } from '../addon/index.js';
 import { RpcClient, RpcError, RpcServer, type ServiceImplementation } from '../rpc/index.js';
 import { KvError } from './errors.js';
 import { KvMetrics } from './kv-metrics.js';
@@ -167,6 +169,7 @@ export class KvServer {
         id: options.id,
         tls: options.tls ?? null,
         token: options.token ?? '',
+        transport: transportOf(options),
         certificateName: options.certificateName ?? null,
         describe: () => describe(node, facts.clusterId, options.id),
         join: (request) => join(node, request),
@@ -447,6 +450,7 @@ function openServer(options: KvServerOptions, services: readonly ServiceImplemen
   const listen = options.listen ?? addressOf(options.cluster.get(options.id)!);
   return new RpcServer({
     ...listen,
+    transport: transportOf(options),
     ...(tls === null ? {} : { tls }),
     ...(token === '' ? {} : { tokens: [{ token, name: 'cluster' }] }),
     threads: 0,
@@ -456,6 +460,11 @@ function openServer(options: KvServerOptions, services: readonly ServiceImplemen
     pingIntervalMsMin: 500,
     services: { services },
   });
+}
+
+/** The cheaper one where it is to be had. */
+function transportOf({ tls = null }: KvServerOptions): TransportName {
+  return tls === null && loadAddon() !== null ? 'epoll' : 'net';
 }
 
 /** @throws KvError KV_OPTION_INVALID */

@@ -3,7 +3,7 @@
 // connection of its own, so that nothing big ever stands in front of a heartbeat. What is sent in one turn leaves as one
 // message of the stream.
 
-import { Backoff, type TlsClientOptions } from '../../reactor/index.js';
+import { Backoff, type TlsClientOptions, type TransportName } from '../../reactor/index.js';
 import { RpcClient, RpcError } from '../../rpc/index.js';
 import type { NodeId, RaftMessage } from '../raft/index.js';
 import type { NodeClock } from '../node/node-clock.js';
@@ -19,6 +19,7 @@ export interface LaneParts {
   readonly from: NodeId;
   readonly tls: TlsClientOptions | null;
   readonly token: string;
+  readonly transport: TransportName;
   /** The lane is open, or why it is not; only when that is news. */
   readonly onState: (to: NodeId, isBulk: boolean, error: RpcError | null) => void;
 }
@@ -60,12 +61,13 @@ export class PeerLane {
     this.isBulk = isBulk;
     this.#queue = new PeerQueue(isBulk ? { messagesMax: 64 } : {});
     this.#backoff = new Backoff(parts.random, BACKOFF);
-    const { tls, token } = parts;
+    const { tls, token, transport } = parts;
     this.#client = new RpcClient({
       target: address,
       name: `member ${to}`,
       token,
       ...(tls === null ? {} : { tls }),
+      transport,
       agent: 'reactor-net-kv',
       retry: { attemptsMax: 1 },
       selector: { outlier: false, breaker: false, drainingMs: 100 },

@@ -1,7 +1,7 @@
 // The network between members, on RPC: a lane for messages and one for snapshots to every other member, and the Peer
 // service that answers theirs. kv-server.ts makes it and puts `service` on its RPC server; KvNode uses it as PeerTransport.
 
-import type { TlsClientOptions } from '../../reactor/index.js';
+import type { TlsClientOptions, TransportName } from '../../reactor/index.js';
 import type { RpcError } from '../../rpc/index.js';
 import type { NodeClock } from '../node/node-clock.js';
 import type { NodeId, RaftMessage } from '../raft/index.js';
@@ -18,6 +18,7 @@ export interface RpcTransportParts {
   readonly id: NodeId;
   readonly tls: TlsClientOptions | null;
   readonly token: string;
+  readonly transport: TransportName;
   readonly certificateName: string | null;
   readonly describe: () => DescribeResponse;
   readonly join: (request: JoinRequest) => Promise<void>;
@@ -39,8 +40,18 @@ export class RpcTransport implements PeerTransport {
   #isClosed = false;
 
   constructor(parts: RpcTransportParts) {
-    const { clock, random, clusterId, id, tls, token, onState } = parts;
-    this.#parts = { clock, random, clusterId, from: id, tls, token, onState, encoder: new MessageEncoder() };
+    const { clock, random, clusterId, id, tls, token, transport, onState } = parts;
+    this.#parts = {
+      clock,
+      random,
+      clusterId,
+      from: id,
+      tls,
+      token,
+      transport,
+      onState,
+      encoder: new MessageEncoder(),
+    };
     this.service = new PeerService({
       clusterId,
       id,

@@ -4,6 +4,11 @@
 export interface WalFile {
   /** Writes from `position` on and gives how many bytes it wrote, possibly fewer than asked. */
   write(bytes: Uint8Array, position: number): Promise<number>;
+  /**
+   * `write` and `dataSync` of these very bytes in one call, where the system has such a thing; what was written before by
+   * `write` is not covered. A failure is as final as one of `dataSync`.
+   */
+  writeDurably?(bytes: Uint8Array, position: number): Promise<number>;
   /** Bytes from `position`; fewer than asked at the end of the file alone. */
   read(position: number, byteCount: number): Promise<Buffer>;
   /** Makes sure that the file is `byteCount` long and has its blocks; what is new is zero. Survives only with dataSync. */

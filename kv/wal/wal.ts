@@ -255,7 +255,7 @@ export class Wal {
       this.#inFlight = [];
       return;
     }
-    await file.dataSync();
+    if (file.writeDurably === undefined) await file.dataSync();
     // A spare segment that failed meanwhile has poisoned the log and failed this batch.
     if (this.#isPoisoned()) return;
     this.#active.position = position + bytes.length;
@@ -280,7 +280,8 @@ export class Wal {
     const { file, position, capacity } = this.#active;
     for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
       try {
-        if ((await file.write(bytes, position)) === bytes.length) return true;
+        const written = file.writeDurably?.(bytes, position) ?? file.write(bytes, position);
+        if ((await written) === bytes.length) return true;
         await wipe(file, position);
         await file.allocate(capacity);
         await file.dataSync();

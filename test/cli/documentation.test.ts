@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { KV_SERVE_COMMANDS } from '../../cli/kv-serve-command.js';
 import { REGISTRY_COMMANDS } from '../../cli/registry-command.js';
 import { RPC_COMMANDS } from '../../cli/rpc-command.js';
 import { SERVE_COMMAND } from '../../cli/serve-command.js';
@@ -12,7 +13,13 @@ function page(name: string): string {
 }
 
 test('docs/cli.md lists every flag of every command and none that does not exist', () => {
-  const commands = [SERVE_COMMAND, ...REGISTRY_COMMANDS, ...RPC_COMMANDS, ...SHM_COMMANDS];
+  const commands = [
+    SERVE_COMMAND,
+    ...REGISTRY_COMMANDS,
+    ...KV_SERVE_COMMANDS,
+    ...RPC_COMMANDS,
+    ...SHM_COMMANDS,
+  ];
   const flags = commands.flatMap((command) => command.flags).filter(({ hidden }) => hidden !== true);
   const text = page('cli.md');
   for (const { flag } of flags) assert(text.includes(`\`--${flag}`), `--${flag} is not described`);
