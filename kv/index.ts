@@ -60,7 +60,35 @@ export {
 } from './client/clerk.js';
 export type { ClerkOptions } from './client/clerk-options.js';
 export { backoffMs, judge, MemberChoice, type Repetition, type Verdict } from './client/clerk-policy.js';
-export * from './client/operations.js';
+export { Lease, type LeaseOptions } from './client/lease.js';
+export {
+  type CasAnswer,
+  type Comparison,
+  type DeleteAnswer,
+  type Expected,
+  type KeySpan,
+  op,
+  type Operation,
+  type PutAnswer,
+  type PutOptions,
+  type RangeAnswer,
+  type RangeOptions,
+  type SequentialAnswer,
+  when,
+} from './client/operations.js';
 export { type BytesLike, KvPair } from './client/pair.js';
+export { ClerkTree, type CreateOptions, type TreeChild } from './client/tree.js';
 export { Txn, type TxnAnswer } from './client/txn.js';
+export {
+  type KvEvent,
+  Watch,
+  type WatchBatch,
+  type WatchOptions as KvWatchOptions,
+  type WatchTarget,
+} from './client/watch.js';
 export { KvClient } from './proto/kv.js';
+export { Barrier, DoubleBarrier } from './recipes/barrier.js';
+export { Election, type Leader as ElectedLeader, type Leadership } from './recipes/election.js';
+export { type Held, Lock } from './recipes/lock.js';
+export { Semaphore } from './recipes/semaphore.js';
+export type { TurnOptions, WaitOptions as RecipeWaitOptions } from './recipes/turn.js';

@@ -33,6 +33,8 @@ export interface Request<A> {
   /** This member alone. */
   readonly at?: string;
   readonly signal?: AbortSignal;
+  /** Default: the clerk's. */
+  readonly attemptTimeoutMs?: number;
   /** An attempt may have been carried out. */
   readonly onUnknown?: () => void;
 }
@@ -108,7 +110,8 @@ export class ClerkCaller {
   async #attempts<A>(request: Request<A>): Promise<A> {
     const { choice } = this;
     const { repetition, deadlineMs, signal } = request;
-    const { random, attemptTimeoutMs } = this.#options;
+    const { random } = this.#options;
+    const { attemptTimeoutMs = this.#options.attemptTimeoutMs } = request;
     let tried: Set<string> | null = null;
     let last: { readonly attempt: FailedAttempt; readonly error: unknown } | null = null;
     let mayHaveRun = false;

@@ -5,7 +5,7 @@
 import { KvError, type KvErrorCode } from '../errors.js';
 import { type ExecuteResponse, ReadLevel } from '../proto/kv.js';
 import { ClerkAdmin } from './admin.js';
-import { ClerkCaller } from './clerk-caller.js';
+import { ClerkCaller, closed } from './clerk-caller.js';
 import { type ClerkOptions, type CompleteClerkOptions, completeClerkOptions } from './clerk-options.js';
 import { ClerkSessions } from './clerk-sessions.js';
 import {
@@ -20,9 +20,13 @@ import {
   type RangeAnswer,
   type RangeOptions,
   type SequentialAnswer,
+  write,
 } from './operations.js';
 import type { BytesLike, KvPair } from './pair.js';
+import { Lease, type LeaseOptions } from './lease.js';
+import { ClerkTree } from './tree.js';
 import { Txn, type TxnAnswer } from './txn.js';
+import { Watch, type WatchOptions, type WatchTarget } from './watch.js';
 
 export type ReadName = 'linearizable' | 'lease' | 'stale';
 
@@ -61,12 +65,16 @@ export class Clerk {
   readonly #sessions: ClerkSessions | null;
   /** For operators. */
   readonly admin: ClerkAdmin;
+  /** Nodes at paths, as in ZooKeeper. */
+  readonly tree: ClerkTree;
+  readonly #leases = new Set<Lease>();
 
   /** Connects to nothing yet. @throws KvError KV_OPTION_INVALID */
   constructor(options: ClerkOptions) {
     this.#options = completeClerkOptions(options);
     this.#caller = new ClerkCaller(this.#options);
     this.admin = new ClerkAdmin(this.#caller, this.#options.timeoutMs);
+    this.tree = new ClerkTree((operation, options) => this.execute(operation, options));
     const { session, sessionTtlMs: ttlMs } = this.#options;
     this.#sessions = session ? new ClerkSessions(this.#caller, { ttlMs, sessionsMax: SESSIONS_MAX }) : null;
   }
@@ -159,6 +167,37 @@ export class Clerk {
   }
 
   /**
+   * Changes as they happen, from `from` on, each once and in order, whatever becomes of members and connections.
+   * `for await (const event of clerk.watch({ prefix: 'users/' })) …`
+   */
+  watch(target: WatchTarget, options: WatchOptions = {}): Watch {
+    const { backoffFirstMs: firstMs, backoffMaxMs: maxMs, random } = this.#options;
+    return new Watch(this.#caller, { backoff: { firstMs, maxMs }, random }, target, options);
+  }
+
+  /** A lease that is kept alive until it is revoked, or lost, of which its signal tells. @throws KvError KV_LEASES_FULL */
+  async lease({ ttlMs }: LeaseOptions, options: RequestOptions = {}): Promise<Lease> {
+    const sentMs = performance.now();
+    const grant = write({ leaseGrant: { ttlMs: BigInt(ttlMs) } }, ({ lease }) => lease);
+    const granted = await this.execute(grant, options);
+    if (granted === undefined) throw new KvError('KV_REFUSED', 'the member answered without a lease');
+    const id = Number(granted.id);
+    const lease = new Lease(
+      this.#caller,
+      { id, ttlMs: Number(granted.ttlMs), sentMs },
+      () => this.#revoke(id),
+      (ended) => this.#leases.delete(ended),
+    );
+    this.#leases.add(lease);
+    return lease;
+  }
+
+  /** Renews all its leases now; they are renewed in time anyway. Those that are lost say so by their signals. */
+  async keepLeasesAlive(): Promise<void> {
+    await Promise.allSettled([...this.#leases].map((lease) => lease.keepAlive()));
+  }
+
+  /**
    * Carries out any operation.
    * @throws KvError the store's own; KV_OUTCOME_UNKNOWN and KV_SESSION_EXPIRED: a write may have been carried out, or may
    *   be later; KV_UNREACHABLE, KV_NO_LEADER, KV_TIMEOUT, KV_QUEUE_FULL, KV_CANCELLED, KV_REFUSED: surely not
@@ -175,11 +214,21 @@ export class Clerk {
     return { answer, revision: Number(revision), timeMs: Number(timeMs), isStale };
   }
 
-  /** Ends its sessions, and its connections once what is under way is done, or after `drainMs` (default 1,000). Idempotent. */
+  /** Gives up its leases, ends its sessions, and its connections once what is under way is done, or after `drainMs` (default 1,000). Idempotent. */
   async close(drainMs: number = 1_000): Promise<void> {
     if (this.#caller.isClosed) return;
+    for (const lease of this.#leases) lease.abandon(closed());
     await this.#sessions?.close();
     await this.#caller.close(drainMs);
+  }
+
+  async #revoke(id: number): Promise<void> {
+    try {
+      await this.execute(write({ leaseRevoke: { id: BigInt(id) } }, () => undefined));
+    } catch (error) {
+      // It had run out already.
+      if (!(error instanceof KvError) || error.code !== 'KV_LEASE_NOT_FOUND') throw error;
+    }
   }
 
   #send<A>({ command, isRead }: Operation<A>, options: ReadOptions): Promise<ExecuteResponse> {

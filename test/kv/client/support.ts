@@ -5,15 +5,19 @@ import type { TestContext } from 'node:test';
 import { Clerk, type ClerkOptions } from '../../../kv/index.js';
 import { KvService } from '../../../kv/service/kv-service.js';
 import { implement, type MessageInit, RpcServer, type ServerCall } from '../../../rpc/index.js';
-import { type ExecuteRequest, type ExecuteResponse, Kv } from '../../../kv/proto/kv.js';
+import { type ExecuteRequest, type ExecuteResponse, Kv, type WatchResponse } from '../../../kv/proto/kv.js';
 import { LocalBackend } from '../support/local-backend.js';
 
 export type Execute = () => Promise<MessageInit<ExecuteResponse>>;
+
+export type WatchMessages = () => AsyncIterable<MessageInit<WatchResponse>>;
 
 export interface ServedMember {
   readonly address: string;
   /** Stands in front of what Execute does; `next` does it. */
   onExecute: ((next: Execute, request: ExecuteRequest, call: ServerCall) => ReturnType<Execute>) | null;
+  /** Stands in front of what Watch does; `next` does it. */
+  onWatch: ((next: WatchMessages) => ReturnType<WatchMessages>) | null;
   /** Ends it at once, as a crash does. */
   stop(): Promise<void>;
 }
@@ -31,17 +35,22 @@ export async function serveMember(backend: LocalBackend, port = 0): Promise<Serv
     const next = async () => handlers.execute(request, call);
     return member.onExecute === null ? next() : member.onExecute(next, request, call);
   };
+  const watch: typeof handlers.watch = (requests, call) => {
+    const next: WatchMessages = () => service.watch(requests, call);
+    return member.onWatch === null ? next() : member.onWatch(next);
+  };
   const server = new RpcServer({
     host: '127.0.0.1',
     port,
     threads: 0,
-    services: [implement(Kv, { ...handlers, execute })],
+    services: [implement(Kv, { ...handlers, execute, watch })],
   });
   const address = (await server.listen()) as { port: number };
   let isStopped = false;
   const member: ServedMember = {
     address: `127.0.0.1:${address.port}`,
     onExecute: null,
+    onWatch: null,
     stop: async () => {
       if (isStopped) return;
       isStopped = true;
