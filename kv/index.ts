@@ -81,7 +81,7 @@ export { ClerkTree, type CreateOptions, type TreeChild } from './client/tree.js'
 export { Txn, type TxnAnswer } from './client/txn.js';
 export {
   type KvEvent,
-  Watch,
+  ClerkWatch,
   type WatchBatch,
   type WatchOptions as KvWatchOptions,
   type WatchTarget,

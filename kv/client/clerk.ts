@@ -26,7 +26,7 @@ import type { BytesLike, KvPair } from './pair.js';
 import { Lease, type LeaseOptions } from './lease.js';
 import { ClerkTree } from './tree.js';
 import { Txn, type TxnAnswer } from './txn.js';
-import { Watch, type WatchOptions, type WatchTarget } from './watch.js';
+import { ClerkWatch, type WatchOptions, type WatchTarget } from './watch.js';
 
 export type ReadName = 'linearizable' | 'lease' | 'stale';
 
@@ -170,9 +170,9 @@ export class Clerk {
    * Changes as they happen, from `from` on, each once and in order, whatever becomes of members and connections.
    * `for await (const event of clerk.watch({ prefix: 'users/' })) …`
    */
-  watch(target: WatchTarget, options: WatchOptions = {}): Watch {
+  watch(target: WatchTarget, options: WatchOptions = {}): ClerkWatch {
     const { backoffFirstMs: firstMs, backoffMaxMs: maxMs, random } = this.#options;
-    return new Watch(this.#caller, { backoff: { firstMs, maxMs }, random }, target, options);
+    return new ClerkWatch(this.#caller, { backoff: { firstMs, maxMs }, random }, target, options);
   }
 
   /** A lease that is kept alive until it is revoked, or lost, of which its signal tells. @throws KvError KV_LEASES_FULL */

@@ -53,7 +53,7 @@ interface Opened {
   readonly messages: AsyncIterator<WatchResponse>;
 }
 
-export class Watch implements AsyncIterable<KvEvent> {
+export class ClerkWatch implements AsyncIterable<KvEvent> {
   readonly #caller: ClerkCaller;
   readonly #backoff: Backoff;
   readonly #random: () => number;

@@ -10,6 +10,7 @@ import {
   takePlace,
   TURN_TTL_MS,
   type TurnOptions,
+  type TurnWait,
   waitForTurn,
   type WaitOptions,
 } from './turn.js';

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KvError, type KvEvent, op, type Watch } from '../../../kv/index.js';
+import { KvError, type KvEvent, op, type ClerkWatch } from '../../../kv/index.js';
 import { LocalBackend } from '../support/local-backend.js';
 import { serveCluster, serveMember } from './support.js';
 
 const shown = ({ kind, revision, pair }: KvEvent): string =>
   `${revision} ${kind} ${pair.keyText}=${pair.text}`;
 
-async function take(watch: Watch, count: number): Promise<string[]> {
+async function take(watch: ClerkWatch, count: number): Promise<string[]> {
   const events: string[] = [];
   for await (const event of watch) {
     events.push(shown(event));
