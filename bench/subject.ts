@@ -24,6 +24,8 @@ export class Subject {
   readonly name: string;
   readonly pid: number;
   readonly listen: Readonly<Record<string, string>>;
+  /** All that its ready line says. */
+  readonly ready: JsonEvent;
   readonly #child: ChildProcess;
   readonly #lines: JsonLines;
 
@@ -32,6 +34,7 @@ export class Subject {
     this.#child = child;
     this.#lines = lines;
     this.pid = child.pid ?? 0;
+    this.ready = ready;
     this.listen = ready['listen'] as Record<string, string>; // as ready-line.ts and peers/ready.ts write it
   }
 

@@ -5,9 +5,8 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { quantileMicros } from '../histogram.js';
-import { LatencyRecorder } from './latency-recorder.js';
-import { type LoadClient, type LoadOptions, loadClient } from './load-clients.js';
+import { closedLoop } from '../closed-loop.js';
+import { type LoadOptions, loadClient } from './load-clients.js';
 
 const FEED_MESSAGES = 1000;
 const SLOW_MS = 10;
@@ -52,60 +51,20 @@ await inputEnded;
 await Promise.all(clients.map((client) => client.close()));
 
 async function load(): Promise<object> {
-  const recorder = new LatencyRecorder();
-  const startMs = performance.now();
-  const measureFromMs = startMs + Number(values.warmup) * 1000;
-  const endMs = measureFromMs + Number(values.duration) * 1000;
-  const cpu = process.cpuUsage();
-  let total = 0;
-  let measured = 0;
-  let failures = 0;
-  const loop = async (client: LoadClient, index: number): Promise<void> => {
-    for (let call = index; ; call += 1) {
-      const sentMs = performance.now();
-      if (sentMs >= endMs) return;
-      const isSlow = mode === 'tail' && call % SLOW_EVERY === 0;
-      try {
-        if (mode === 'feed') await client.feed(FEED_MESSAGES, payload);
-        else await client.echo(text, isSlow ? SLOW_MS : 0);
-      } catch (error) {
-        failures += 1;
-        process.stderr.write(`${String(error)}\n`);
-        return;
-      }
-      const doneMs = performance.now();
-      const count = mode === 'feed' ? FEED_MESSAGES : 1;
-      total += count;
-      if (doneMs >= measureFromMs && doneMs <= endMs) measured += count;
-      if (!isSlow && sentMs >= measureFromMs) recorder.record((doneMs - sentMs) * 1000);
-    }
-  };
-  await Promise.all(
-    clients.flatMap((client, at) =>
-      Array.from({ length: depth }, (_, index) => loop(client, at * depth + index)),
-    ),
-  );
-  const used = process.cpuUsage(cpu);
-  // A tiny run on a busy machine may finish nothing in the time that counts: then all of it counts.
-  const isTooShort = measured === 0;
-  const seconds = isTooShort ? (performance.now() - startMs) / 1000 : Number(values.duration);
-  if (isTooShort) measured = total;
-  const histogram = recorder.histogram();
-  return {
-    event: 'result',
-    mode,
-    replies_total: total,
-    ops_per_s: measured / seconds,
-    bytes_per_s: (measured * payload) / seconds,
-    cpu_user_us: used.user,
-    cpu_system_us: used.system,
-    p50_us: quantileMicros(histogram, 0.5),
-    p99_us: quantileMicros(histogram, 0.99),
-    p999_us: quantileMicros(histogram, 0.999),
-    histogram,
-    stalled: false,
-    errors: { call: failures },
-  };
+  const perCall = mode === 'feed' ? FEED_MESSAGES : 1;
+  const result = await closedLoop({
+    loops: connections * depth,
+    warmupSeconds: Number(values.warmup),
+    durationSeconds: Number(values.duration),
+    perCall,
+    isCounted: (call) => mode !== 'tail' || call % SLOW_EVERY !== 0,
+    call: (loop, call) => {
+      const client = clients[Math.floor(loop / depth)]!; // loops are connections × depth
+      if (mode === 'feed') return client.feed(FEED_MESSAGES, payload);
+      return client.echo(text, mode === 'tail' && call % SLOW_EVERY === 0 ? SLOW_MS : 0);
+    },
+  });
+  return { event: 'result', mode, ...result, bytes_per_s: result.ops_per_s * payload };
 }
 
 /** Opens `depth` streams per connection and leaves them open. */

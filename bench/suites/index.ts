@@ -3,8 +3,9 @@
 import type { Suite } from '../suite.js';
 import { HTTP } from './http.js';
 import { JBUS } from './jbus.js';
+import { KV } from './kv.js';
 import { RPC } from './rpc.js';
 import { TCP } from './tcp.js';
 import { UDP } from './udp.js';
 
-export const SUITES: readonly Suite[] = [TCP, HTTP, UDP, JBUS, RPC];
+export const SUITES: readonly Suite[] = [TCP, HTTP, UDP, JBUS, RPC, KV];
