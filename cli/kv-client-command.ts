@@ -82,7 +82,8 @@ export type KvKeyOptions =
   | KvAppendOptions
   | KvDelOptions
   | KvCasOptions
-  | KvScanOptions;
+  | KvScanOptions
+  | KvWatchOptions;
 
 const TEXT_FLAGS: FlagTable<TextFlags> = {
   hex: {
@@ -332,6 +333,21 @@ export const KV_CLIENT_COMMANDS: readonly CommandSpec[] = [
       if (prefix !== '' && (flags.start !== null || flags.end !== null))
         throw new UsageError('--start: takes no PREFIX; name either a prefix or --start and --end');
       return command({ ...flags, verb: 'scan', prefix }, context);
+    },
+  }),
+  declareCommand({
+    words: ['kv', 'watch'],
+    summary: 'changes as they happen, until Ctrl-C',
+    flags: WATCH_FLAGS,
+    operands: {
+      count: 'optional',
+      name: 'KEY',
+      summary: 'a key, a prefix with --prefix, a path with --children',
+    },
+    complete: (flags, [key = ''], context) => {
+      if (key === '' && !flags.prefix) throw new UsageError('name a KEY, or --prefix for all of them');
+      if (flags.prefix && flags.children) throw new UsageError('--children: takes no --prefix');
+      return command({ ...flags, verb: 'watch', key }, context);
     },
   }),
 ];

@@ -404,7 +404,7 @@ export function memberArgs(options: MemberFlags): string[] {
   return args;
 }
 
-function readCluster(text: string): ReadonlyMap<number, string> {
+export function readCluster(text: string): ReadonlyMap<number, string> {
   const members = new Map<number, string>();
   for (const part of text.split(',')) {
     const [, id, address] = /^(\d{1,10})=(.+)$/.exec(part.trim()) ?? [];
@@ -419,7 +419,7 @@ function readCluster(text: string): ReadonlyMap<number, string> {
   return members;
 }
 
-function readHostPort(text: string): string {
+export function readHostPort(text: string): string {
   const [, port] = /^(?:\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):(\d{1,5})$/.exec(text) ?? [];
   if (port !== undefined && Number(port) >= 1 && Number(port) <= 65_535) return text;
   throw new UsageError(`"${text}" should be HOST:PORT, such as 127.0.0.1:7501, with a port that is not 0`);

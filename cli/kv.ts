@@ -26,8 +26,24 @@ export async function kv(options: KvOptions, io: Io): Promise<number> {
       return (await import('./kv-client.js')).kvCas(options, io);
     case 'scan':
       return (await import('./kv-client.js')).kvScan(options, io);
+    case 'watch':
+      return (await import('./kv-watch.js')).kvWatch(options, io);
     case 'status':
       return (await import('./kv-admin.js')).kvStatus(options, io);
+    case 'member':
+      return (await import('./kv-member.js')).kvMember(options, io);
+    case 'move':
+      return (await import('./kv-member.js')).kvMove(options, io);
+    case 'transfer':
+      return (await import('./kv-admin.js')).kvTransfer(options, io);
+    case 'snapshot':
+      return (await import('./kv-admin.js')).kvSnapshot(options, io);
+    case 'check':
+      return (await import('./kv-admin.js')).kvCheck(options, io);
+    case 'backup':
+      return (await import('./kv-backup.js')).kvBackup(options, io);
+    case 'restore':
+      return (await import('./kv-backup.js')).kvRestore(options, io);
     default:
       return options satisfies never;
   }

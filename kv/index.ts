@@ -49,7 +49,7 @@ export { AccessList, type UserEntry } from './resp/access-list.js';
 export type { RaftAdmin, RaftMemberInfo } from './resp/raft-admin.js';
 export type { RespServerOptions } from './resp/resp-options.js';
 export { RespServer, type RespSnapshot } from './resp/resp-server.js';
-export type { ClerkAdmin, ClusterMember, MemberStatus } from './client/admin.js';
+export type { ClerkAdmin, ClusterMember, MemberStatus, StateHash } from './client/admin.js';
 export {
   Clerk,
   mayHaveRun,
@@ -92,3 +92,5 @@ export { Election, type Leader as ElectedLeader, type Leadership } from './recip
 export { type Held, Lock } from './recipes/lock.js';
 export { Semaphore } from './recipes/semaphore.js';
 export type { TurnOptions, WaitOptions as RecipeWaitOptions } from './recipes/turn.js';
+export { type BackupFacts, type BackupSeal, readBackup, writeBackup } from './client/backup-file.js';
+export { type Restored, type RestoreOptions, restoreMember } from './client/restore.js';

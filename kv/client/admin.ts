@@ -1,8 +1,19 @@
 // What operators ask of a cluster and of single members: status, members, leadership, snapshots, hashes.
 // Clerk.admin is one. Changes go to the leader, wherever that is.
 
-import type { Member, MemberListResponse, StatusResponse } from '../proto/kv.js';
-import type { ClerkCaller } from './clerk-caller.js';
+import { KvError } from '../errors.js';
+import type {
+  BackupChunk,
+  HashAtResponse,
+  KvClient,
+  Member,
+  MemberListResponse,
+  SnapshotNowResponse,
+  StatusResponse,
+  TransferResponse,
+} from '../proto/kv.js';
+import { type Attempt, attemptOf, type ClerkCaller } from './clerk-caller.js';
+import { isUnreached } from './clerk-policy.js';
 import type { RequestOptions } from './clerk.js';
 
 export interface MemberStatus {
@@ -37,6 +48,15 @@ export interface ClusterMember {
   readonly respAddress: string;
   readonly isLeader: boolean;
 }
+
+export interface StateHash {
+  readonly index: number;
+  readonly revision: number;
+  readonly hash: string;
+}
+
+/** Between two messages of a backup. */
+const SILENT_MS = 30_000;
 
 export class ClerkAdmin {
   readonly #caller: ClerkCaller;
@@ -81,14 +101,121 @@ export class ClerkAdmin {
     };
   }
 
-  /** The members, as of all writes that were answered. */
-  async members(options: RequestOptions = {}): Promise<readonly ClusterMember[]> {
+  /** The members, as of all writes that were answered; with `stale` as the asked one has it. */
+  async members(
+    options: RequestOptions & { readonly stale?: boolean } = {},
+  ): Promise<readonly ClusterMember[]> {
     const answer = await this.#caller.call<MemberListResponse>({
       ...this.#times(options),
       repetition: 'harmless',
-      send: (client, attempt) => client.memberList({}, attempt),
+      send: (client, attempt) => client.memberList({ stale: options.stale ?? false }, attempt),
     });
     return membersOf(answer);
+  }
+
+  /** Takes a member in; it is a learner at first unless it is to vote at once. @throws KvError KV_MEMBER_INVALID, KV_OUTCOME_UNKNOWN */
+  addMember(
+    member: { readonly id: number; readonly address: string; readonly respAddress?: string },
+    options: RequestOptions & { readonly asVoter?: boolean } = {},
+  ): Promise<readonly ClusterMember[]> {
+    const { id, address, respAddress = '' } = member;
+    const { asVoter = false } = options;
+    return this.#change(options, (client, attempt) =>
+      client.memberAdd({ id, address, respAddress, asVoter }, attempt),
+    );
+  }
+
+  /** A learner votes from now on. @throws KvError KV_MEMBER_INVALID: it has not caught up, KV_OUTCOME_UNKNOWN */
+  promoteMember(id: number, options: RequestOptions = {}): Promise<readonly ClusterMember[]> {
+    return this.#change(options, (client, attempt) => client.memberPromote({ id }, attempt));
+  }
+
+  /** For good: the id is never used again. @throws KvError KV_MEMBER_INVALID, KV_OUTCOME_UNKNOWN */
+  removeMember(id: number, options: RequestOptions = {}): Promise<readonly ClusterMember[]> {
+    return this.#change(options, (client, attempt) => client.memberRemove({ id }, attempt));
+  }
+
+  /** @param to 0 leaves the choice to the leader. @returns who leads then; 0: nobody is known to */
+  async transfer(to: number, options: RequestOptions = {}): Promise<number> {
+    const times = this.#times(options);
+    const { leader } = await this.#caller.call<TransferResponse>({
+      ...times,
+      repetition: 'harmless',
+      attemptTimeoutMs: Number.POSITIVE_INFINITY,
+      send: (client, attempt) => client.transfer({ to }, attempt),
+    });
+    return leader?.id ?? 0;
+  }
+
+  /** The member at `address` writes a snapshot of what it has. */
+  async snapshot(address: string, options: RequestOptions = {}): Promise<{ index: number; term: number }> {
+    const { index, term } = await this.#caller.call<SnapshotNowResponse>({
+      ...this.#times(options),
+      repetition: 'harmless',
+      at: address,
+      attemptTimeoutMs: Number.POSITIVE_INFINITY,
+      send: (client, attempt) => client.snapshotNow({}, attempt),
+    });
+    return { index: Number(index), term: Number(term) };
+  }
+
+  /**
+   * The hash of the whole state of a member after one applied index.
+   * @param at `address` of the member, and the `index` of a mark, 0 for a new one. @throws KvError KV_HASH_UNKNOWN
+   */
+  async hash(
+    at: { readonly address?: string; readonly index: number },
+    options: RequestOptions = {},
+  ): Promise<StateHash> {
+    const { index, revision, hash } = await this.#caller.call<HashAtResponse & { leader?: never }>({
+      ...this.#times(options),
+      repetition: 'harmless',
+      attemptTimeoutMs: Number.POSITIVE_INFINITY,
+      ...(at.address === undefined ? {} : { at: at.address }),
+      send: (client, attempt) => client.hashAt({ index: BigInt(at.index) }, attempt),
+    });
+    return { index: Number(index), revision: Number(revision), hash };
+  }
+
+  /** The state of one member, in messages as they come; `address` null: of any. @throws KvError */
+  async *backup(address: string | null = null): AsyncGenerator<BackupChunk, void, undefined> {
+    const from = address ?? this.#caller.choice.pickAny(performance.now(), null) ?? '';
+    const stream = this.#caller.clientOf(from).backup({}, { timeoutMs: Number.POSITIVE_INFINITY });
+    stream.headers.catch(() => {}); // whoever reads the messages hears of the failure
+    stream.trailers.catch(() => {});
+    let timer = setTimeout(() => stream.cancel(), SILENT_MS);
+    try {
+      for await (const chunk of stream) {
+        clearTimeout(timer);
+        yield chunk;
+        timer = setTimeout(() => stream.cancel(), SILENT_MS);
+      }
+    } catch (error) {
+      const { code } = attemptOf(error);
+      const isGone = isUnreached(code);
+      throw new KvError(
+        isGone ? 'KV_UNREACHABLE' : 'KV_REFUSED',
+        `no backup from ${from}: ${String(error)}`,
+        { cause: error },
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #change(
+    options: RequestOptions,
+    send: (client: KvClient, attempt: Attempt) => Promise<MemberListResponse>,
+  ): Promise<readonly ClusterMember[]> {
+    const attemptTimeoutMs = Number.POSITIVE_INFINITY; // it ends once the new configuration is committed
+    return membersOf(
+      await this.#caller.call<MemberListResponse>({
+        ...this.#times(options),
+        repetition: 'never',
+        attemptTimeoutMs,
+        send,
+      }),
+    );
   }
 
   #times({ timeoutMs = this.#timeoutMs, signal }: RequestOptions): {
