@@ -216,7 +216,7 @@ class Link {
       this.counts.refused += 1;
       // Whoever is refused may have gone; nothing is left to do for it then.
       socket.on('error', () => socket.destroy());
-      socket.resetAndDestroy();
+      reset(socket);
       return;
     }
     this.counts.accepted += 1;
@@ -257,7 +257,7 @@ class Pair {
         if (this.#isHalfOpen && socket === this.#target) return;
         this.forward.stop();
         this.backward.stop();
-        if (hadError && !other.destroyed) other.resetAndDestroy();
+        if (hadError) reset(other);
         else other.destroySoon();
         if (this.#openSockets === 0) this.onClosed();
       });
@@ -279,8 +279,8 @@ class Pair {
 
   reset(): void {
     this.#isHalfOpen = false;
-    if (!this.#target.destroyed) this.#target.resetAndDestroy();
-    if (!this.#dialler.destroyed) this.#dialler.resetAndDestroy();
+    reset(this.#target);
+    reset(this.#dialler);
     // Both may have been closed while half open.
     if (this.#openSockets === 0) this.onClosed();
   }
@@ -290,7 +290,7 @@ class Pair {
     this.#isHalfOpen = true;
     this.forward.passage = DROP;
     this.forward.isStuck = true;
-    this.#target.resetAndDestroy();
+    reset(this.#target);
   }
 }
 
@@ -378,4 +378,15 @@ class Direction {
   #resume(): void {
     if (this.#heldBytes < HELD_BYTES_MAX && !this.#to.writableNeedDrain) this.#from.resume();
   }
+}
+
+/**
+ * Node forgets to close a socket that is destroyed between its reset and the end of what it still had to write, so one
+ * with something to write is closed the plain way, and none that is reset keeps the process from exiting.
+ */
+function reset(socket: Socket): void {
+  if (socket.destroyed) return;
+  socket.unref();
+  if (socket.writableLength > 0 || socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
