@@ -221,12 +221,13 @@ test('a target that is down refuses the dialler, and reaches it again once it is
   await connected(t, all, 1, 2);
 });
 
-test('a member may come later and go again', async (t) => {
+test('a member may come later, reach those who were there, and go again', async (t) => {
   const all = await open(t);
   await all.network.add(4);
   all.members.set(4, await Member.listen(t));
   all.network.target(4, all.members.get(4)!.port);
   const { near } = await connected(t, all, 3, 4);
+  await connected(t, all, 4, 1);
   await all.network.remove(4);
   await until(() => near.end === 'reset');
   assert.throws(() => all.network.address(3, 4), RangeError);

@@ -31,6 +31,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 export class ProxyNetwork {
   readonly #links = new Map<string, Link>();
   readonly #ids: number[] = [];
+  readonly #targets = new Map<number, number>();
   readonly #random: () => number;
 
   private constructor(random: () => number) {
@@ -53,7 +54,9 @@ export class ProxyNetwork {
   async add(id: number): Promise<void> {
     for (const other of this.#ids) {
       this.#links.set(`${other} ${id}`, await Link.open(this.#random));
-      this.#links.set(`${id} ${other}`, await Link.open(this.#random));
+      const back = await Link.open(this.#random);
+      back.targetPort = this.#targets.get(other) ?? 0;
+      this.#links.set(`${id} ${other}`, back);
     }
     this.#ids.push(id);
   }
@@ -82,6 +85,7 @@ export class ProxyNetwork {
 
   /** Where `to` really listens; until it is told connections to it are refused. */
   target(to: number, port: number): void {
+    this.#targets.set(to, port);
     for (const from of this.others(to)) this.#link(from, to).targetPort = port;
   }
 
