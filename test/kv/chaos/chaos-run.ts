@@ -14,6 +14,7 @@ import type { ClientSettings, Endpoint, OutcomeCounts } from './client-settings.
 import { type Scene, someFault } from './faults.js';
 import { KeyRing } from './key-ring.js';
 import { changeMembers, type ChurnCounts } from './membership-churn.js';
+import { ClerkClient } from './clerk-client.js';
 import { NativeClient } from './native-client.js';
 import { RespClient } from './resp-client.js';
 import { RespConnection } from './resp-connection.js';
@@ -25,6 +26,7 @@ export interface ChaosOptions {
   readonly folder: string;
   readonly respClients: number;
   readonly nativeClients: number;
+  readonly clerks: number;
   /** Members join and leave. */
   readonly churn: boolean;
   /** Members have a bug that the run must notice (see member.ts). */
@@ -153,10 +155,11 @@ class ChaosRun {
     }
   }
 
-  #clients(cluster: ChaosCluster): (RespClient | NativeClient)[] {
-    const { respClients, nativeClients, seed } = this.#options;
-    return Array.from({ length: respClients + nativeClients }, (_, at) => {
-      const Client = at < respClients ? RespClient : NativeClient;
+  #clients(cluster: ChaosCluster): (RespClient | NativeClient | ClerkClient)[] {
+    const { respClients, nativeClients, clerks, seed } = this.#options;
+    return Array.from({ length: respClients + nativeClients + clerks }, (_, at) => {
+      const Client =
+        at < respClients ? RespClient : at < respClients + nativeClients ? NativeClient : ClerkClient;
       const random = new SeededRandom(seed * 1000 + at);
       return new Client(at + 1, random, this.#keys, this.#recorder, () => endpoints(cluster), SETTINGS);
     });

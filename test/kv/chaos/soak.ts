@@ -26,8 +26,9 @@ async function main(args: readonly string[]): Promise<number> {
     seed,
     durationMs: minutes * 60_000,
     folder,
-    respClients: clients - Math.floor(clients / 3),
-    nativeClients: Math.floor(clients / 3),
+    respClients: clients - 2 * Math.floor(clients / 5),
+    nativeClients: Math.floor(clients / 5),
+    clerks: Math.floor(clients / 5),
     churn: true,
     log: isQuiet ? () => {} : console.log,
   });
