@@ -94,3 +94,4 @@ export { Semaphore } from './recipes/semaphore.js';
 export type { TurnOptions, WaitOptions as RecipeWaitOptions } from './recipes/turn.js';
 export { type BackupFacts, type BackupSeal, readBackup, writeBackup } from './client/backup-file.js';
 export { type Restored, type RestoreOptions, restoreMember } from './client/restore.js';
+export { type KvRegistryParts, KvRegistryStore } from './registry/kv-registry-store.js';

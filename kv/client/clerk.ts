@@ -3,11 +3,11 @@
 // docs/kv-client.md tells what is promised.
 
 import { KvError, type KvErrorCode } from '../errors.js';
-import { type ExecuteResponse, ReadLevel } from '../proto/kv.js';
+import { type ExecuteResponse, type LeaseResult, ReadLevel } from '../proto/kv.js';
 import { ClerkAdmin } from './admin.js';
 import { ClerkCaller, closed } from './clerk-caller.js';
 import { type ClerkOptions, type CompleteClerkOptions, completeClerkOptions } from './clerk-options.js';
-import { ClerkSessions } from './clerk-sessions.js';
+import { ClerkSessions, type WriteTimes } from './clerk-sessions.js';
 import {
   type CasAnswer,
   type DeleteAnswer,
@@ -178,18 +178,46 @@ export class Clerk {
   /** A lease that is kept alive until it is revoked, or lost, of which its signal tells. @throws KvError KV_LEASES_FULL */
   async lease({ ttlMs }: LeaseOptions, options: RequestOptions = {}): Promise<Lease> {
     const sentMs = performance.now();
-    const grant = write({ leaseGrant: { ttlMs: BigInt(ttlMs) } }, ({ lease }) => lease);
-    const granted = await this.execute(grant, options);
-    if (granted === undefined) throw new KvError('KV_REFUSED', 'the member answered without a lease');
+    const granted = await this.#grant(ttlMs, options);
     const id = Number(granted.id);
     const lease = new Lease(
       this.#caller,
       { id, ttlMs: Number(granted.ttlMs), sentMs },
-      () => this.#revoke(id),
+      () => this.revokeLease(id),
       (ended) => this.#leases.delete(ended),
     );
     this.#leases.add(lease);
     return lease;
+  }
+
+  /** Grants a lease that the caller keeps alive, by its id: `lease()` does that by itself. @throws KvError KV_LEASES_FULL */
+  async grantLease(ttlMs: number, options: RequestOptions = {}): Promise<number> {
+    return Number((await this.#grant(ttlMs, options)).id);
+  }
+
+  /** Gives the milliseconds that each lease lasts from now; 0: there is none. At most 1,000 at a time. */
+  async renewLeases(ids: readonly number[], options: RequestOptions = {}): Promise<readonly number[]> {
+    const operation = write({ leaseKeepAlive: { ids: ids.map(BigInt) } }, ({ leases }) =>
+      (leases?.leases ?? []).map(({ remainingMs }) => Number(remainingMs)),
+    );
+    const response = await this.#caller.call<ExecuteResponse>({
+      ...this.#times(options),
+      repetition: 'harmless',
+      send: (client, attempt) => client.execute({ command: operation.command }, attempt),
+    });
+    return answerOf(operation, response);
+  }
+
+  /** Ends a lease with its keys; one that is over is no error. */
+  async revokeLease(id: number, options: RequestOptions = {}): Promise<void> {
+    try {
+      await this.execute(
+        write({ leaseRevoke: { id: BigInt(id) } }, () => undefined),
+        options,
+      );
+    } catch (error) {
+      if (!(error instanceof KvError) || error.code !== 'KV_LEASE_NOT_FOUND') throw error;
+    }
   }
 
   /** Renews all its leases now; they are renewed in time anyway. Those that are lost say so by their signals. */
@@ -222,18 +250,22 @@ export class Clerk {
     await this.#caller.close(drainMs);
   }
 
-  async #revoke(id: number): Promise<void> {
-    try {
-      await this.execute(write({ leaseRevoke: { id: BigInt(id) } }, () => undefined));
-    } catch (error) {
-      // It had run out already.
-      if (!(error instanceof KvError) || error.code !== 'KV_LEASE_NOT_FOUND') throw error;
-    }
+  async #grant(ttlMs: number, options: RequestOptions): Promise<LeaseResult> {
+    const granted = await this.execute(
+      write({ leaseGrant: { ttlMs: BigInt(ttlMs) } }, ({ lease }) => lease),
+      options,
+    );
+    if (granted === undefined) throw new KvError('KV_REFUSED', 'the member answered without a lease');
+    return granted;
+  }
+
+  #times({ timeoutMs = this.#options.timeoutMs, signal }: RequestOptions): WriteTimes {
+    return { deadlineMs: performance.now() + timeoutMs, ...(signal === undefined ? {} : { signal }) };
   }
 
   #send<A>({ command, isRead }: Operation<A>, options: ReadOptions): Promise<ExecuteResponse> {
-    const { timeoutMs = this.#options.timeoutMs, signal, level = 'linearizable' } = options;
-    const times = { deadlineMs: performance.now() + timeoutMs, ...(signal === undefined ? {} : { signal }) };
+    const { level = 'linearizable' } = options;
+    const times = this.#times(options);
     if (!isRead && this.#sessions !== null) return this.#sessions.write(command, times);
     return this.#caller.call<ExecuteResponse>({
       ...times,

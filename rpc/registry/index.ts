@@ -9,6 +9,7 @@ export { MemoryStore, type MemoryStoreOptions, type MemoryStoreParts } from './m
 export type { Probe, ProbeVerdict } from './probe.js';
 export type {
   Change as RegistryChange,
+  ChangeBatch as RegistryChangeBatch,
   ChangeKind as RegistryChangeKind,
   InstanceFacts,
   InstanceRecord,
@@ -30,6 +31,7 @@ export {
   type RegistryAddresses,
   RegistryServer,
   type RegistryServerOptions,
+  type RegistryStoreParts,
 } from './registry-server.js';
 export {
   type InstanceFilter,
@@ -50,5 +52,13 @@ export type {
   WatchPosition,
   WatchUpdate,
 } from './store.js';
+// For stores of other layers.
+export { ExpiryGuard } from './expiry-guard.js';
+export { LeaseSweeper, type SweptState } from './lease-sweeper.js';
+export { full as registryFull, REGISTRY_LIMITS } from './limits.js';
+export { addressOf, instanceId, sameFacts } from './record.js';
+export { EPOCH_TRAILER } from './state.js';
+export { StoreWatches } from './store-watches.js';
+export { WatchHub } from './watch-hub.js';
 export { TokenRules } from './token-rules.js';
 export type { RegistryContract } from './wire.js';

@@ -7,8 +7,14 @@ import type { Probe } from './probe.js';
 import type { Lease } from './record.js';
 import type { RegistryState } from './state.js';
 
+/** What it looks at: the state of a registry, or a view of a replicated one. */
+export type SweptState = Pick<
+  RegistryState,
+  'overdue' | 'hold' | 'lease' | 'recordsOf' | 'servicesOf' | 'count' | 'instanceCount' | 'postpone'
+>;
+
 export interface SweeperParts {
-  readonly state: RegistryState;
+  readonly state: SweptState;
   readonly guard: ExpiryGuard;
   readonly probe: Probe | null;
   /** Carries an expiry out. */

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import type { Clock } from './clock.js';
 import { ExpiryGuard, type ExpiryGuardOptions } from './expiry-guard.js';
 import { LeaseSweeper } from './lease-sweeper.js';
-import { full, REGISTRY_LIMITS, type RegistryLimits } from './limits.js';
+import { REGISTRY_LIMITS, type RegistryLimits } from './limits.js';
 import type { Probe } from './probe.js';
 import type { ChangeBatch, Lease, Registration } from './record.js';
 import { type Moment, RegistryState, type StateDump } from './state.js';
@@ -21,6 +21,7 @@ import type {
   WatchPosition,
   WatchUpdate,
 } from './store.js';
+import { StoreWatches } from './store-watches.js';
 import { WatchHub } from './watch-hub.js';
 
 interface StoreTimes {
@@ -83,11 +84,11 @@ export class MemoryStore implements RegistryStore {
   readonly #state: RegistryState;
   readonly #sweeper: LeaseSweeper;
   readonly #hub: WatchHub;
+  readonly #watches: StoreWatches;
   readonly #lists = new Map<string, CachedList>();
   readonly #startedMs: number;
   readonly #lookMs: number;
-  readonly #counters = { registrations: 0, heartbeats: 0, deregistered: 0, expired: 0, holds: 0, resyncs: 0 };
-  #watchers = 0;
+  readonly #counters = { registrations: 0, heartbeats: 0, deregistered: 0, expired: 0, holds: 0 };
   #cancelLook: () => void;
   #isClosed = false;
 
@@ -98,6 +99,12 @@ export class MemoryStore implements RegistryStore {
     this.#limits = { ...REGISTRY_LIMITS, ...limits };
     this.#state = new RegistryState(this.#limits, this.#options.lostSessionMs);
     this.#hub = new WatchHub(historyBatchesMax);
+    const watched = {
+      position: () => this.#position(),
+      listed: (service: string) => this.#list(service),
+      settlingMs: () => this.#settlingMs(),
+    };
+    this.#watches = new StoreWatches(watched, this.#hub, parts.clock, this.#limits.watchersMax);
     this.generation = parts.newId();
     this.#startedMs = parts.clock.nowMs();
     if (parts.restored !== null) this.#state.restore(parts.restored, this.#startedMs);
@@ -171,28 +178,8 @@ export class MemoryStore implements RegistryStore {
     return { ...this.#position(), services };
   }
 
-  async *watch(service: string, { from, progressMs, signal }: WatchOptions): AsyncGenerator<WatchUpdate> {
-    const { watchersMax } = this.#limits;
-    if (this.#watchers >= watchersMax)
-      throw full(`the registry has ${watchersMax} watches and takes no more`);
-    this.#watchers += 1;
-    try {
-      let told = this.#resumable(service, from);
-      if (told !== null && told === this.#state.revision) yield this.#progress();
-      while (!signal.aborted && !this.#isClosed) {
-        const update: WatchUpdate | null = this.#updateSince(service, told);
-        if (update === null) {
-          if (await this.#nextChange(service, progressMs, signal)) continue;
-          if (!signal.aborted && !this.#isClosed) yield this.#progress();
-        } else {
-          if (update.kind === 'snapshot' && told !== null) this.#counters.resyncs += 1;
-          told = update.revision;
-          yield update;
-        }
-      }
-    } finally {
-      this.#watchers -= 1;
-    }
+  watch(service: string, options: WatchOptions): AsyncGenerator<WatchUpdate> {
+    return this.#watches.watch(service, options);
   }
 
   async confirmExpiry(service: string): Promise<{ revision: number; expired: number }> {
@@ -208,7 +195,8 @@ export class MemoryStore implements RegistryStore {
     return {
       ...this.#state.counts,
       ...this.#counters,
-      watchers: this.#watchers,
+      watchers: this.#watches.count,
+      resyncs: this.#watches.resyncs,
       revision: this.#state.revision,
       settlingMs: this.#settlingMs(),
     };
@@ -221,7 +209,7 @@ export class MemoryStore implements RegistryStore {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#cancelLook();
-    this.#hub.wakeAll();
+    this.#watches.close();
   }
 
   #scheduleLook(): () => void {
@@ -250,44 +238,6 @@ export class MemoryStore implements RegistryStore {
     if (batch === null) return;
     this.#hub.publish(batch);
     this.#parts.onChange();
-  }
-
-  /** The revision from which a watch can go on; null when it must be told everything. */
-  #resumable(service: string, from: WatchPosition | null): number | null {
-    if (from === null || from.generation !== this.generation || from.revision > this.#state.revision)
-      return null;
-    return this.#hub.lastRevision(service) === null ? null : from.revision;
-  }
-
-  #updateSince(service: string, told: number | null): WatchUpdate | null {
-    if (told !== null) {
-      const last = this.#hub.lastRevision(service);
-      if (last === null || last <= told) return null;
-      const changes = this.#hub.since(service, told);
-      if (changes !== null)
-        return { kind: 'changes', changes, ...this.#position(), settlingMs: this.#settlingMs() };
-    }
-    return { kind: 'snapshot', ...this.#list(service) };
-  }
-
-  /** Resolves to true when there may be a change, false when it is time to say that there was none. */
-  #nextChange(service: string, progressMs: number, signal: AbortSignal): Promise<boolean> {
-    return new Promise((resolve) => {
-      const finish = (isChange: boolean): void => {
-        forget();
-        cancel();
-        signal.removeEventListener('abort', onAbort);
-        resolve(isChange);
-      };
-      const onAbort = (): void => finish(false);
-      const forget = this.#hub.onNext(service, () => finish(true));
-      const cancel = this.#parts.clock.after(progressMs, () => finish(false));
-      signal.addEventListener('abort', onAbort, { once: true });
-    });
-  }
-
-  #progress(): WatchUpdate {
-    return { kind: 'progress', ...this.#position(), settlingMs: this.#settlingMs() };
   }
 
   #list(service: string): ServiceList {

@@ -10,13 +10,15 @@ import { RpcServer } from '../server/rpc-server.js';
 import { RegistryAccess } from './access.js';
 import { type Clock, systemClock } from './clock.js';
 import { TTL_MS_MAX, TTL_MS_MIN } from './limits.js';
-import { MemoryStore, type MemoryStoreOptions } from './memory-store.js';
+import { MemoryStore, type MemoryStoreOptions, type MemoryStoreParts } from './memory-store.js';
 import { type RegistryFigures, RegistryMetrics } from './metrics.js';
 import { probeByConnect } from './probe.js';
+import type { Lease } from './record.js';
 import { registryContract } from './registry-contract.js';
 import { RegistryService } from './service.js';
 import { SnapshotFile } from './snapshot-file.js';
 import type { StateDump } from './state.js';
+import type { RegistryStore } from './store.js';
 import { TokenFile } from './token-file.js';
 import { RegistryWeb } from './web.js';
 
@@ -32,6 +34,8 @@ export interface RegistryServerOptions extends MemoryStoreOptions {
   /** Who may register what; null: everybody everything. Default null. */
   tokenFile?: string | null;
   tls?: TlsServerOptions | null;
+  /** Another place for everything, which then keeps it: no `dataDir`. Default: this process's memory. */
+  openStore?: (parts: RegistryStoreParts) => Promise<RegistryStore>;
   /** Whether the machines of instances that all fell silent are asked if anybody listens. Default true. */
   probes?: boolean;
 }
@@ -44,9 +48,14 @@ export interface RegistryAddresses {
 export const REGISTRY_PORT = 7400;
 const ID_BYTES = 16;
 
+/** What a store is given. */
+export type RegistryStoreParts = Pick<MemoryStoreParts, 'clock' | 'newId' | 'probe' | 'onHold'> & {
+  readonly options: MemoryStoreOptions;
+};
+
 /** What a registry is made of. */
 interface Parts {
-  readonly store: MemoryStore;
+  readonly store: RegistryStore;
   readonly service: RegistryService;
   readonly server: RpcServer;
   readonly tokens: TokenFile | null;
@@ -75,7 +84,12 @@ export class RegistryServer {
     options: RegistryServerOptions = {},
     clock: Clock = systemClock,
   ): Promise<RegistryServer> {
-    const { ttlMs = 30_000, http = null } = options;
+    const { ttlMs = 30_000, http = null, openStore, dataDir = null } = options;
+    if (openStore !== undefined && dataDir !== null)
+      throw new RpcError(
+        'RPC_OPTION_INVALID',
+        'dataDir is for a registry in memory: the store given keeps everything',
+      );
     if (!(ttlMs >= TTL_MS_MIN && ttlMs <= TTL_MS_MAX))
       throw new RpcError('RPC_OPTION_INVALID', `ttlMs must be ${TTL_MS_MIN} to ${TTL_MS_MAX}, not ${ttlMs}`);
     const tokens = await openTokens(logger, options.tokenFile ?? null, clock);
@@ -83,18 +97,17 @@ export class RegistryServer {
     try {
       const snapshot = openSnapshot(logger, options.dataDir ?? null, clock);
       const restored = snapshot === null ? null : await recover(logger, snapshot);
-      const store: MemoryStore = new MemoryStore(
-        {
-          clock,
-          newId: () => randomBytes(ID_BYTES).toString('hex'),
-          probe: options.probes === false ? null : probeByConnect,
-          restored,
-          onChange: () => snapshot?.changed(() => store.dump()),
-          onHold: ({ owner }, services) =>
-            logger.warn({ services, owner }, 'too many fell silent at once: this one stays listed'),
-        },
-        options,
-      );
+      const storeParts = {
+        clock,
+        newId: () => randomBytes(ID_BYTES).toString('hex'),
+        probe: options.probes === false ? null : probeByConnect,
+        onHold: ({ owner }: Lease, services: readonly string[]) =>
+          logger.warn({ services, owner }, 'too many fell silent at once: this one stays listed'),
+      };
+      const store =
+        options.openStore === undefined
+          ? memoryStore(storeParts, snapshot, restored, options)
+          : await options.openStore({ ...storeParts, options });
       opened.push(store);
       const access = new RegistryAccess(() => tokens?.rules ?? null);
       const metrics = new RegistryMetrics(() => figuresOf(store, snapshot));
@@ -167,6 +180,19 @@ export class RegistryServer {
   }
 }
 
+function memoryStore(
+  parts: Omit<RegistryStoreParts, 'options'>,
+  snapshot: SnapshotFile | null,
+  restored: StateDump | null,
+  options: RegistryServerOptions,
+): MemoryStore {
+  const store: MemoryStore = new MemoryStore(
+    { ...parts, restored, onChange: () => snapshot?.changed(() => store.dump()) },
+    options,
+  );
+  return store;
+}
+
 async function openTokens(logger: Logger, path: string | null, clock: Clock): Promise<TokenFile | null> {
   if (path === null) return null;
   return TokenFile.open(path, {
@@ -213,7 +239,7 @@ function openServer(
   });
 }
 
-function figuresOf(store: MemoryStore, snapshot: SnapshotFile | null): RegistryFigures {
+function figuresOf(store: RegistryStore, snapshot: SnapshotFile | null): RegistryFigures {
   const { writes, failures } = snapshot?.counts ?? { writes: 0, failures: 0 };
   return { ...store.figures(), snapshots: writes, snapshotFailures: failures };
 }

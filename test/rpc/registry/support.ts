@@ -7,7 +7,7 @@ import {
   type MemoryStoreParts,
 } from '../../../rpc/registry/memory-store.js';
 import type { InstanceFacts, Registration } from '../../../rpc/registry/record.js';
-import type { WatchOptions, WatchUpdate } from '../../../rpc/registry/store.js';
+import type { RegistryStore, WatchOptions, WatchUpdate } from '../../../rpc/registry/store.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
 export function facts(port: number, changes: Partial<InstanceFacts> = {}): InstanceFacts {
@@ -65,7 +65,7 @@ export class WatchReader {
   readonly #stopping = new AbortController();
   readonly #updates: AsyncIterator<WatchUpdate>;
 
-  constructor(t: TestContext, store: MemoryStore, options: Partial<Omit<WatchOptions, 'signal'>> = {}) {
+  constructor(t: TestContext, store: RegistryStore, options: Partial<Omit<WatchOptions, 'signal'>> = {}) {
     const { signal } = this.#stopping;
     const updates = store.watch('demo.Greeter', { from: null, progressMs: 5000, ...options, signal });
     this.#updates = updates[Symbol.asyncIterator]();
