@@ -3,6 +3,7 @@
 import { DRAIN_TIMEOUT_MS, LOG_LEVELS, type LogLevel } from '../reactor/index.js';
 import { type CommandSpec, declareCommand } from './command-spec.js';
 import { type FlagTable, readChoice, readDuration, readSwitch, readText, UsageError } from './flags.js';
+import { readEndpoints } from './kv-client-flags.js';
 import { refuseUnreadable } from './readable-file.js';
 import {
   type ListenAddress,
@@ -17,6 +18,11 @@ interface RegistryFlags {
   listen: Listen;
   http: Listen;
   data: string | null;
+  kv: readonly string[] | null;
+  kvTokenFile: string | null;
+  kvTlsCa: string | null;
+  kvTlsCert: string | null;
+  kvTlsKey: string | null;
   tokenFile: string | null;
   leaseTtlMs: number;
   sessionTtlMs: number | null;
@@ -70,6 +76,47 @@ const REGISTRY_FLAGS: FlagTable<RegistryFlags> = {
     value: 'DIR',
     group: KEEPING,
     summary: 'folder that keeps what is registered over a restart',
+    read: readText,
+    fallback: null,
+  },
+  kv: {
+    flag: 'kv',
+    value: 'H:P,…',
+    group: KEEPING,
+    summary: 'members of a KV cluster that keeps everything; registries on the same one have one list',
+    read: readEndpoints,
+    fallback: null,
+    fallbackText: "this process's memory",
+  },
+  kvTokenFile: {
+    flag: 'kv-token-file',
+    value: 'FILE',
+    group: KEEPING,
+    summary: 'holds the token to show to those members',
+    read: readText,
+    fallback: null,
+  },
+  kvTlsCa: {
+    flag: 'kv-tls-ca',
+    value: 'FILE',
+    group: KEEPING,
+    summary: 'authorities (PEM) to trust with them: TLS is spoken',
+    read: readText,
+    fallback: null,
+  },
+  kvTlsCert: {
+    flag: 'kv-tls-cert',
+    value: 'FILE',
+    group: KEEPING,
+    summary: 'certificate chain (PEM) to show to them',
+    read: readText,
+    fallback: null,
+  },
+  kvTlsKey: {
+    flag: 'kv-tls-key',
+    value: 'FILE',
+    group: KEEPING,
+    summary: 'its private key (PEM)',
     read: readText,
     fallback: null,
   },
@@ -168,8 +215,7 @@ export const REGISTRY_COMMANDS: readonly CommandSpec[] = [
     flags: REGISTRY_FLAGS,
     complete: (flags, _operands, context) => {
       checkTogether(flags);
-      for (const flag of ['tls-cert', 'tls-key', 'tls-ca', 'token-file'] as const)
-        refuseUnreadable(flag, flags[FILES[flag]], context);
+      for (const flag of FILE_FLAGS) refuseUnreadable(flag, flags[FILES[flag]], context);
       const listen = addressOf('listen', flags.listen);
       if (listen === null) throw new UsageError('--listen: a registry needs an address to be found at');
       return { kind: 'registry-serve', options: { ...flags, listen, http: addressOf('http', flags.http) } };
@@ -190,10 +236,18 @@ function addressOf(flag: string, listen: Listen): ListenAddress | null {
   throw new UsageError(`--${flag}: should be HOST:PORT, not an inherited socket`);
 }
 
-function checkTogether({ tlsCert, tlsKey, tlsCa, sessionTtlMs, leaseTtlMs }: RegistryFlags): void {
+function checkTogether(flags: RegistryFlags): void {
+  const { tlsCert, tlsKey, tlsCa, sessionTtlMs, leaseTtlMs, kv, data, kvTlsCert, kvTlsKey } = flags;
   if (tlsCert !== null && tlsKey === null) throw new UsageError('--tls-cert: needs --tls-key as well');
   if (tlsKey !== null && tlsCert === null) throw new UsageError('--tls-key: needs --tls-cert as well');
   if (tlsCa !== null && tlsCert === null) throw new UsageError('--tls-ca: needs --tls-cert and --tls-key');
+  if (kv !== null && data !== null) throw new UsageError('--data: with --kv the cluster keeps everything');
+  for (const flag of ['kv-token-file', 'kv-tls-ca', 'kv-tls-cert', 'kv-tls-key'] as const)
+    if (kv === null && flags[FILES[flag]] !== null) throw new UsageError(`--${flag}: is for --kv`);
+  if (kvTlsCert !== null && kvTlsKey === null)
+    throw new UsageError('--kv-tls-cert: needs --kv-tls-key as well');
+  if (kvTlsKey !== null && kvTlsCert === null)
+    throw new UsageError('--kv-tls-key: needs --kv-tls-cert as well');
   if (sessionTtlMs !== null && sessionTtlMs > leaseTtlMs)
     throw new UsageError('--lost-session-ttl: should not be longer than --lease-ttl');
 }
@@ -203,4 +257,9 @@ const FILES = {
   'tls-key': 'tlsKey',
   'tls-ca': 'tlsCa',
   'token-file': 'tokenFile',
+  'kv-token-file': 'kvTokenFile',
+  'kv-tls-ca': 'kvTlsCa',
+  'kv-tls-cert': 'kvTlsCert',
+  'kv-tls-key': 'kvTlsKey',
 } as const;
+const FILE_FLAGS = Object.keys(FILES) as (keyof typeof FILES)[];
