@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { KV_SERVE_COMMANDS } from '../../cli/kv-serve-command.js';
+import { KV_COMMANDS } from '../../cli/kv-command.js';
 import { REGISTRY_COMMANDS } from '../../cli/registry-command.js';
 import { RPC_COMMANDS } from '../../cli/rpc-command.js';
 import { SERVE_COMMAND } from '../../cli/serve-command.js';
@@ -16,7 +16,7 @@ test('docs/cli.md lists every flag of every command and none that does not exist
   const commands = [
     SERVE_COMMAND,
     ...REGISTRY_COMMANDS,
-    ...KV_SERVE_COMMANDS,
+    ...KV_COMMANDS,
     ...RPC_COMMANDS,
     ...SHM_COMMANDS,
   ];
