@@ -13,13 +13,7 @@ function page(name: string): string {
 }
 
 test('docs/cli.md lists every flag of every command and none that does not exist', () => {
-  const commands = [
-    SERVE_COMMAND,
-    ...REGISTRY_COMMANDS,
-    ...KV_COMMANDS,
-    ...RPC_COMMANDS,
-    ...SHM_COMMANDS,
-  ];
+  const commands = [SERVE_COMMAND, ...REGISTRY_COMMANDS, ...KV_COMMANDS, ...RPC_COMMANDS, ...SHM_COMMANDS];
   const flags = commands.flatMap((command) => command.flags).filter(({ hidden }) => hidden !== true);
   const text = page('cli.md');
   for (const { flag } of flags) assert(text.includes(`\`--${flag}`), `--${flag} is not described`);

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Clerk, Lock } from '../../../kv/index.js';
+import { AUTHORITY, SERVER_CERT, SERVER_KEY } from '../../support/certificates.js';
 import { Command } from '../../support/command.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import { ProcessCluster } from '../node/support/process-cluster.js';
 import { runKv } from './cli.js';
 
@@ -154,4 +157,24 @@ test('kv watch prints a line for each event until it is stopped', async (t) => {
       ['delete', 'k/1', undefined],
     ],
   );
+});
+
+test('the commands speak TLS and show a token where members ask for them', async (t) => {
+  const folder = temporaryFolder(t);
+  const file = async (name: string, text: string): Promise<string> => {
+    await writeFile(path.join(folder, name), text);
+    return path.join(folder, name);
+  };
+  const cert = `--tls-cert=${await file('cert.pem', SERVER_CERT)}`;
+  const key = `--tls-key=${await file('key.pem', SERVER_KEY)}`;
+  const ca = `--tls-ca=${await file('ca.pem', AUTHORITY)}`;
+  const token = `--token-file=${await file('token', 'a secret that nobody knows\n')}`;
+  const cluster = new ProcessCluster(t, [cert, key, ca, token]);
+  await cluster.startAll([1]);
+  const put = ['put', 'a', '1', '--endpoints', cluster.ports.get(1)!.rpc, '--timeout', '20s'];
+  const { code, err } = await runKv([...put, cert, key, ca, token]);
+  assert.equal(code, 0, err);
+  const stranger = await runKv([...put, cert, key, ca]);
+  assert.equal(stranger.code, 1, stranger.err);
+  assert.match(stranger.err, /KV_REFUSED: /);
 });
