@@ -108,6 +108,8 @@ interface ConfigWaiter {
 const PERSISTS_MAX = 2;
 /** Batches on the way to or in the leader's log before the next one collects. */
 const FORWARDS_MAX = 4;
+/** For so long after answers it is looked, turn by turn, whether the next batch still grows. */
+const SETTLE_MS = 1;
 /** The state machine holds up the loop no longer than this at a time. */
 const APPLY_SLICE_MS = 10;
 /** No pause, however long, is made up for with more election timeouts than this. */
@@ -116,6 +118,8 @@ const CATCH_UP_ELECTIONS = 3;
 const READY_LAG = 1000;
 /** A learner that lacks no more entries than this becomes a voter. */
 const PROMOTION_LAG = 1000;
+/** For so long after a batch was forwarded its member hears at once what is committed. */
+const FORWARDING_TICKS = 2;
 /** For so many election timeouts a member that left is answered. */
 const FAREWELL_ELECTIONS = 20;
 /** What surrounds a request in an entry. */
@@ -136,6 +140,10 @@ export class KvNode implements Backend {
   #machineWork: Extract<Effect, { kind: 'apply' | 'take-snapshot' }>[] = [];
   #isMachineBusy = false;
   #isPumpDue = false;
+  #isHoldDue = false;
+  #answeredMs = 0;
+  /** How much was collected when it was looked at last. */
+  #collectedBefore = 0;
   readonly #persisting = new Set<number>();
   #lastTickMs: number;
   #cancelTick: () => void = () => {};
@@ -148,6 +156,8 @@ export class KvNode implements Backend {
   #announceTick = 0;
   #promoteTick = 0;
   #ticks = 0;
+  /** Members that forward batches, and in which tick they last did. */
+  readonly #forwarding = new Map<NodeId, number>();
   #reachable: ReadonlyMap<NodeId, string> = new Map();
   /** Who is not a member any more, and until which tick it is answered. */
   readonly #leaving = new Map<NodeId, number>();
@@ -632,7 +642,8 @@ export class KvNode implements Backend {
     while (this.#mayPropose) {
       let batch = this.#proposals.ready(nowMs);
       if (batch === null) {
-        batch = this.#proposals.seal(0);
+        if (this.#isHeldBack(nowMs)) return;
+        batch = this.#proposals.seal(nowMs);
         if (batch === null) return;
         this.#counts.batches += 1;
         this.#counts.batchedRequests += batch.waiters.length;
@@ -654,6 +665,32 @@ export class KvNode implements Backend {
     }
   }
 
+  /** Whether what was collected waits for more; a later turn looks again. */
+  #isHeldBack(nowMs: number): boolean {
+    const { collectedCount } = this.#proposals;
+    if (collectedCount === 0) return false;
+    const hasGrown = collectedCount > this.#collectedBefore;
+    this.#collectedBefore = collectedCount;
+    // Whoever was just answered asks again: as long as each turn brings more, the batch is not complete.
+    if (hasGrown && nowMs - this.#answeredMs < SETTLE_MS) {
+      this.#schedulePump();
+      return true;
+    }
+    const holdMs = this.#proposals.holdMs(nowMs);
+    if (holdMs === 0) {
+      this.#collectedBefore = 0;
+      return false;
+    }
+    if (!this.#isHoldDue) {
+      this.#isHoldDue = true;
+      this.#parts.clock.after(holdMs, () => {
+        this.#isHoldDue = false;
+        this.#pump();
+      });
+    }
+    return true;
+  }
+
   get #mayPropose(): boolean {
     if (this.#core.leader === null || this.#isOver) return false;
     if (this.#core.role === 'leader') return this.#persisting.size < PERSISTS_MAX;
@@ -667,10 +704,18 @@ export class KvNode implements Backend {
     this.#catchUp();
     for (const message of messages) {
       if (this.#isOver) return;
-      if (message.type === 'propose' && this.#core.role === 'leader' && !this.#stampForwarded(message.data))
-        continue;
+      if (message.type === 'propose' && this.#core.role === 'leader') {
+        this.#forwarding.set(from, this.#ticks);
+        if (!this.#stampForwarded(message.data)) continue;
+      }
       this.#input(() => this.#core.receive(from, message));
     }
+  }
+
+  /** An append without entries tells the commit index: soon enough with what follows, unless a client waits over there. */
+  #mayWait(to: NodeId, message: RaftMessage): boolean {
+    if (message.type !== 'append' || message.entries.length > 0) return false;
+    return this.#ticks > (this.#forwarding.get(to) ?? -1) + FORWARDING_TICKS;
   }
 
   /** The time of an entry is its leader's. */
@@ -733,7 +778,7 @@ export class KvNode implements Backend {
         return;
       case 'send':
         if (effect.message.type === 'snapshot') void this.#sendChunk(effect.to, effect.message);
-        else this.#parts.peers.send(effect.to, effect.message);
+        else this.#parts.peers.send(effect.to, effect.message, this.#mayWait(effect.to, effect.message));
         return;
       case 'apply':
       case 'take-snapshot':
@@ -825,7 +870,8 @@ export class KvNode implements Backend {
     this.#proposals.displaced(last.index, last.term);
     this.#membersMayHaveChanged();
     this.#carryOut(this.#core.applied(last.index));
-    if (this.#proposals.hasCollected) this.#schedulePump();
+    // The answers leave first, and what their receivers send next may still come along.
+    if (this.#proposals.hasCollected) this.#parts.clock.defer(() => this.#schedulePump());
   }
 
   #applyBatch(index: number, term: number, data: Uint8Array): void {
@@ -833,7 +879,9 @@ export class KvNode implements Backend {
       const { origin, boot, sequence } = originOf(data);
       const isOurs = this.#proposals.wants(origin, boot, sequence);
       const replies = this.#machine.apply(index, term, data, isOurs);
-      if (isOurs) this.#proposals.applied(sequence, replies);
+      if (!isOurs) return;
+      this.#answeredMs = this.#parts.clock.nowMs();
+      this.#proposals.applied(sequence, replies);
     } catch (error) {
       // Every member finds the same and changes nothing; everything else is the end of this one.
       if (!(error instanceof KvError && error.code === 'KV_BATCH_MALFORMED')) throw error;

@@ -53,12 +53,18 @@ export interface Batch {
   retryAtMs: number;
 }
 
+/** A batch waits no longer than this for the one before it. */
+const HOLD_MS = 5;
+const HOLD_BYTES_MAX = 65_536;
+
 export class Proposals {
   readonly #limits: ProposalLimits;
   readonly #origin: { readonly origin: number; readonly boot: number };
   readonly #onError: (error: unknown) => void;
   readonly #writer = new BatchWriter();
   #collecting: Submission[] = [];
+  #collectedBytes = 0;
+  #sealedMs = 0;
   readonly #batches = new Map<number, Batch>();
   readonly #forwards = new Map<number, Batch>();
   #nextSequence = 1;
@@ -94,6 +100,19 @@ export class Proposals {
     return this.#collecting.length > 0;
   }
 
+  get collectedCount(): number {
+    return this.#collecting.length;
+  }
+
+  /**
+   * For how long what was collected stays back: while a batch of ours is on its way, what comes meanwhile makes up the next
+   * one, for each costs every member the same whatever is in it. But not for long, and not when it is worth its own way.
+   */
+  holdMs(nowMs: number): number {
+    if (this.#collectedBytes >= HOLD_BYTES_MAX || this.underWay === 0) return 0;
+    return Math.max(0, this.#sealedMs + HOLD_MS - nowMs);
+  }
+
   /** Batches that stand in a log or are on their way to the leader. */
   get underWay(): number {
     let count = 0;
@@ -118,6 +137,7 @@ export class Proposals {
       this.#pendingCount += 1;
       if (isOwn) this.#ownCount += 1;
       this.submitted += 1;
+      this.#collectedBytes += bytes;
       this.#collecting.push({ items, done, deadlineMs, leaderDeadlineMs, isOwn });
     }
   }
@@ -131,13 +151,15 @@ export class Proposals {
   }
 
   /** Makes a batch of what was collected; null when there is nothing. */
-  seal(timeMs: number): Batch | null {
+  seal(nowMs: number): Batch | null {
     if (this.#collecting.length === 0) return null;
+    this.#sealedMs = nowMs;
     const waiters: Waiter[] = [];
     for (const { items, done, deadlineMs, isOwn } of this.#collecting) {
       const isFull = this.#writer.bytes + items.bytes.byteLength > this.#limits.batchBytesMax;
       if (waiters.length > 0 && isFull) break;
       this.#writer.add(items);
+      this.#collectedBytes -= items.bytes.byteLength;
       waiters.push({ count: items.count, done, deadlineMs, isOwn, isDone: false });
     }
     this.#collecting =
@@ -146,7 +168,7 @@ export class Proposals {
     this.#nextSequence += 1;
     const batch: Batch = {
       sequence,
-      bytes: this.#writer.take({ ...this.#origin, sequence }, timeMs),
+      bytes: this.#writer.take({ ...this.#origin, sequence }, 0),
       waiters,
       waiting: waiters.length,
       state: 'ready',
@@ -291,6 +313,7 @@ export class Proposals {
 
   #drop(submission: Submission, error: KvError): void {
     this.#pendingBytes -= submission.items.bytes.byteLength;
+    this.#collectedBytes -= submission.items.bytes.byteLength;
     this.#countDown(submission.isOwn);
     this.#tell(submission.done, error, null);
   }

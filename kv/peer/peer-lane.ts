@@ -26,6 +26,8 @@ export interface LaneParts {
 
 /** Messages that go out together, unless a single one is bigger. */
 const FRAME_BYTES = 2 ** 20;
+/** How long a message that may wait does. */
+const LINGER_MS = 2;
 const CONNECT_TIMEOUT_MS = 2000;
 const BACKOFF = { firstMs: 30, capMs: 1000 };
 /** A member that is silent for this long is pinged; how long the answer may take. */
@@ -50,6 +52,7 @@ export class PeerLane {
   #pull: (() => void) | null = null;
   #lastError = '';
   #cancelPause: (() => void) | null = null;
+  #cancelLinger: (() => void) | null = null;
   sentMessages = 0;
   sentBytes = 0;
   connects = 0;
@@ -105,9 +108,16 @@ export class PeerLane {
     return this.#queue.dropped;
   }
 
-  send(message: RaftMessage): void {
+  send(message: RaftMessage, mayWait: boolean): void {
     this.#queue.push(message, this.#isOpen);
     if (this.#isFlushDue || this.#pull === null) return;
+    if (mayWait) {
+      this.#cancelLinger ??= this.#parts.clock.after(LINGER_MS, () => {
+        this.#cancelLinger = null;
+        this.#wakePull();
+      });
+      return;
+    }
     this.#isFlushDue = true;
     // At the end of the turn: what else it has for this member goes along.
     this.#parts.clock.defer(() => {
@@ -184,6 +194,8 @@ export class PeerLane {
   }
 
   #wakePull(): void {
+    this.#cancelLinger?.();
+    this.#cancelLinger = null;
     const pull = this.#pull;
     this.#pull = null;
     pull?.();

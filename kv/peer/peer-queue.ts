@@ -2,7 +2,7 @@
 // Raft gets over every loss, so a full queue drops: of what only the newest matters, the older one; else the oldest of
 // the kind that came. While nobody listens only small messages are kept, few of them: appends would be stale by then. Pure.
 
-import type { RaftMessage } from '../raft/index.js';
+import type { AppendRequest, RaftMessage } from '../raft/index.js';
 import { messageBytes } from './message-codec.js';
 
 export interface PeerQueueLimits {
@@ -57,6 +57,7 @@ export class PeerQueue {
       return;
     }
     if (LATEST_ONLY.has(message.type)) this.#dropOldest(message.type);
+    if (message.type === 'append' && this.#isOvertaken(message)) this.#drop(this.#waiting.length - 1);
     const bytes = messageBytes(message);
     const countMax = isOnline ? messagesMax : offlineMax;
     while (this.#waiting.length >= countMax || (this.#bytes + bytes > bytesMax && this.#waiting.length > 0)) {
@@ -86,6 +87,18 @@ export class PeerQueue {
     this.dropped += this.#waiting.length - small.length;
     this.#waiting = small;
     this.#bytes = small.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** The last one only tells a commit index, which the new one tells as well. */
+  #isOvertaken({ term, prevIndex, commit }: AppendRequest): boolean {
+    const last = this.#waiting.at(-1)?.message;
+    return (
+      last?.type === 'append' &&
+      last.entries.length === 0 &&
+      last.term === term &&
+      last.prevIndex === prevIndex &&
+      last.commit <= commit
+    );
   }
 
   #dropOldest(type: RaftMessage['type']): boolean {

@@ -20,8 +20,11 @@ export interface PeerFigures {
 export interface PeerTransport {
   /** From now on `receive` is called, never within `send`. */
   start(receive: PeerReceiver): void;
-  /** Never waits and never throws; what cannot be sent is dropped. The message is not changed afterwards by either side. */
-  send(to: NodeId, message: RaftMessage): void;
+  /**
+   * Never waits and never throws; what cannot be sent is dropped. The message is not changed afterwards by either side.
+   * `mayWait`: it may leave some milliseconds later, together with what comes then.
+   */
+  send(to: NodeId, message: RaftMessage, mayWait?: boolean): void;
   /** host:port by id, of all others; whoever is missing is not reached any more. */
   setAddresses(addresses: ReadonlyMap<NodeId, string>): void;
   figures(): readonly PeerFigures[];

@@ -67,10 +67,10 @@ export class RpcTransport implements PeerTransport {
     this.#receive = receive;
   }
 
-  send(to: NodeId, message: RaftMessage): void {
+  send(to: NodeId, message: RaftMessage, mayWait = false): void {
     const lanes = this.#lanes.get(to);
     if (lanes === undefined) return; // its address is not known yet
-    (message.type === 'snapshot' ? lanes.bulk : lanes.main).send(message);
+    (message.type === 'snapshot' ? lanes.bulk : lanes.main).send(message, mayWait);
   }
 
   setAddresses(addresses: ReadonlyMap<NodeId, string>): void {

@@ -1,7 +1,7 @@
 // The files of a real folder. Calls run on libuv's threads, never on the event loop's.
 // wal.ts and snapshot-files.ts use it as WalFiles; folder-lock.ts keeps other processes out.
 
-import { constants } from 'node:fs';
+import { constants, write } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { lockFolder } from './folder-lock.js';
@@ -76,7 +76,7 @@ class DiskFile implements WalFile {
   async writeDurably(bytes: Uint8Array, position: number): Promise<number> {
     this.#durable ??= openDurable(this.#handle);
     const durable = await this.#durable;
-    if (durable !== null) return (await durable.write(bytes, 0, bytes.byteLength, position)).bytesWritten;
+    if (durable !== null) return writeAt(durable.fd, bytes, position);
     const written = await this.write(bytes, position);
     await this.dataSync();
     return written;
@@ -120,6 +120,16 @@ class DiskFile implements WalFile {
       await this.#handle.close();
     }
   }
+}
+
+/** As FileHandle.write does it, at half the cost on the loop's side: this is once per batch of the log. */
+function writeAt(fd: number, bytes: Uint8Array, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(fd, bytes, 0, bytes.byteLength, position, (error, written) => {
+      if (error === null) resolve(written);
+      else reject(error);
+    });
+  });
 }
 
 /** Null where a descriptor cannot be opened again (not Linux, no /proc). */

@@ -110,6 +110,22 @@ test('a full queue drops the oldest of the kind, and keeps one of what only the 
   assert.equal(queue.dropped, 3);
 });
 
+test('an append that only tells a commit index goes when the next one, from the same place, tells it as well', () => {
+  const queue = new PeerQueue();
+  const append = (prevIndex: number, commit: number): RaftMessage => ({
+    type: 'append',
+    term: 1,
+    prevIndex,
+    prevTerm: 1,
+    commit,
+    entries: [],
+  });
+  queue.push(append(5, 4), true);
+  queue.push(append(5, 5), true);
+  queue.push(append(7, 6), true);
+  assert.deepEqual(queue.take(1000), [append(5, 5), append(7, 6)]);
+});
+
 test('for a member that is away no entries are kept', () => {
   const queue = new PeerQueue({ offlineMax: 2 });
   queue.push({ type: 'append', term: 1, prevIndex: 1, prevTerm: 1, commit: 0, entries: [] }, false);

@@ -33,6 +33,32 @@ test('requests of one turn are one entry of the log', async (t) => {
   assert.ok(results.every(({ answer }) => answer!.error === null && answer!.replies!.length === 1));
 });
 
+test('requests that come while an entry is on its way are one entry, which does not wait for long', async (t) => {
+  const cluster = new NodeCluster(t, 3, THREE);
+  await cluster.startAll();
+  await cluster.agree();
+  const leader = cluster.leader()!;
+  // Nobody answers the leader, so that what it proposes stays under way.
+  cluster.network.isolate(
+    [leader.id],
+    THREE.filter((id) => id !== leader.id),
+  );
+  const before = leader.status().lastIndex;
+  cluster.submit(leader, [['SET', 'first', 'v']]);
+  await cluster.clock.advance(0);
+  assert.equal(leader.status().lastIndex, before + 1, 'nothing is under way: it goes at once');
+  for (let at = 0; at < 4; at += 1) {
+    cluster.submit(leader, [['SET', `k${at}`, 'v']]);
+    await cluster.clock.advance(1);
+  }
+  assert.equal(leader.status().lastIndex, before + 1, 'they collect');
+  await cluster.clock.advance(1);
+  assert.equal(leader.status().lastIndex, before + 2, 'and go together, although the first is not back');
+  cluster.submit(leader, [['SET', 'big', 'v'.repeat(70_000)]]);
+  await cluster.clock.advance(0);
+  assert.equal(leader.status().lastIndex, before + 3, 'what is worth its own way waits for nothing');
+});
+
 for (const seed of [11, 12, 13, 14]) {
   test(`the leader dies under load: every request of the others is executed exactly once (seed ${seed})`, async (t) => {
     const cluster = new NodeCluster(t, seed, THREE, { leaderWaitMs: 10_000 });
