@@ -1,8 +1,15 @@
 // The door of the render layer: re-exports only.
-// So far it is a library of parts: the contract, ids, liveness and the choice of worker nodes.
+// So far it is a library of parts: the contract, ids, liveness, the choice of worker nodes and the scheduler.
 export * from './errors.js';
 export { checkLights, type Light, lightsOf, packLight, unpackLight } from './lights.js';
 export { type LivenessOptions, LivenessTable } from './liveness-table.js';
 export { loadedWeight, SmoothWrr, type SmoothWrrOptions } from './smooth-wrr.js';
 export { SerialAllocator } from './serials.js';
+export { type BackoffOptions, backoffMs } from './backoff.js';
+export type { Answer, SchedulerEffect, SchedulerFigures } from './main/effects.js';
+export type { FailedImage, ImageFailure, JobRequest, JobState, JobStatus } from './main/job.js';
+export { type Registration, Registrations } from './main/registrations.js';
+export { Scheduler } from './main/scheduler.js';
+export { SCHEDULER_DEFAULTS, type SchedulerOptions } from './main/scheduler-options.js';
+export type { NodeBeat, NodeFacts } from './main/worker-nodes.js';
 export { Code, EmulateClient, ErrCode, PixelFormat, SlaveEmulateClient } from './proto/render.js';

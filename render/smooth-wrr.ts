@@ -17,6 +17,8 @@ export interface SmoothWrrOptions {
 
 interface Peer<K> {
   readonly key: K;
+  /** The how-manyth that was added. */
+  readonly order: number;
   weight: number;
   /** What the load leaves of the weight. */
   loaded: number;
@@ -27,7 +29,9 @@ interface Peer<K> {
 
 export class SmoothWrr<K> {
   readonly #peers = new Map<K, Peer<K>>();
-  #order: Peer<K>[] = [];
+  /** Those that take part in picks, in the order in which they were added. */
+  readonly #present: Peer<K>[] = [];
+  #added = 0;
   readonly #failuresMax: number;
   readonly #recovery: number;
 
@@ -41,16 +45,33 @@ export class SmoothWrr<K> {
     if (!Number.isSafeInteger(weight) || weight < 1)
       throw new RenderError('RENDER_OPTION_INVALID', `weight: ${weight} is no whole number above 0`);
     if (this.#peers.has(key)) throw new RenderError('RENDER_OPTION_INVALID', 'the peer is there already');
-    const peer: Peer<K> = { key, weight, loaded: weight, penalty: 0, current: 0 };
+    this.#added += 1;
+    const peer: Peer<K> = { key, order: this.#added, weight, loaded: weight, penalty: 0, current: 0 };
     this.#peers.set(key, peer);
-    this.#order.push(peer);
+    this.#present.push(peer);
   }
 
   remove(key: K): boolean {
-    if (!this.#peers.delete(key)) return false;
-    this.#order = [...this.#peers.values()];
-    for (const peer of this.#order) peer.current = 0;
+    const peer = this.#peers.get(key);
+    if (peer === undefined) return false;
+    this.setPresent(key, false);
+    this.#peers.delete(key);
+    for (const other of this.#peers.values()) other.current = 0;
     return true;
+  }
+
+  /**
+   * Leaves a peer out of picks, or takes it in again; it keeps its current weight. The same as an `eligible` that says so,
+   * but picks cost nothing for those who are out.
+   */
+  setPresent(key: K, isPresent: boolean): void {
+    const peer = this.#peers.get(key);
+    if (peer === undefined) return;
+    let at = this.#present.length;
+    while (at > 0 && this.#present[at - 1]!.order >= peer.order) at -= 1;
+    const was = this.#present[at] === peer;
+    if (isPresent && !was) this.#present.splice(at, 0, peer);
+    if (!isPresent && was) this.#present.splice(at, 1);
   }
 
   /** @param load from 0 to 1; weights need to be some 100 for the steps to be fine */
@@ -69,7 +90,7 @@ export class SmoothWrr<K> {
   pick(eligible: (key: K) => boolean = () => true): K | null {
     let best: Peer<K> | null = null;
     let total = 0;
-    for (const peer of this.#order) {
+    for (const peer of this.#present) {
       if (!eligible(peer.key)) continue;
       const effective = peer.penalty > 0 ? this.#recovering(peer) : peer.loaded;
       peer.current += effective;
@@ -83,7 +104,7 @@ export class SmoothWrr<K> {
 
   /** Current weights in the order in which peers were added. */
   currentWeights(): number[] {
-    return this.#order.map(({ current }) => current);
+    return Array.from(this.#peers.values(), ({ current }) => current);
   }
 
   effectiveWeight(key: K): number | null {
@@ -92,7 +113,7 @@ export class SmoothWrr<K> {
   }
 
   get size(): number {
-    return this.#order.length;
+    return this.#peers.size;
   }
 
   #recovering(peer: Peer<K>): number {

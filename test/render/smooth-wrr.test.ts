@@ -82,6 +82,21 @@ test('when a peer leaves in the middle of a round, the others go on in proportio
   );
 });
 
+test('a peer that is left out for a while keeps its place and its weight', () => {
+  const [wrr, same] = [peers({ a: 5, b: 1, c: 2 }), peers({ a: 5, b: 1, c: 2 })];
+  const out = new Set<string>();
+  for (const [at, key] of Array.from('abcabaccbabcacb').entries()) {
+    if (!out.delete(key)) out.add(key);
+    wrr.setPresent(key, !out.has(key));
+    assert.equal(
+      wrr.pick(),
+      same.pick((peer) => !out.has(peer)),
+      `pick ${at}`,
+    );
+    assert.deepEqual(wrr.currentWeights(), same.currentWeights());
+  }
+});
+
 test('in a whole round every peer comes up as often as its weight says', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 6 }), (weights) => {

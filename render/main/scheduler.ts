@@ -1,0 +1,764 @@
+// Gives the images of jobs to worker nodes, and takes care that every image has exactly one result, whatever happens to
+// nodes, answers and clocks. The main node tells it what happened and carries out the effects that it returns.
+// Pure: time is an argument, chance a function. Who is fenced out: an answer counts only while its attempt is the current
+// one of its task, and attempt ids are never used twice.
+// What costs a retry: an attempt that failed or took too long. What does not: a node without room, a node that went away.
+
+import assert from 'node:assert/strict';
+import { backoffMs } from '../backoff.js';
+import { RenderError } from '../errors.js';
+import { Code, ErrCode } from '../proto/render.js';
+import { Deadlines } from './deadlines.js';
+import type { Answer, SchedulerEffect, SchedulerFigures } from './effects.js';
+import {
+  type Attempt,
+  type DeadlineOwner,
+  type FailedImage,
+  type ImageFailure,
+  isFinished,
+  isRunnable,
+  type Job,
+  type JobRequest,
+  type JobStatus,
+  statusOf,
+  type Task,
+} from './job.js';
+import { JobTable } from './job-table.js';
+import { RenderTimes } from './render-times.js';
+import { RunQueue } from './run-queue.js';
+import { type SchedulerOptions, schedulerOptions } from './scheduler-options.js';
+import { type NodeBeat, type NodeFacts, type WorkerNode, WorkerNodes } from './worker-nodes.js';
+
+const NONE = 0;
+const RENDERED = 1;
+const FAILED = 2;
+/** Tasks that wait again and that are looked at in one go for one that a node may take. */
+const AGAIN_LOOKED_AT = 16;
+const ERROR_CHARS_MAX = 2048;
+const RETRY_AFTER_MIN_MS = 200;
+const RETRY_AFTER_MAX_MS = 10_000;
+const FAILED_SHARE_FROM = 10;
+
+/** Nothing is wrong with the images: there was no room for them. */
+const SHORTAGES: ReadonlySet<ErrCode> = new Set([ErrCode.EC_NO_BLENDER, ErrCode.EC_CHANNEL_FULL]);
+
+export class Scheduler {
+  readonly #random: () => number;
+  readonly #options: Required<SchedulerOptions>;
+  readonly #jobs = new JobTable();
+  readonly #queue = new RunQueue();
+  readonly #nodes: WorkerNodes;
+  readonly #times = new RenderTimes();
+  readonly #deadlines = new Deadlines<DeadlineOwner>();
+  readonly #attempts = new Map<number, Attempt>();
+  #effects: SchedulerEffect[] = [];
+  #now = 0;
+  #lastAttempt: number;
+  #lastTask = 0;
+  #imagesOpen = 0;
+  #dispatched = 0;
+  #rendered = 0;
+  #failed = 0;
+  #staleAnswers = 0;
+  #retries = 0;
+  #timeouts = 0;
+  #losses = 0;
+  #refusals = 0;
+  #nodesBlocked = 0;
+
+  constructor(random: () => number, options: SchedulerOptions = {}) {
+    this.#random = random;
+    this.#options = schedulerOptions(options);
+    this.#nodes = new WorkerNodes(this.#options.handedPerSlot);
+    this.#lastAttempt = this.#options.firstAttempt - 1;
+  }
+
+  // Nodes.
+
+  nodeAdded(now: number, facts: NodeFacts): SchedulerEffect[] {
+    this.#now = now;
+    this.#nodes.add(facts);
+    return this.#end();
+  }
+
+  /** The node is dead, or said good-bye: what it had goes to others at once, before all else. */
+  nodeRemoved(now: number, id: number): SchedulerEffect[] {
+    this.#now = now;
+    const node = this.#nodes.get(id);
+    if (node === undefined) return [];
+    this.#nodes.remove(node);
+    if (node.rest !== null) this.#deadlines.clear(node.rest);
+    for (const attempt of node.attempts.values()) {
+      const { isCurrent } = attempt;
+      this.#close(attempt);
+      if (isCurrent) this.#lost(attempt.task);
+    }
+    this.#giveUpWhereAllAreBlocked();
+    return this.#end();
+  }
+
+  /** What a node tells of itself with every beat. */
+  nodeBeat(now: number, id: number, beat: NodeBeat): SchedulerEffect[] {
+    this.#now = now;
+    const node = this.#nodes.get(id);
+    if (node === undefined) return [];
+    if (beat.load !== undefined) this.#nodes.setLoad(node, beat.load);
+    if (beat.slots !== undefined) node.slots = beat.slots;
+    if (beat.draining !== undefined && beat.draining !== node.isDraining) {
+      node.isDraining = beat.draining;
+      if (node.isDraining) this.#giveUpWhereAllAreBlocked();
+    }
+    if (beat.running !== undefined) this.#reconcile(node, beat.running);
+    this.#nodes.refresh(node);
+    return this.#end();
+  }
+
+  /** How an attempt ended. Answers that come too late, or twice, are counted and change no result. */
+  answered(now: number, nodeId: number, attemptId: number, answer: Answer): SchedulerEffect[] {
+    this.#now = now;
+    const attempt = this.#attempts.get(attemptId);
+    if (attempt === undefined || attempt.node.id !== nodeId) {
+      this.#staleAnswers += 1;
+      return [];
+    }
+    const { isCurrent } = attempt;
+    this.#close(attempt);
+    if (answer.kind !== 'lost') attempt.node.lostInARow = 0;
+    if (isCurrent) this.#take(attempt, answer);
+    else this.#staleAnswers += 1;
+    return this.#end();
+  }
+
+  // Drivers.
+
+  /**
+   * A new job, or the one that this driver asked for under this request id before.
+   * @throws RenderError RENDER_REQUEST_INVALID, RENDER_REQUEST_TOO_LARGE; RENDER_OVERLOAD with `retryAfterMs`: nothing was begun
+   */
+  submit(
+    now: number,
+    request: JobRequest,
+  ): { readonly job: number; readonly isNew: boolean; readonly effects: SchedulerEffect[] } {
+    this.#now = now;
+    if (request.requestId !== undefined) {
+      const known = this.#jobs.asked(request.driver, request.requestId);
+      if (known !== undefined) return { job: known.id, isNew: false, effects: [] };
+    }
+    this.#check(request);
+    const deadlineAt = now + (request.deadlineMs ?? this.#options.jobTimeoutMs);
+    const job = this.#jobs.add(request, now, deadlineAt);
+    job.deadline = this.#deadlines.set(deadlineAt, { kind: 'job', job });
+    this.#imagesOpen += job.images;
+    this.#queue.add(job);
+    return { job: job.id, isNew: true, effects: this.#end() };
+  }
+
+  cancel(now: number, id: number): SchedulerEffect[] {
+    this.#now = now;
+    const job = this.#jobs.expect(id);
+    this.#giveUp(job, ErrCode.EC_CANCELED, 'canceled', Code.CANCELED);
+    return this.#end();
+  }
+
+  /** The driver is gone: nobody waits for its jobs. */
+  driverGone(now: number, driver: number): SchedulerEffect[] {
+    this.#now = now;
+    for (const job of this.#jobs.ofDriver(driver))
+      this.#giveUp(job, ErrCode.EC_CANCELED, 'its driver is gone', Code.CANCELED);
+    return this.#end();
+  }
+
+  /** Nothing more of it is given out; what is under way may end. */
+  pause(now: number, id: number): SchedulerEffect[] {
+    this.#now = now;
+    const job = this.#jobs.expect(id);
+    if (isFinished(job)) throw stateError(job, 'paused');
+    job.state = 'paused';
+    this.#queue.remove(job);
+    return this.#end();
+  }
+
+  resume(now: number, id: number): SchedulerEffect[] {
+    this.#now = now;
+    const job = this.#jobs.expect(id);
+    if (job.state !== 'paused') throw stateError(job, 'resumed');
+    job.state = job.done + job.failed + job.running.size > 0 ? 'active' : 'queued';
+    this.#wake(job);
+    return this.#end();
+  }
+
+  /** The images of a finished job that failed are rendered again, with a new budget on nodes with a clean slate. */
+  requeue(now: number, id: number, deadlineMs?: number): SchedulerEffect[] {
+    this.#now = now;
+    const job = this.#jobs.expect(id);
+    if (!isFinished(job)) throw stateError(job, 'requeued');
+    if (job.failed === 0) return [];
+    const indexes = [...job.failures.keys()].toSorted((a, b) => a - b);
+    this.#imagesOpen += indexes.length;
+    for (const index of indexes) job.results[index] = NONE;
+    for (const { first, count } of runsOf(indexes)) job.again.push(this.#newTask(job, first, count));
+    job.failures.clear();
+    job.failed = 0;
+    job.streaks.clear();
+    job.blocked.clear();
+    Object.assign(job, { state: 'queued', code: null, message: '', finishedAt: null });
+    job.deadlineAt = now + (deadlineMs ?? this.#options.jobTimeoutMs);
+    job.deadline = this.#deadlines.set(job.deadlineAt, { kind: 'job', job });
+    this.#wake(job);
+    return this.#end();
+  }
+
+  setPriority(now: number, id: number, priority: number): SchedulerEffect[] {
+    this.#now = now;
+    const job = this.#jobs.expect(id);
+    this.#queue.remove(job);
+    job.priority = priority;
+    this.#wake(job);
+    return this.#end();
+  }
+
+  /** @throws RenderError RENDER_STATE: it is not finished. */
+  forget(id: number): void {
+    this.#jobs.forget(this.#jobs.expect(id));
+  }
+
+  // Time.
+
+  /** Does what is due. To be called at `nextAt`, and not before. */
+  tick(now: number): SchedulerEffect[] {
+    this.#now = now;
+    for (;;) {
+      const due = this.#deadlines.takeDue(now);
+      if (due === null) return this.#end();
+      switch (due.kind) {
+        case 'task':
+          due.deadline = null;
+          due.job.resting.delete(due);
+          due.job.again.push(due);
+          this.#wake(due.job);
+          break;
+        case 'attempt':
+          due.deadline = null;
+          this.#timedOut(due);
+          break;
+        case 'job':
+          due.job.deadline = null;
+          this.#giveUp(due.job, ErrCode.EC_TIMEOUT, 'the deadline of its job passed', Code.TIMEOUT);
+          break;
+        case 'node':
+          due.node.rest = null;
+          this.#nodes.refresh(due.node);
+          break;
+        default:
+          due satisfies never;
+      }
+    }
+  }
+
+  /** When something is due next; null: nothing is. */
+  get nextAt(): number | null {
+    return this.#deadlines.nextAt;
+  }
+
+  // Views.
+
+  status(id: number): JobStatus {
+    return statusOf(this.#jobs.expect(id));
+  }
+
+  jobs(): JobStatus[] {
+    return Array.from(this.#jobs.values(), statusOf);
+  }
+
+  /** Why images of a job failed, by index. */
+  failures(id: number): ReadonlyMap<number, FailedImage> {
+    return this.#jobs.expect(id).failures;
+  }
+
+  figures(): SchedulerFigures {
+    return {
+      jobs: this.#jobs.size,
+      imagesOpen: this.#imagesOpen,
+      attemptsRunning: this.#attempts.size,
+      dispatched: this.#dispatched,
+      rendered: this.#rendered,
+      failed: this.#failed,
+      staleAnswers: this.#staleAnswers,
+      retries: this.#retries,
+      timeouts: this.#timeouts,
+      losses: this.#losses,
+      refusals: this.#refusals,
+      nodesBlocked: this.#nodesBlocked,
+    };
+  }
+
+  // Giving out.
+
+  #end(): SchedulerEffect[] {
+    while (this.#nodes.openNodes > 0 && this.#queue.size > 0) if (!this.#queue.serve(this.#giveOut)) break;
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+
+  /** Gives one task of the job to a node; returns what it is taken to cost, or 0. */
+  readonly #giveOut = (job: Job): number => {
+    for (let look = Math.min(job.again.length, AGAIN_LOOKED_AT); look > 0; look -= 1) {
+      const task = job.again.shift()!;
+      const node = this.#nodes.pick(job, task);
+      if (node !== null) return this.#dispatch(job, this.#fit(job, task, this.#roomFor(job, node)), node);
+      job.again.push(task);
+    }
+    if (job.next === job.images) return 0;
+    const node = this.#nodes.pick(job, null);
+    if (node === null) return 0;
+    const count = Math.min(this.#roomFor(job, node), job.images - job.next);
+    const task = this.#newTask(job, job.next, count);
+    job.next += count;
+    return this.#dispatch(job, task, node);
+  };
+
+  #roomFor(job: Job, node: WorkerNode): number {
+    const chunk = Math.max(1, Math.floor(node.slots * this.#options.chunkPerSlot));
+    return Math.min(this.#nodes.room(node), chunk, job.chunkMax);
+  }
+
+  /** As much of a task as there is room for; the rest goes on waiting. */
+  #fit(job: Job, task: Task, room: number): Task {
+    if (task.count <= room) return task;
+    const rest = this.#newTask(job, task.first + room, task.count - room);
+    Object.assign(rest, {
+      failures: task.failures,
+      version: task.version,
+      losses: task.losses,
+      failedOn: task.failedOn === null ? null : new Set(task.failedOn),
+    });
+    task.count = room;
+    job.again.unshift(rest);
+    return task;
+  }
+
+  #dispatch(job: Job, task: Task, node: WorkerNode): number {
+    const imageMs = this.#times.estimateMs(job.kind);
+    const timeoutMs = this.#timeoutMs(imageMs, node, task.count);
+    this.#lastAttempt += 1;
+    const attempt: Attempt = {
+      kind: 'attempt',
+      id: this.#lastAttempt,
+      task,
+      node,
+      count: task.count,
+      startedAt: this.#now,
+      isCurrent: true,
+      beatsMissed: 0,
+      deadline: null,
+    };
+    attempt.deadline = this.#deadlines.set(this.#now + timeoutMs, attempt);
+    task.version += 1;
+    job.running.add(attempt);
+    if (job.state === 'queued') job.state = 'active';
+    node.attempts.set(attempt.id, attempt);
+    node.handed += task.count;
+    this.#nodes.refresh(node);
+    this.#attempts.set(attempt.id, attempt);
+    this.#dispatched += 1;
+    this.#effects.push({
+      kind: 'dispatch',
+      node: node.id,
+      attempt: attempt.id,
+      job: job.id,
+      task: task.id,
+      version: task.version,
+      first: task.first,
+      count: task.count,
+      timeoutMs,
+    });
+    if (!isRunnable(job)) this.#queue.remove(job);
+    return Math.max(1e-3, imageMs ?? this.#options.estimateMs) * task.count;
+  }
+
+  #timeoutMs(imageMs: number | null, node: WorkerNode, count: number): number {
+    const { timeoutFactor, timeoutMinMs, timeoutUnknownMs } = this.#options;
+    if (imageMs === null) return timeoutUnknownMs;
+    const rounds = Math.ceil((node.handed + count) / Math.max(1, node.slots));
+    return Math.max(timeoutMinMs, imageMs * rounds * timeoutFactor);
+  }
+
+  #newTask(job: Job, first: number, count: number): Task {
+    this.#lastTask += 1;
+    return {
+      kind: 'task',
+      id: this.#lastTask,
+      job,
+      first,
+      count,
+      failures: 0,
+      version: 0,
+      losses: 0,
+      failedOn: null,
+      deadline: null,
+    };
+  }
+
+  #wake(job: Job): void {
+    if (isRunnable(job)) this.#queue.add(job);
+  }
+
+  // Taking back.
+
+  /** The attempt is over on its node: its room is free, and nothing more will come of it. */
+  #close(attempt: Attempt): void {
+    const { node, task } = attempt;
+    this.#attempts.delete(attempt.id);
+    node.attempts.delete(attempt.id);
+    node.handed -= attempt.count;
+    assert(node.handed >= 0, 'a node gives back what it was handed');
+    this.#nodes.refresh(node);
+    this.#fence(attempt);
+    task.job.running.delete(attempt);
+  }
+
+  /** From now on no answer of it counts. */
+  #fence(attempt: Attempt): void {
+    attempt.isCurrent = false;
+    if (attempt.deadline !== null) this.#deadlines.clear(attempt.deadline);
+    attempt.deadline = null;
+  }
+
+  /** Given up while the node still has it: it keeps its room there until the node says that it is over. */
+  #abandon(attempt: Attempt): void {
+    this.#fence(attempt);
+    attempt.task.job.running.delete(attempt);
+    this.#effects.push({ kind: 'cancel', node: attempt.node.id, attempt: attempt.id });
+  }
+
+  #take(attempt: Attempt, answer: Answer): void {
+    const { task, node } = attempt;
+    switch (answer.kind) {
+      case 'rendered':
+        this.#takeImages(attempt, answer.failures ?? [], answer.imageMs);
+        break;
+      case 'failed':
+        if (SHORTAGES.has(answer.code)) this.#short(task, node, this.#options.backoffBaseMs);
+        else this.#takeFailure(task, node, answer.code, answer.error);
+        break;
+      case 'refused':
+        this.#short(task, node, answer.retryAfterMs);
+        break;
+      case 'lost':
+        this.#nodes.failed(node);
+        node.lostInARow += 1;
+        this.#restNode(node, this.#options.backoffBaseMs * 2 ** (node.lostInARow - 1));
+        this.#lost(task);
+        break;
+      default:
+        answer satisfies never;
+    }
+  }
+
+  #takeImages(attempt: Attempt, failures: readonly ImageFailure[], imageMs: number): void {
+    const { task, node } = attempt;
+    const { job, first, count } = task;
+    if (failures.length === 0) {
+      this.#times.observe(job.kind, imageMs);
+      if (job.streaks.size > 0) job.streaks.delete(node.id);
+      this.#settleRendered(attempt, first, count);
+      this.#finishIfDone(job);
+      return;
+    }
+    const byIndex = new Map(failures.map((failure) => [failure.index, failure]));
+    const bad = [...byIndex.keys()].toSorted((a, b) => a - b);
+    if (bad[0]! < first || bad.at(-1)! >= first + count || !bad.every(Number.isInteger)) {
+      const error = `node ${node.id} told of images that were not asked of it`;
+      this.#takeFailure(task, node, ErrCode.EC_BAD_MESSAGE, error);
+      return;
+    }
+    if (bad.length < count) {
+      this.#times.observe(job.kind, imageMs);
+      job.streaks.delete(node.id);
+      let from = first;
+      for (const index of [...bad, first + count]) {
+        if (index > from) this.#settleRendered(attempt, from, index - from);
+        from = index + 1;
+      }
+    }
+    // The failed images go on in tasks of their own.
+    const parts = runsOf(bad).map((run) => {
+      const part = this.#newTask(job, run.first, run.count);
+      const { failures: before, version, losses, failedOn } = task;
+      const copied = failedOn === null ? null : new Set(failedOn);
+      return Object.assign(part, { failures: before, version, losses, failedOn: copied });
+    });
+    if (bad.every((index) => SHORTAGES.has(byIndex.get(index)!.code))) {
+      for (const part of parts) this.#short(part, node, this.#options.backoffBaseMs);
+      return;
+    }
+    if (bad.length === count) this.#countFailure(job, node, byIndex.get(bad[0]!)!.error);
+    for (const part of parts) {
+      const { code, error } = byIndex.get(part.first)!;
+      if (SHORTAGES.has(code)) this.#short(part, node, this.#options.backoffBaseMs);
+      else this.#failedOnce(part, node, code, error);
+    }
+    this.#judge(job);
+  }
+
+  #takeFailure(task: Task, node: WorkerNode, code: ErrCode, error: string): void {
+    this.#countFailure(task.job, node, error);
+    this.#failedOnce(task, node, code, error);
+    this.#judge(task.job);
+  }
+
+  /** One more failed attempt of the node for this job: three in a row and it gets nothing more of it. */
+  #countFailure(job: Job, node: WorkerNode, error: string): void {
+    job.lastError = error.slice(0, ERROR_CHARS_MAX);
+    this.#nodes.failed(node);
+    const streak = (job.streaks.get(node.id) ?? 0) + 1;
+    job.streaks.set(node.id, streak);
+    if (streak < this.#options.blockAfter || job.blocked.has(node.id)) return;
+    job.blocked.add(node.id);
+    this.#nodesBlocked += 1;
+    this.#effects.push({ kind: 'blocked', job: job.id, node: node.id, error: job.lastError });
+  }
+
+  #failedOnce(task: Task, node: WorkerNode, code: ErrCode, error: string): void {
+    const { job } = task;
+    task.failures += 1;
+    task.failedOn ??= new Set();
+    task.failedOn.add(node.id);
+    job.lastError = error.slice(0, ERROR_CHARS_MAX);
+    if (task.failures > this.#options.retriesMax) {
+      this.#settleFailed(task, code, job.lastError);
+      return;
+    }
+    this.#retries += 1;
+    const { backoffBaseMs: baseMs, backoffCapMs: capMs } = this.#options;
+    this.#rest(task, backoffMs(this.#random, task.failures, { baseMs, capMs }));
+  }
+
+  #rest(task: Task, delayMs: number): void {
+    task.job.resting.add(task);
+    task.deadline = this.#deadlines.set(this.#now + delayMs, task);
+  }
+
+  /** No room on the node: the task waits for another one at once, and the node is left alone for a while. */
+  #short(task: Task, node: WorkerNode, restMs: number): void {
+    this.#refusals += 1;
+    this.#restNode(node, restMs);
+    this.#queueFirst(task);
+  }
+
+  #restNode(node: WorkerNode, restMs: number): void {
+    if (node.rest !== null) this.#deadlines.clear(node.rest);
+    const delayMs = Math.max(1, Math.min(restMs, this.#options.backoffCapMs));
+    node.rest = this.#deadlines.set(this.#now + delayMs, { kind: 'node', node });
+    this.#nodes.refresh(node);
+  }
+
+  #lost(task: Task): void {
+    const { job } = task;
+    this.#losses += 1;
+    task.losses += 1;
+    if (task.losses > this.#options.lossesMax) {
+      job.lastError = `its worker node went away ${task.losses} times`;
+      this.#settleFailed(task, ErrCode.EC_PEER_DEAD, job.lastError);
+      this.#finishIfDone(job);
+      return;
+    }
+    this.#queueFirst(task);
+  }
+
+  #queueFirst(task: Task): void {
+    task.job.again.unshift(task);
+    this.#wake(task.job);
+  }
+
+  #timedOut(attempt: Attempt): void {
+    if (!attempt.isCurrent) return;
+    this.#timeouts += 1;
+    this.#abandon(attempt);
+    const error = `node ${attempt.node.id} did not answer within ${Math.round(this.#now - attempt.startedAt)} ms`;
+    this.#takeFailure(attempt.task, attempt.node, ErrCode.EC_TIMEOUT, error);
+  }
+
+  /** What the node says it has is the truth. */
+  #reconcile(node: WorkerNode, running: readonly number[]): void {
+    const told = new Set(running);
+    for (const attempt of node.attempts.values()) {
+      if (told.has(attempt.id)) {
+        attempt.beatsMissed = 0;
+        continue;
+      }
+      attempt.beatsMissed += 1;
+      if (attempt.beatsMissed < this.#options.beatsMissedMax) continue;
+      const { isCurrent } = attempt;
+      this.#close(attempt);
+      if (isCurrent) this.#lost(attempt.task);
+    }
+    for (const id of told) {
+      const attempt = node.attempts.get(id);
+      if (attempt === undefined || !attempt.isCurrent)
+        this.#effects.push({ kind: 'cancel', node: node.id, attempt: id });
+    }
+  }
+
+  // Results.
+
+  #settleRendered(attempt: Attempt, first: number, count: number): void {
+    const { task, node } = attempt;
+    const { job } = task;
+    this.#settle(job, first, count, RENDERED);
+    job.done += count;
+    this.#rendered += count;
+    this.#effects.push({
+      kind: 'rendered',
+      job: job.id,
+      first,
+      count,
+      node: node.id,
+      attempt: attempt.id,
+      attempts: task.failures + 1,
+    });
+  }
+
+  #settleFailed({ job, first, count, failures: attempts }: Task, code: ErrCode, error: string): void {
+    this.#settle(job, first, count, FAILED);
+    job.failed += count;
+    this.#failed += count;
+    for (let index = first; index < first + count; index += 1)
+      job.failures.set(index, { code, error, attempts });
+    this.#effects.push({ kind: 'failed', job: job.id, first, count, code, error, attempts });
+  }
+
+  #settle(job: Job, first: number, count: number, result: number): void {
+    const { results } = job;
+    for (let index = first; index < first + count; index += 1) {
+      assert(results[index] === NONE, 'an image has one result');
+      results[index] = result;
+    }
+    this.#imagesOpen -= count;
+  }
+
+  /** After failures: whether the job is over, or the rest of it is to be given up. */
+  #judge(job: Job): void {
+    this.#finishIfDone(job);
+    if (isFinished(job)) return;
+    const blocked = this.#blockedReason(job);
+    if (blocked !== null) this.#giveUp(job, ErrCode.EC_RENDER_FAILED, blocked, null);
+    else if (job.failed >= FAILED_SHARE_FROM && job.failed > job.images * this.#options.failedShareMax) {
+      const reason = `too many of its images failed, the last with: ${job.lastError}`;
+      this.#giveUp(job, ErrCode.EC_CANCELED, reason, null);
+    }
+  }
+
+  #finishIfDone(job: Job): void {
+    if (job.done + job.failed === job.images && !isFinished(job)) this.#finish(job, null);
+  }
+
+  #finish(job: Job, cause: Code | null): void {
+    assert(job.done + job.failed === job.images, 'every image has a result');
+    assert(job.running.size === 0 && job.resting.size === 0, 'nothing of it is under way');
+    if (job.deadline !== null) this.#deadlines.clear(job.deadline);
+    job.deadline = null;
+    this.#queue.remove(job);
+    job.finishedAt = this.#now;
+    if (job.failed === 0) job.state = 'completed';
+    else job.state = cause === Code.CANCELED ? 'canceled' : 'failed';
+    if (job.failed === 0) job.code = Code.OK;
+    else if (cause === Code.CANCELED) job.code = cause;
+    else job.code = job.done > 0 ? Code.PARTIAL : (cause ?? Code.INTERNAL);
+    if (job.failed > 0 && job.message === '')
+      job.message = `${job.failed} of ${job.images} images failed: ${job.lastError}`;
+    const { id, code, message, done, failed } = job;
+    this.#effects.push({ kind: 'finished', job: id, code, message, done, failed });
+  }
+
+  /** Every image that has no result yet fails with this one. */
+  #giveUp(job: Job, code: ErrCode, reason: string, cause: Code | null): void {
+    if (isFinished(job)) return;
+    for (const attempt of job.running) {
+      this.#abandon(attempt);
+      this.#settleFailed(attempt.task, code, reason);
+    }
+    for (const task of job.resting) {
+      if (task.deadline !== null) this.#deadlines.clear(task.deadline);
+      task.deadline = null;
+      this.#settleFailed(task, code, reason);
+    }
+    job.resting.clear();
+    for (const task of job.again) this.#settleFailed(task, code, reason);
+    job.again.length = 0;
+    if (job.next < job.images) {
+      const rest = this.#newTask(job, job.next, job.images - job.next);
+      job.next = job.images;
+      this.#settleFailed(rest, code, reason);
+    }
+    job.message = job.failed > 0 ? `${job.failed} of ${job.images} images failed: ${reason}` : '';
+    this.#finish(job, cause);
+  }
+
+  /** Why nobody will ever take the job's images; null while somebody may, or while there is nobody at all. */
+  #blockedReason(job: Job): string | null {
+    if (job.blocked.size === 0) return null;
+    const { able, unblocked } = this.#nodes.countFor(job);
+    if (able === 0 || unblocked > 0) return null;
+    return (
+      `every worker node that could render it (${able}) is blocked for this job after ${this.#options.blockAfter} ` +
+      `failures in a row, the last with: ${job.lastError}`
+    );
+  }
+
+  /** After a node went: the jobs for which only blocked ones are left. */
+  #giveUpWhereAllAreBlocked(): void {
+    for (const job of this.#jobs.values()) {
+      if (isFinished(job)) continue;
+      const reason = this.#blockedReason(job);
+      if (reason !== null) this.#giveUp(job, ErrCode.EC_RENDER_FAILED, reason, null);
+    }
+  }
+
+  #check(request: JobRequest): void {
+    const { images, tag = '', chunkMax = 1, deadlineMs = 1, priority = 0 } = request;
+    if (!Number.isInteger(images) || images < 1)
+      throw new RenderError('RENDER_REQUEST_INVALID', `${images} is no number of images`);
+    if (!Number.isInteger(chunkMax) || chunkMax < 1)
+      throw new RenderError('RENDER_REQUEST_INVALID', `chunkMax: ${chunkMax} is no number of images`);
+    if (!(deadlineMs > 0) || !Number.isInteger(priority))
+      throw new RenderError(
+        'RENDER_REQUEST_INVALID',
+        'the deadline or the priority is no number that can be',
+      );
+    const { imagesPerJobMax, imagesOpenMax, jobsMax } = this.#options;
+    if (images > imagesPerJobMax)
+      throw new RenderError(
+        'RENDER_REQUEST_TOO_LARGE',
+        `${images} images; a job has at most ${imagesPerJobMax}`,
+      );
+    if (!this.#nodes.hasTag(tag))
+      throw this.#overload(tag === '' ? 'there is no worker node' : `no worker node has the tag ${tag}`);
+    if (this.#jobs.size >= jobsMax) throw this.#overload(`there are ${jobsMax} jobs already`);
+    if (this.#imagesOpen + images > imagesOpenMax)
+      throw this.#overload(`${this.#imagesOpen} images wait already; at most ${imagesOpenMax} may`);
+  }
+
+  #overload(message: string): RenderError {
+    const slots = Math.max(1, this.#nodes.slots());
+    const waitMs = (this.#imagesOpen * this.#options.estimateMs) / slots / 2;
+    const retryAfterMs = Math.round(Math.max(RETRY_AFTER_MIN_MS, Math.min(RETRY_AFTER_MAX_MS, waitMs)));
+    return new RenderError('RENDER_OVERLOAD', message, { retryAfterMs });
+  }
+}
+
+function stateError(job: Job, what: string): RenderError {
+  return new RenderError('RENDER_STATE', `job ${job.id} is ${job.state} and cannot be ${what}`);
+}
+
+/** Ascending indexes as runs of neighbours. */
+function runsOf(indexes: readonly number[]): { first: number; count: number }[] {
+  const runs: { first: number; count: number }[] = [];
+  for (const index of indexes) {
+    const last = runs.at(-1);
+    if (last !== undefined && last.first + last.count === index) last.count += 1;
+    else runs.push({ first: index, count: 1 });
+  }
+  return runs;
+}
