@@ -153,7 +153,11 @@ async function split(scene: Scene): Promise<void> {
   cluster.network.partition(all.slice(0, at), all.slice(at));
   await hold(scene, 500, 6000);
   if (random.chance(0.4)) {
-    const other = shuffled(random, all);
+    // Members may have come and gone.
+    const other = shuffled(
+      random,
+      cluster.members.map(({ id }) => id),
+    );
     log(`then ${other.slice(0, at).join(' and ')} apart from ${other.slice(at).join(' and ')}`);
     cluster.network.heal();
     cluster.network.partition(other.slice(0, at), other.slice(at));
