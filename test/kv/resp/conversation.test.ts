@@ -136,13 +136,10 @@ test('failures of the log have their words, and the connection goes on', async (
   const { connect, backend } = await respPair(t);
   const client = await connect();
   const cases: readonly (readonly [ConstructorParameters<typeof KvError>[0], string])[] = [
-    ['KV_NO_LEADER' as never, '-CLUSTERDOWN No Raft leader\r\n'],
+    ['KV_NO_LEADER', '-CLUSTERDOWN No Raft leader\r\n'],
     ['KV_QUEUE_FULL', '-TRYAGAIN Too many commands wait for the log; this one was not executed\r\n'],
-    [
-      'KV_OUTCOME_UNKNOWN' as never,
-      '-TRYAGAIN No answer came in time; a write may or may not have been executed\r\n',
-    ],
-    ['KV_QUOTA' as never, "-OOM command not allowed when used memory > 'maxmemory'.\r\n"],
+    ['KV_OUTCOME_UNKNOWN', '-TRYAGAIN No answer came in time; a write may or may not have been executed\r\n'],
+    ['KV_QUOTA', "-OOM command not allowed when used memory > 'maxmemory'.\r\n"],
   ];
   for (const [code, answer] of cases) {
     backend.failure = new KvError(code, 'as the test wants it');
@@ -159,7 +156,7 @@ test('READONLY answers reads without a leader, READWRITE does not', async (t) =>
   const { connect, backend } = await respPair(t);
   const client = await connect();
   await client.asks('SET a 1', '+OK\r\n');
-  backend.failure = new KvError('KV_NO_LEADER' as never, 'none');
+  backend.failure = new KvError('KV_NO_LEADER', 'none');
   await client.asks('READONLY', '+OK\r\n');
   await client.asks('GET a', '$1\r\n1\r\n');
   await client.asks('READWRITE', '+OK\r\n');
