@@ -117,7 +117,7 @@ function explain(message: string | undefined, args: readonly string[]): string {
   if (message === undefined) return 'unreadable';
   const spec = specOf(args);
   if (message.startsWith('Not enough non-option arguments') && spec?.operands != null) {
-    return `name a ${spec.operands.name}: ${spec.operands.summary}`;
+    return `name ${/^[AEIOU]/.test(spec.operands.name) ? 'an' : 'a'} ${spec.operands.name}: ${spec.operands.summary}`;
   }
   const [, kind, names = ''] =
     /^(Unknown arguments?|Unknown commands?|Not enough arguments following): (.+)/.exec(message) ?? [];

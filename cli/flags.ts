@@ -113,17 +113,24 @@ const DURATION_MS_MAX = 2 ** 31 - 1;
 
 /** `1500`, `1500ms`, `10s`, `5m`: a plain number is milliseconds. */
 export function readDuration(text: string): number {
-  const [, digits, unit = 'ms'] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
-  const milliseconds = Number(digits) * MILLISECONDS_PER[unit as keyof typeof MILLISECONDS_PER];
-  if (milliseconds <= DURATION_MS_MAX) return Math.round(milliseconds);
+  const ms = durationMs(text, 'ms');
+  if (!Number.isNaN(ms)) return ms;
   throw new UsageError(`"${text}" should be milliseconds, or a number with a unit such as 500ms, 10s or 5m`);
+}
+
+/** NaN: no duration, or one longer than timers go. */
+function durationMs(text: string, plainUnit: keyof typeof MILLISECONDS_PER): number {
+  const [, digits, unit = plainUnit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
+  const ms = Number(digits) * MILLISECONDS_PER[unit as keyof typeof MILLISECONDS_PER];
+  return ms <= DURATION_MS_MAX ? Math.round(ms) : Number.NaN;
 }
 
 /** `10`, `500ms`, `2m`: a plain number is seconds, as in the tools for calls of other systems. */
 export function readSeconds(text: string): number {
-  const ms = readDuration(/^\d+(\.\d+)?$/.test(text) ? `${text}s` : text);
+  const ms = durationMs(text, 's');
   if (ms > 0) return ms;
-  throw new UsageError(`"${text}" should be above 0`);
+  if (ms === 0) throw new UsageError(`"${text}" should be above 0`);
+  throw new UsageError(`"${text}" should be seconds, or a number with a unit such as 500ms, 10s or 5m`);
 }
 
 /** Of a flag that repeats: its values, each of which may itself be a list with commas. */

@@ -166,21 +166,36 @@ async function stop(members: readonly Member[]): Promise<boolean> {
 
 async function portsOf({ nodes, basePort }: KvLocalOptions): Promise<Ports[]> {
   const numbers = Array.from({ length: nodes }, (_, at) => at + 1);
-  if (basePort !== 0) {
-    return numbers.map((i) => ({ rpc: basePort + i, resp: basePort + 100 + i, http: basePort + 200 + i }));
-  }
-  // All at once, so that no port is given twice.
-  const servers = await Promise.all(Array.from({ length: 3 * nodes }, () => holdPort()));
-  const free = servers.map((server) => (server.address() as AddressInfo).port); // bound, so no path
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return numbers.map((i) => ({ rpc: free[3 * i - 3]!, resp: free[3 * i - 2]!, http: free[3 * i - 1]! }));
+  const wanted = numbers.flatMap((i) =>
+    basePort === 0 ? [0, 0, 0] : [basePort + i, basePort + 100 + i, basePort + 200 + i],
+  );
+  const ports = await heldAtOnce(wanted);
+  return numbers.map((i) => ({ rpc: ports[3 * i - 3]!, resp: ports[3 * i - 2]!, http: ports[3 * i - 1]! }));
 }
 
-async function holdPort(): Promise<ReturnType<typeof createServer>> {
-  const server = createServer();
-  server.listen(0, HOST);
-  await once(server, 'listening');
-  return server;
+/**
+ * Holds all of them for a moment, so that no free one is given twice and a busy one is told before anything starts.
+ * @throws Error that names the flag
+ */
+async function heldAtOnce(wanted: readonly number[]): Promise<number[]> {
+  const servers = wanted.map(() => createServer());
+  try {
+    return await Promise.all(
+      servers.map(async (server, at) => {
+        server.listen(wanted[at], HOST);
+        await once(server, 'listening');
+        return (server.address() as AddressInfo).port; // bound, so no path
+      }),
+    );
+  } catch (cause) {
+    const { code, port } = cause as NodeJS.ErrnoException & { port?: number };
+    const why = code === 'EADDRINUSE' ? 'is in use' : `cannot be had: ${code ?? String(cause)}`;
+    throw new Error(`--base-port: ${HOST}:${port ?? ''} ${why}; choose another base, or 0 for free ports`, {
+      cause,
+    });
+  } finally {
+    await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  }
 }
 
 function isReady({ http }: MemberListen): Promise<boolean> {

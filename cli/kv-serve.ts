@@ -3,10 +3,12 @@
 
 import { readFileSync } from 'node:fs';
 import { KvServer, type KvAddresses } from '../kv/index.js';
-import { createLogger } from '../reactor/index.js';
+import { createLogger, ReactorError } from '../reactor/index.js';
 import { UsageError } from './flags.js';
 import type { KvServeOptions } from './kv-serve-command.js';
 import type { Io } from './main.js';
+import { packageVersion } from './package-version.js';
+import { explained } from './serve-app.js';
 import { Shutdown } from './shutdown.js';
 
 /** @returns the exit code, once the member has stopped */
@@ -17,7 +19,11 @@ export async function kvServe(options: KvServeOptions, io: Io): Promise<number> 
   process.once('SIGTERM', onSignal).once('SIGINT', onSignal);
   try {
     const logger = await createLogger({ level: options.logLevel });
-    const server = await KvServer.start(logger, serverOptions(options), {}, starting.signal);
+    const server = await KvServer.start(logger, serverOptions(options), {}, starting.signal).catch(
+      (error: unknown) => {
+        throw explainedByFlag(options, error);
+      },
+    );
     io.stdout.write(
       `${options.json ? readyJson(server.addresses) : readyText(options.id, server.addresses)}\n`,
     );
@@ -45,6 +51,16 @@ export async function kvServe(options: KvServeOptions, io: Io): Promise<number> 
   }
 }
 
+/** A port that is busy is told with the flag that asked for it. */
+function explainedByFlag({ id, cluster, listen, resp, http }: KvServeOptions, error: unknown): unknown {
+  if (!(error instanceof ReactorError) || error.code !== 'REACTOR_PORT_IN_USE') return error;
+  const isOf = (address: KvServeOptions['listen']): boolean =>
+    address !== null && error.message.includes(`:${address.port} `);
+  if (isOf(resp)) return explained('--resp', error);
+  if (isOf(http)) return explained('--http', error);
+  return explained(listen === null && cluster.has(id) ? '--cluster' : '--listen', error);
+}
+
 function serverOptions(options: KvServeOptions): Parameters<typeof KvServer.start>[1] {
   const { id, cluster, join, learner, listen, resp, advertiseResp, data, http, clusterId } = options;
   const { tlsCert, tlsKey, tlsCa, tlsMemberName, quotaBytes, heartbeatMs, electionMs, leaseReads } = options;
@@ -67,6 +83,7 @@ function serverOptions(options: KvServeOptions): Parameters<typeof KvServer.star
         : { certFile: tlsCert, keyFile: tlsKey, ...(tlsCa === null ? {} : { caFile: tlsCa }) },
     certificateName: tlsMemberName,
     token: tokenOf(options.tokenFile),
+    version: packageVersion(),
     quotaBytes,
     heartbeatMs,
     electionMs,

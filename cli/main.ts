@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { parseArgs } from './args.js';
 import { UsageError } from './flags.js';
+import { packageVersion } from './package-version.js';
 
 /** A command's surroundings, so that a test may provide its own. */
 export interface Io {
@@ -85,12 +86,6 @@ async function runBench(args: readonly string[]): Promise<number> {
   }
   const bench = (await import(program.href)) as { main(args: readonly string[]): Promise<number> };
   return bench.main(args);
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  // Our own package.json, which npm does not accept without a version.
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 function oneLine(error: unknown): string {

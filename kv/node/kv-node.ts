@@ -369,9 +369,17 @@ export class KvNode implements Backend {
    * @throws nothing: `done` gets KV_NOT_LEADER, KV_MEMBER_INVALID, KV_TIMEOUT
    */
   transfer(to: NodeId | null, done: ConfigDone): void {
+    if (this.#core.role !== 'leader') {
+      done(new KvError('KV_NOT_LEADER', 'only the leader can hand leadership over'));
+      return;
+    }
+    if (to === this.#options.id) {
+      done(null); // what was wanted is so already
+      return;
+    }
     const target = to ?? this.#bestFollower();
     if (target === null) {
-      done(new KvError('KV_MEMBER_INVALID', 'there is no other voter to hand leadership to'));
+      done(new KvError('KV_MEMBER_INVALID', 'no other voter is connected that could take the leadership'));
       return;
     }
     const refused = this.#try(() => this.#core.transferLeadership(target));
