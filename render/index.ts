@@ -13,3 +13,39 @@ export { Scheduler } from './main/scheduler.js';
 export { SCHEDULER_DEFAULTS, type SchedulerOptions } from './main/scheduler-options.js';
 export type { NodeBeat, NodeFacts } from './main/worker-nodes.js';
 export { Code, EmulateClient, ErrCode, PixelFormat, SlaveEmulateClient } from './proto/render.js';
+export {
+  blenderRenderer,
+  type BlenderRendererOptions,
+  PYTHON_RENDERERS,
+} from './renderer/blender-renderer.js';
+export {
+  type BuiltinFault,
+  builtinRenderer,
+  type BuiltinRendererOptions,
+} from './renderer/builtin-renderer.js';
+export {
+  decodeRendererReply,
+  decodeRendererRequest,
+  encodeRendererReply,
+  encodeRendererRequest,
+  imageBytes,
+  RENDERER_MESSAGE,
+  RENDERER_OPS,
+  type RendererOp,
+  rendererReply,
+  type RendererReply,
+  rendererRequest,
+  type RendererRequest,
+  replyText,
+} from './renderer/message.js';
+export type { Renderer, RendererFacts } from './renderer/renderer.js';
+export type { ProcessUsage } from './worker/process-usage.js';
+export type { RendererProcessOptions } from './worker/renderer-options.js';
+export { RendererPool, type RendererPoolOptions } from './worker/renderer-pool.js';
+export {
+  type RenderCall,
+  type RendererFigures,
+  RendererProcess,
+  type RendererState,
+  type RenderOutcome,
+} from './worker/renderer-process.js';
