@@ -1,5 +1,5 @@
 // The door of the render layer: re-exports only.
-// So far it is a library of parts: the contract, ids, liveness, the choice of worker nodes and the scheduler.
+// So far it is a library of parts: the contract, ids, liveness, the scheduler of the main node, and what a worker node decides by.
 export * from './errors.js';
 export { checkLights, type Light, lightsOf, packLight, unpackLight } from './lights.js';
 export { type LivenessOptions, LivenessTable } from './liveness-table.js';
@@ -12,6 +12,18 @@ export { type Registration, Registrations } from './main/registrations.js';
 export { Scheduler } from './main/scheduler.js';
 export { SCHEDULER_DEFAULTS, type SchedulerOptions } from './main/scheduler-options.js';
 export type { NodeBeat, NodeFacts } from './main/worker-nodes.js';
+export { assignLeastLoaded } from './worker/assignment.js';
+export {
+  Autoscaler,
+  type AutoscalerAction,
+  type AutoscalerOptions,
+  type AutoscalerSample,
+  type RendererLoad,
+} from './worker/autoscaler.js';
+export { cpuShare, type CpuTimes, cpuTimes, type GpuUse, gpuUse, memoryUse } from './worker/host-load.js';
+export { LoadAverage, LoadWindow, type Smoothing } from './worker/load-window.js';
+export type { TaskTableFigures, TaskTableOptions, WorkerEffect } from './worker/render-task.js';
+export { TASK_TABLE_DEFAULTS, TaskTable } from './worker/task-table.js';
 export { Code, EmulateClient, ErrCode, PixelFormat, SlaveEmulateClient } from './proto/render.js';
 export {
   blenderRenderer,
