@@ -3,14 +3,13 @@
 
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
-import { KvClient } from '../../kv/proto/kv.js';
-import { loadProto, type MethodContract, RpcClient } from '../../rpc/index.js';
+import { Clerk, op } from '../../kv/index.js';
+import { loadProto, type MethodContract } from '../../rpc/index.js';
 import { ROOT } from '../paths.js';
 import { deserializerOf, serializerOf } from '../rpc/load-clients.js';
 
 export interface StoreClient {
-  /** What `clients` of them need before they can write. */
-  open(clients: number): Promise<void>;
+  open(): Promise<void>;
   put(client: number, key: string, value: Buffer): Promise<void>;
   /** Linearizable; rejects where there is no value of this length. */
   get(key: string, valueBytes: number): Promise<void>;
@@ -19,59 +18,42 @@ export interface StoreClient {
 
 export type StoreKind = 'kv' | 'etcd';
 
-/** @param connections over which its clients are spread */
-export function storeClient(kind: StoreKind, address: string, connections: number): StoreClient {
+export function storeClient(kind: StoreKind, address: string): StoreClient {
   switch (kind) {
     case 'kv':
-      return new NativeStore(address, connections);
+      return new NativeStore(address);
     case 'etcd':
-      return new EtcdStore(address, connections);
+      return new EtcdStore(address);
     default:
       return kind satisfies never;
   }
 }
 
-interface Session {
-  readonly clientId: bigint;
-  sequence: number;
-}
-
-/** Every client has a session of its own, so each put is executed once even when it has to be sent again. */
+/** One Clerk for all clients, as a program would have it: each put is in a session, so it is executed once however often sent. */
 class NativeStore implements StoreClient {
-  readonly #rpc: RpcClient;
-  readonly #kv: KvClient;
-  #sessions: Session[] = [];
+  readonly #clerk: Clerk;
 
-  constructor(address: string, connections: number) {
-    const pool = { connectionsMin: connections, connectionsMax: connections };
-    this.#rpc = new RpcClient({ target: address, pool, retry: { attemptsMax: 1 } });
-    this.#kv = new KvClient(this.#rpc);
+  constructor(address: string) {
+    this.#clerk = new Clerk({ endpoints: [address] });
   }
 
-  async open(clients: number): Promise<void> {
-    const opened = await Promise.all(Array.from({ length: clients }, () => this.#kv.openSession({})));
-    this.#sessions = opened.map(({ clientId }) => ({ clientId, sequence: 0 }));
+  /** Connects, and finds the leader. */
+  async open(): Promise<void> {
+    await this.#clerk.get('bench:');
   }
 
-  async put(client: number, key: string, value: Buffer): Promise<void> {
-    const session = this.#sessions[client]!; // load.ts opened that many
-    const sequence = (session.sequence += 1);
-    const { outcome } = await this.#kv.execute({
-      clientId: session.clientId,
-      sequence: BigInt(sequence),
-      acknowledged: BigInt(sequence), // one at a time: all before it were answered
-      command: { put: { key: Buffer.from(key), value } },
-    });
-    if (outcome?.put === undefined) throw new Error(`the put failed: ${outcome?.error?.message ?? ''}`);
+  async put(_client: number, key: string, value: Buffer): Promise<void> {
+    const { revision } = await this.#clerk.inquire(op.put(key, value));
+    if (!(revision > 0)) throw new Error('the put has no revision');
   }
 
   async get(key: string, valueBytes: number): Promise<void> {
-    const { outcome } = await this.#kv.execute({ command: { get: { key: Buffer.from(key) } } });
-    if (outcome?.get?.kv?.value.length !== valueBytes) throw new Error('the value is another');
+    const pair = await this.#clerk.get(key);
+    if (pair?.value.length !== valueBytes) throw new Error('the value is another');
   }
 
   close(): Promise<void> {
-    return this.#rpc.close(1000);
+    return this.#clerk.close();
   }
 }
 
@@ -80,33 +62,27 @@ interface EtcdMethods {
   readonly put: MethodContract<{ key: Buffer; value: Buffer }, { header?: { revision?: bigint } }>;
 }
 
-/** By grpc-js itself: what is on npm for etcd is written on top of it, and costs more. */
+const CONNECT_MS = 10_000;
+
+/** By grpc-js itself, on one connection, its fastest way: what is on npm for etcd is written on top of it, and costs more. */
 class EtcdStore implements StoreClient {
   readonly #methods = loadProto(join(ROOT, 'bench/kv/etcd.proto')).service('etcdserverpb.KV')
     .methods as unknown as EtcdMethods;
   readonly #put = codecs(this.#methods.put);
   readonly #range = codecs(this.#methods.range);
-  readonly #channels: grpc.Client[];
-  #next = 0;
+  readonly #channel: grpc.Client;
 
-  constructor(address: string, connections: number) {
-    this.#channels = Array.from(
-      { length: connections },
-      () =>
-        new grpc.Client(address, grpc.credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 }),
-    );
+  constructor(address: string) {
+    this.#channel = new grpc.Client(address, grpc.credentials.createInsecure());
   }
 
-  async open(): Promise<void> {
-    const deadline = Date.now() + 10_000;
-    await Promise.all(
-      this.#channels.map(
-        (channel) =>
-          new Promise<void>((resolve, reject) => {
-            channel.waitForReady(deadline, (error) => (error === undefined ? resolve() : reject(error)));
-          }),
-      ),
-    );
+  open(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#channel.waitForReady(Date.now() + CONNECT_MS, (error) => {
+        if (error === undefined) resolve();
+        else reject(error);
+      });
+    });
   }
 
   put(_client: number, key: string, value: Buffer): Promise<void> {
@@ -122,14 +98,12 @@ class EtcdStore implements StoreClient {
   }
 
   async close(): Promise<void> {
-    for (const channel of this.#channels) channel.close();
+    this.#channel.close();
   }
 
   #call<Q, A>(method: Codecs<Q, A>, request: Q, check: (answer: A) => void): Promise<void> {
-    this.#next = (this.#next + 1) % this.#channels.length;
-    const channel = this.#channels[this.#next]!; // below their number
     return new Promise((resolve, reject) => {
-      channel.makeUnaryRequest(method.path, method.encode, method.decode, request, (error, answer) => {
+      this.#channel.makeUnaryRequest(method.path, method.encode, method.decode, request, (error, answer) => {
         if (error !== null) {
           reject(error);
           return;

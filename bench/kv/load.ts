@@ -15,7 +15,6 @@ const { values } = parseArgs({
     address: { type: 'string' },
     mode: { type: 'string', default: 'put' },
     clients: { type: 'string', default: '1' },
-    connections: { type: 'string', default: '1' },
     payload: { type: 'string', default: '256' },
     keys: { type: 'string', default: '10000' },
     /** 'true': puts every key first. */
@@ -31,9 +30,9 @@ const [clients, payload, keys, rate] = [values.clients, values.payload, values.k
   Number,
 ) as [number, number, number, number];
 const value = Buffer.alloc(payload, 'x');
-const store = storeClient(values.kind as StoreKind, values.address ?? '', Number(values.connections)); // the suite's own words
+const store = storeClient(values.kind as StoreKind, values.address ?? ''); // the suite's own words
 
-await store.open(clients);
+await store.open();
 if (values.fill === 'true') await fill();
 const input = createInterface({ input: process.stdin });
 const inputEnded = once(input, 'close');

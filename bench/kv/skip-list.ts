@@ -1,5 +1,5 @@
-// The ordered store beside sorted-btree and Map: `node --expose-gc dist/bench/kv/skip-list.js [keys]`, some 10 s on a busy machine.
-// Not a suite of `npm run bench`: no bars are judged here, and the figures in docs/kv-storage.md say where they come from.
+// The ordered store beside sorted-btree and Map: `node --expose-gc dist/bench/kv/skip-list.js [keys] [rounds]`, some 10 s on a
+// busy machine. The suite kv judges what its last line says; the figures in docs/kv-storage.md say where they come from.
 // Subjects take turns, round by round; printed is CPU time, so that a busy machine falsifies little: the median of the
 // rounds and the range they spread over.
 
@@ -7,7 +7,7 @@ import { cpus } from 'node:os';
 import { SkipList } from '../../kv/index.js';
 
 const COUNT = Number(process.argv[2] ?? 100_000);
-const ROUNDS = 3;
+const ROUNDS = Number(process.argv[3] ?? 3);
 
 interface PlainMap {
   get(key: string): unknown;
@@ -54,13 +54,15 @@ for (let round = 0; round < ROUNDS; round += 1) {
     if (map.sum !== null) note(name, 'scan all', map.sum);
   }
 }
-for (const [what, times] of samples) {
-  times.sort((a, b) => a - b);
+for (const [what, inOrder] of samples) {
+  const times = inOrder.toSorted((a, b) => a - b);
   const [low, median, high] = [times[0]!, times[times.length >> 1]!, times.at(-1)!];
   console.log(`${what.padEnd(34)} ${format(median)} ns/key  (${format(low)} – ${format(high)})`);
 }
-memoryAndSnapshot();
+const overheads = memoryAndSnapshot();
 keyForms();
+// For the suite: nanoseconds per key, round by round, and bytes per key.
+console.log(JSON.stringify({ event: 'result', samples: Object.fromEntries(samples), overheads }));
 
 function note(name: string, what: string, run: () => unknown): void {
   const started = process.cpuUsage();
@@ -102,7 +104,8 @@ function withSum(tree: BTree): OrderedMap {
 }
 
 /** Heap per key beyond the keys themselves (they exist before), and what a snapshot costs. */
-function memoryAndSnapshot(): void {
+function memoryAndSnapshot(): number[] {
+  const measuredBytes: number[] = [];
   for (const [order, keys] of [
     ['ascending', ordered],
     ['random', shuffled],
@@ -114,6 +117,7 @@ function memoryAndSnapshot(): void {
     globalThis.gc?.();
     const measured = globalThis.gc === undefined ? null : (bytesInUse() - before) / COUNT;
     const counted = list.memory().overheadBytes / COUNT;
+    if (measured !== null) measuredBytes.push(measured);
     console.log(
       `overhead, ${order}: ${measured?.toFixed(1) ?? '(needs --expose-gc)'} B/key, by memory() ${counted.toFixed(1)}`,
     );
@@ -128,6 +132,7 @@ function memoryAndSnapshot(): void {
     );
     view.close();
   }
+  return measuredBytes;
 }
 
 /** Why keys are strings: comparing neighbours in a sorted array, as latin1 strings and as Uint8Arrays. */

@@ -17,7 +17,6 @@ const FDATASYNC_GRACE_MS = 60_000;
 export interface StoreLoad {
   readonly mode: 'put' | 'get';
   readonly clients: number;
-  readonly connections: number;
   readonly payloadBytes: number;
   readonly keys: number;
   /** Puts every key first: gets need it once. */
@@ -42,7 +41,6 @@ export function startStoreLoad(kind: StoreKind, address: string, load: StoreLoad
     address,
     mode: load.mode,
     clients: load.clients,
-    connections: load.connections,
     payload: load.payloadBytes,
     keys: load.keys,
     fill: load.isFilling === true,

@@ -20,6 +20,8 @@ import {
   startSubjects,
   type Suite,
 } from '../suite.js';
+import { CATCHUP_RULES, runCatchup } from './kv-catchup.js';
+import { runOrderedStore, STORE_RULES } from './kv-store.js';
 
 const PAYLOAD = 256;
 const KEYS = 1000;
@@ -78,13 +80,24 @@ const SETS = [
 
 export const KV: Suite = {
   name: 'kv',
-  rules: [PUT_64, PUT_256, PUT_1, GET_64, GET_CPU, ...SETS.map(({ rule }) => rule)],
+  rules: [
+    PUT_64,
+    PUT_256,
+    PUT_1,
+    GET_64,
+    GET_CPU,
+    ...SETS.map(({ rule }) => rule),
+    ...CATCHUP_RULES,
+    ...STORE_RULES,
+  ],
   async run(bench) {
     const folder = mkdtempSync(join(tmpdir(), 'reactor-net-bench-kv-'));
     const remove = (): void => rmSync(folder, { recursive: true, force: true });
     process.on('exit', remove); // also when the bench is interrupted
     try {
       await runStores(bench, folder);
+      if (bench.effort.allPoints) await runCatchup(bench, folder);
+      await runOrderedStore(bench);
     } finally {
       process.off('exit', remove);
       remove();
@@ -202,7 +215,6 @@ function loadFor({ effort, loadCpu }: Bench, mode: 'put' | 'get', clients: numbe
   return {
     mode,
     clients,
-    connections: 1,
     payloadBytes: PAYLOAD,
     keys: KEYS,
     warmupSeconds: effort.judged ? WARMUP_SECONDS : effort.warmupSeconds,
