@@ -29,6 +29,7 @@ const CONNECTIONS = 50;
 const MEMBERS = 3;
 /** The client is a program that is compiled as it runs, and so are our members. */
 const WARMUP_SECONDS = 0.8;
+const WARM_UP_ROUND_SECONDS = 5;
 const WARMUP_REQUESTS = 2000;
 
 const PUT_64 = ratio(
@@ -109,6 +110,7 @@ async function runStores(bench: Bench, folder: string): Promise<void> {
   const subjects = await startSubjects(bench, [ours(folder), etcd(folder), redis(folder)]);
   try {
     const stores = subjects.filter(({ name }) => name !== REDIS);
+    if (bench.effort.judged) await warmUp(bench, stores);
     await runClients(bench, stores);
     if (bench.effort.allPoints) {
       await runMany(bench, stores);
@@ -121,6 +123,13 @@ async function runStores(bench: Bench, folder: string): Promise<void> {
   } finally {
     await Promise.all(subjects.map((subject) => subject.stop()));
   }
+}
+
+/** The first calls compile our members, and make the files of all stores; with few rounds there is no time to leave them out. */
+async function warmUp(bench: Bench, stores: readonly Subject[]): Promise<void> {
+  bench.progress('warm-up');
+  const load = { ...loadFor(bench, 'put', 64), durationSeconds: WARM_UP_ROUND_SECONDS };
+  await interleave(stores, 1, (store) => measureStore(store, load));
 }
 
 /** Each round of puts is followed by one of gets, so that the two can be compared pair by pair. */

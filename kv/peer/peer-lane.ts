@@ -27,7 +27,7 @@ export interface LaneParts {
 /** Messages that go out together, unless a single one is bigger. */
 const FRAME_BYTES = 2 ** 20;
 /** How long a message that may wait does. */
-const LINGER_MS = 2;
+const LINGER_MS = 5;
 const CONNECT_TIMEOUT_MS = 2000;
 const BACKOFF = { firstMs: 30, capMs: 1000 };
 /** A member that is silent for this long is pinged; how long the answer may take. */
