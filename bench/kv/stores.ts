@@ -11,7 +11,7 @@ export const OURS = 'reactor-net kv';
 export const ETCD = 'etcd';
 export const REDIS = 'redis appendfsync always';
 
-const ASK_TIMEOUT_MS = 5000;
+const ASK_TIMEOUT_MS = 30_000;
 
 /** Three members, as `kv local` runs them: every answer waits for fdatasync of two. */
 export function ours(folder: string): SubjectSpec {
