@@ -60,6 +60,8 @@ export class Keyspace {
   /** What changed, for those who watch. */
   readonly history: ChangeHistory;
   readonly #records: boolean;
+  /** What lies behind values that may grow where they are: theirs alone, zeros behind their end. */
+  readonly #roomy = new WeakSet<ArrayBufferLike>();
   /** Called when a key gets, changes or loses its lease, also as it is deleted. 0: none. For the owner of leases. */
   onLeaseChange: ((key: string, before: number, after: number) => void) | null = null;
 
@@ -268,7 +270,7 @@ export class Keyspace {
   writableBytes(key: string, length: number): Buffer {
     const slot = this.#findForWrite(key);
     if (slot === undefined) {
-      const made = Buffer.alloc(length);
+      const made = this.#roomFor(length, 0);
       this.#put(key, undefined, made, null, false);
       return made;
     }
@@ -276,13 +278,33 @@ export class Keyspace {
     if (isContainer(value)) throw WRONG_TYPE_FAILURE;
     if (typeof value !== 'string' && value.length >= length && slot.version > this.#sharedVersion)
       return value;
-    const grown = Buffer.alloc(Math.max(length, value.length));
-    if (typeof value === 'string') writeLatin1(grown, value, 0);
-    else grown.set(value);
-    this.#memoryBytes += stringMemoryBytes(grown.length) - stringMemoryBytes(value.length);
-    if (slot.version > this.#sharedVersion) slot.value = grown;
+    const isOwn = slot.version > this.#sharedVersion;
+    const size = Math.max(length, value.length);
+    let grown: Buffer;
+    if (
+      isOwn &&
+      typeof value !== 'string' &&
+      size <= value.buffer.byteLength &&
+      this.#roomy.has(value.buffer)
+    ) {
+      grown = Buffer.from(value.buffer, 0, size);
+    } else {
+      grown = this.#roomFor(size, value.length);
+      if (typeof value === 'string') writeLatin1(grown, value, 0);
+      else grown.set(value);
+    }
+    this.#memoryBytes += stringMemoryBytes(size) - stringMemoryBytes(value.length);
+    if (isOwn) slot.value = grown;
     else this.#slots.set(key, copyOf(slot, grown));
     return grown;
+  }
+
+  /** Zeros, with room behind them where a value has grown: byte by byte it would be copied as a whole each time. */
+  #roomFor(size: number, before: number): Buffer {
+    const room = before === 0 || size === before ? size : size + Math.min(size, ROOM_BYTES_MAX);
+    const { buffer } = Buffer.alloc(room);
+    this.#roomy.add(buffer);
+    return Buffer.from(buffer, 0, size);
   }
 
   /** After a change in place: counts it, and removes the key if its container is empty. */
@@ -593,6 +615,8 @@ export class Keyspace {
 
 /** Views at once: snapshots that are written, sent and compared. */
 const SNAPSHOTS_MAX = 16;
+/** As in Redis: a value that grows has so much room at most to grow on. */
+const ROOM_BYTES_MAX = 2 ** 20;
 /** A value that is changed in place is copied into the feed up to this size. */
 const COPIED_BYTES_MAX = 4096;
 

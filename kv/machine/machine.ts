@@ -313,6 +313,7 @@ function heardByNobody(): number {
   return 0;
 }
 
+const UNANSWERABLE = new ErrorReply('ERR the answer cannot be made');
 const NOT_READ_ONLY = new ErrorReply('ERR this command may write and has to go through the log');
 
 /** By name as clients write it, which saves the lower case. */
@@ -343,6 +344,8 @@ function run(command: RedisCommand, context: CommandContext, args: readonly stri
     return command.run(context, args);
   } catch (error) {
     if (error instanceof CommandFailure) return error.reply;
+    // An answer too large to be made, such as a text above what a string can hold: nothing was changed, nobody is harmed.
+    if (error instanceof Error && command.flags.includes('readonly')) return UNANSWERABLE;
     throw error;
   }
 }

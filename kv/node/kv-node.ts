@@ -435,9 +435,12 @@ export class KvNode implements Backend {
     this.changeMembers([{ type: 'remove', id }], done);
   }
 
-  /** Takes a snapshot now. */
-  snapshotNow(): Promise<void> {
-    return this.#takeSnapshot();
+  /** Takes a snapshot now. @throws KvError, RaftError: why there is none */
+  async snapshotNow(): Promise<void> {
+    // Not within an answer, where the state is some entries ahead of what the core knows to be applied.
+    await new Promise<void>((resolve) => this.#parts.clock.defer(resolve));
+    const failure = await this.#takeSnapshot();
+    if (failure !== null) throw failure;
   }
 
   onChanges(listener: (changes: ChangeSet) => void): () => void {
@@ -504,11 +507,14 @@ export class KvNode implements Backend {
 
   installed(token: number, machine: Machine): void {
     if (this.#isOver) return;
+    const dropped = this.#machineWork;
     this.#machineWork = [];
     this.#machine = machine;
     this.#counts.snapshotsInstalled += 1;
     this.#parts.logger.info({ revision: machine.revision }, 'a snapshot of another member was installed');
     this.#input(() => this.#core.persisted(token));
+    // The core waits for the snapshot that it asked for, and would ask for none until a restart.
+    if (dropped.some(({ kind }) => kind === 'take-snapshot')) this.#input(() => this.#core.snapshotFailed());
     this.#proposals.displaced(this.#core.appliedIndex, 0);
     this.#membersMayHaveChanged();
     for (const listener of this.#stateListeners) listener();
@@ -897,7 +903,8 @@ export class KvNode implements Backend {
     }
   }
 
-  async #takeSnapshot(): Promise<void> {
+  /** Gives why it was not taken. */
+  async #takeSnapshot(): Promise<Error | null> {
     const { clock, logger } = this.#parts;
     const startMs = clock.nowMs();
     const index = this.#core.appliedIndex;
@@ -906,16 +913,19 @@ export class KvNode implements Backend {
       const meta = this.#core.describeSnapshot(index);
       view = this.#machine.snapshot();
       const { contentBytes } = await this.#storage.take(meta, view.chunks());
-      if (this.#isOver) return;
+      if (this.#isOver) return null;
       this.#counts.snapshots += 1;
       this.#counts.snapshotBytes = contentBytes;
       this.#counts.snapshotMs = clock.nowMs() - startMs;
       this.#input(() => this.#core.snapshotted(index, contentBytes));
+      return null;
     } catch (error) {
-      if (this.#isOver) return;
+      const failure = error instanceof Error ? error : new Error(String(error));
+      if (this.#isOver) return failure;
       this.#counts.snapshotFailures += 1;
       logger.error({ err: error, index }, 'a snapshot could not be taken');
       this.#carryOut(this.#core.snapshotFailed());
+      return failure;
     } finally {
       view?.close();
     }

@@ -71,7 +71,7 @@ export class Reads {
     for (const context of contexts) {
       const reads = context as Read[]; // what `ask` gave
       this.#asked.delete(reads);
-      this.#waiting.unshift(...reads.filter(({ isDone }) => !isDone));
+      this.#waiting = reads.filter(({ isDone }) => !isDone).concat(this.#waiting);
     }
   }
 

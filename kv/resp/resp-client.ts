@@ -34,6 +34,11 @@ const RUN_BYTES_MAX = 512 * 1024;
 /** Answers that wait for a client before its next command is looked at. */
 const OUTPUT_WAITING_MAX = 4 * 1024 * 1024;
 
+/** What one client may have kept between its commands. */
+const HELD_BYTES_MAX = 64 * 1024 * 1024;
+/** Counted for each text that is kept besides its bytes. */
+const HELD_OVERHEAD_BYTES = 96;
+
 const QUEUED = new StatusReply('QUEUED');
 const TOO_LARGE_TRANSACTION = new ErrorReply('ERR the transaction is too large');
 
@@ -61,6 +66,7 @@ export class RespClient implements Subscriber {
   skipsNext = false;
   /** CLIENT REPLY OFF. */
   isSilenced = false;
+  #heldBytes = 0;
   /** When the request that is not whole yet began to come; 0: there is none. */
   partialSinceMs = 0;
   /** Since when more waits for a subscriber than it should; 0: it does not. */
@@ -127,9 +133,36 @@ export class RespClient implements Subscriber {
     this.#isEnding = true;
     this.#parser.release();
     this.shared.subscriptions.forget(this);
+    this.shared.held.bytes -= this.#heldBytes;
+    this.#heldBytes = 0;
   }
 
   // What the server and local commands ask.
+
+  /** Counts texts that are kept until `letGo`, or until the client is gone; false when that is too much. */
+  hold(texts: Iterable<string>): boolean {
+    const { held } = this.shared;
+    const bytes = heldBytes(texts);
+    if (this.#hasEnded || this.#heldBytes + bytes > HELD_BYTES_MAX || held.bytes + bytes > held.bytesMax)
+      return false;
+    this.#heldBytes += bytes;
+    held.bytes += bytes;
+    return true;
+  }
+
+  letGo(texts: Iterable<string>): void {
+    const bytes = Math.min(heldBytes(texts), this.#heldBytes);
+    this.#heldBytes -= bytes;
+    this.shared.held.bytes -= bytes;
+  }
+
+  /** Ends a transaction, if there is one, and forgets watched keys. */
+  forgetTransaction(): void {
+    for (const { args } of this.transaction?.queued ?? []) this.letGo(args);
+    this.transaction = null;
+    this.letGo(this.watches.keys());
+    this.watches.clear();
+  }
 
   /** A run or an answer is under way. */
   get isBusy(): boolean {
@@ -330,9 +363,11 @@ export class RespClient implements Subscriber {
     const args = this.#arguments();
     this.lastCommand = command.name;
     if (this.transaction !== null && command.inTransaction === 'queue') {
-      if (this.transaction.queue(command, args)) {
+      const isHeld = this.hold(args);
+      if (isHeld && this.transaction.queue(command, args)) {
         this.#answer(QUEUED);
       } else {
+        if (isHeld) this.letGo(args);
         this.transaction.isBroken = true;
         this.#answer(TOO_LARGE_TRANSACTION);
       }
@@ -544,4 +579,10 @@ export class RespClient implements Subscriber {
     this.shared.reportDefect(error);
     return new ErrorReply('ERR internal error');
   }
+}
+
+function heldBytes(texts: Iterable<string>): number {
+  let bytes = 0;
+  for (const text of texts) bytes += text.length + HELD_OVERHEAD_BYTES;
+  return bytes;
 }

@@ -235,6 +235,7 @@ export class RespServer {
       figures,
       limits: { ...settings, bulkBytesMax: settings.requestBytesMax },
       budget: new InputBudget(settings.inputBytesMax),
+      held: new InputBudget(settings.inputBytesMax),
       items: new ItemWriter(),
       startedMs: Date.now(),
       get port() {

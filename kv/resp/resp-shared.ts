@@ -39,6 +39,8 @@ export interface RespShared {
   readonly figures: RespFigures;
   readonly limits: ClientLimits;
   readonly budget: InputBudget;
+  /** Memory for what clients have told to be kept: queued commands, watched keys, channels. */
+  readonly held: InputBudget;
   /** Encodes what goes through the log; empty between two uses. */
   readonly items: ItemWriter;
   readonly startedMs: number;

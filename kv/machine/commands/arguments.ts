@@ -7,6 +7,14 @@ import { type Integer, parseDouble, parseIndex, parseInteger } from './numbers.j
 /** A string value may not grow beyond this: 512 MiB as in Redis, less what the longest JavaScript string falls short of it. */
 export const STRING_BYTES_MAX: number = 2 ** 29 - 1024;
 
+/** Members that one command goes through, those of a key named twice counted twice: each member's one thread does it all. */
+export const WORK_MAX: number = 2 ** 26;
+
+/** Refuses what would hold up every member for minutes, and again whenever the entry is read after a restart. */
+export function checkWork(members: number): void {
+  if (members > WORK_MAX) fail(`ERR one command would go through more than ${WORK_MAX} elements`);
+}
+
 /** Ends the command with an error. */
 export function fail(text: string): never {
   throw new CommandFailure(new ErrorReply(text));

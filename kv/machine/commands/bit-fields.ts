@@ -35,7 +35,8 @@ interface Step {
 function bitField({ keyspace }: CommandContext, args: readonly string[], readOnly: boolean): Reply {
   const steps = stepsOf(args, readOnly);
   const key = args[1]!;
-  const writesTo = Math.max(0, ...steps.map((step) => (step.kind === 'GET' ? 0 : endOf(step.field))));
+  let writesTo = 0;
+  for (const { kind, field } of steps) if (kind !== 'GET') writesTo = Math.max(writesTo, endOf(field));
   let value: Bytes = keyspace.string(key) ?? '';
   if (writesTo > 0) value = keyspace.writableBytes(key, writesTo);
   const replies = steps.map((step): Reply => {

@@ -40,6 +40,9 @@ const ONES: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => {
   return ones;
 });
 
+/** Bytes that one BITOP looks at: every member's one thread does, without a break. */
+const WORK_BYTES_MAX = 2 ** 28;
+
 export function byteAt(value: Bytes, index: number): number {
   return typeof value === 'string' ? value.charCodeAt(index) : value[index]!;
 }
@@ -144,7 +147,9 @@ function bitOperation({ keyspace }: CommandContext, args: readonly string[]): Re
   if (operation === 'NOT' && args.length !== 4)
     fail('ERR BITOP NOT must be called with a single source key.');
   const sources = args.slice(3).map((key) => keyspace.string(key) ?? '');
-  const length = Math.max(...sources.map((source) => source.length));
+  let length = 0;
+  for (const source of sources) length = Math.max(length, source.length);
+  if (length * sources.length > WORK_BYTES_MAX) fail('ERR the strings of one BITOP are too long together');
   if (length === 0) {
     keyspace.delete(target);
     return 0;

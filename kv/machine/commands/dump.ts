@@ -8,6 +8,7 @@ import { OK, type Reply } from '../reply.js';
 import { isContainer } from '../slot.js';
 import { type ContainerType, type Value, ValueReader, ValueWriter } from '../value.js';
 import { CONTAINER_DECODERS } from '../values/decoders.js';
+import { isSound } from '../values/soundness.js';
 import { fail, failSyntax, indexOf, optionAt } from './arguments.js';
 import { type CommandContext, define, ONE_KEY, READ, type RedisCommand, WRITE_GROW } from './command.js';
 
@@ -80,7 +81,7 @@ function load(payload: Buffer): Value {
   try {
     const decode = type === undefined || type === 'string' ? undefined : CONTAINER_DECODERS[type];
     const value = type === 'string' ? reader.string() : decode?.(reader);
-    if (value !== undefined && reader.atEnd) return value;
+    if (value !== undefined && reader.atEnd && (!isContainer(value) || isSound(value))) return value;
   } catch (error) {
     // Anybody can compute a checksum, so what is behind it may still be no value.
     if (!(error instanceof KvError)) throw error;

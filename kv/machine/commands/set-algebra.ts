@@ -3,7 +3,7 @@
 import type { Keyspace } from '../keyspace.js';
 import { type Reply, SetReply } from '../reply.js';
 import { SetValue } from '../values/set-value.js';
-import { fail, failSyntax, keyListAt, optionAt } from './arguments.js';
+import { checkWork, fail, failSyntax, keyListAt, optionAt } from './arguments.js';
 import {
   ALL_KEYS,
   type CommandContext,
@@ -57,6 +57,7 @@ function intersection(
 ): string[] {
   if (sets.includes(undefined)) return [];
   const [smallest, ...others] = (sets as readonly SetValue[]).toSorted((a, b) => a.size - b.size);
+  checkWork(smallest!.size * sets.length);
   const found: string[] = [];
   for (const member of smallest!.members) {
     if (!others.every((other) => other.has(member))) continue;
@@ -67,12 +68,14 @@ function intersection(
 }
 
 function union(sets: readonly (SetValue | undefined)[]): string[] {
+  checkWork(sets.reduce((sum, set) => sum + (set?.size ?? 0), 0));
   const found = new Set<string>();
   for (const set of sets) for (const member of set?.members ?? []) found.add(member);
   return [...found];
 }
 
 function difference([first, ...others]: readonly (SetValue | undefined)[]): string[] {
+  checkWork((first?.size ?? 0) * (others.length + 1));
   return (first?.members ?? []).filter((member) => !others.some((other) => other?.has(member) === true));
 }
 

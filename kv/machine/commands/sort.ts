@@ -33,6 +33,9 @@ export const SORT_COMMANDS: readonly RedisCommand[] = [
   ),
 ];
 
+/** Elements times GET patterns. */
+const RESULTS_MAX = 2 ** 24;
+
 interface SortOptions {
   /** Null: by the elements themselves. */
   by: string | null;
@@ -55,6 +58,7 @@ function sort({ keyspace }: CommandContext, args: readonly string[], mayStore: b
   else if (options.descending && keyspace.typeOf(args[1]!) === 'zset') elements.reverse();
   const start = Math.max(0, offset);
   const chosen = elements.slice(start, limit < 0 ? elements.length : start + limit);
+  if (chosen.length * gets.length > RESULTS_MAX) fail(`ERR more than ${RESULTS_MAX} results`);
   const results =
     gets.length === 0
       ? chosen

@@ -5,7 +5,7 @@ import { DoubleReply, PairsReply, type Reply, WRONG_TYPE_FAILURE } from '../repl
 import { isContainer } from '../slot.js';
 import { SetValue } from '../values/set-value.js';
 import { SortedSetValue } from '../values/sorted-set-value.js';
-import { doubleOf, fail, failNotInteger, failSyntax, optionAt } from './arguments.js';
+import { checkWork, doubleOf, fail, failNotInteger, failSyntax, optionAt } from './arguments.js';
 import {
   COUNTED_KEYS,
   define,
@@ -145,6 +145,7 @@ function combine(way: Way, { sources, weights, aggregate }: Request): SortedSetV
   const result = new SortedSetValue();
   if (way === 'diff') {
     const [first, ...others] = sources;
+    checkWork(sizeOf(first) * sources.length);
     each(first, (member, score) => {
       if (!others.some((other) => scoreIn(other, member) !== undefined)) result.set(member, score);
       return true;
@@ -154,6 +155,7 @@ function combine(way: Way, { sources, weights, aggregate }: Request): SortedSetV
   // From the smallest on, as Redis does: floating-point sums depend on it.
   const order = sources.map((_, index) => index).toSorted((a, b) => sizeOf(sources[a]) - sizeOf(sources[b]));
   if (way === 'union') {
+    checkWork(sources.reduce((total, source) => total + sizeOf(source), 0));
     const scores = new Map<string, number>();
     for (const index of order) {
       each(sources[index], (member, score) => {
@@ -181,6 +183,7 @@ function combine(way: Way, { sources, weights, aggregate }: Request): SortedSetV
 /** Gives the members that all have until `take` says false. */
 function intersect(sources: readonly Source[], take: (member: string) => boolean): void {
   const [smallest, ...others] = sources.toSorted((a, b) => sizeOf(a) - sizeOf(b));
+  checkWork(sizeOf(smallest) * sources.length);
   each(smallest, (member) => {
     if (!others.every((other) => scoreIn(other, member) !== undefined)) return true;
     return take(member);

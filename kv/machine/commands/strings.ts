@@ -120,6 +120,14 @@ export const STRING_COMMANDS: readonly RedisCommand[] = [
         return args[2]!.length;
       }
       checkLength(before.length + args[2]!.length);
+      if (Buffer.isBuffer(before) && before.length > LONG_BYTES) {
+        // It stays one: to and fro, each of them would copy all of it.
+        const { length } = before;
+        const bytes = keyspace.writableBytes(args[1]!, length + args[2]!.length);
+        bytes.write(args[2]!, length, 'latin1');
+        keyspace.changed(args[1]!);
+        return bytes.length;
+      }
       const after = textOf(before) + args[2]!;
       keyspace.set(args[1]!, after, KEEP_TTL);
       return after.length;
@@ -134,6 +142,8 @@ export const STRING_COMMANDS: readonly RedisCommand[] = [
 ];
 
 const KEEP_TTL = { keepTtl: true };
+/** A Buffer of more bytes is appended to where it lies. */
+const LONG_BYTES = 4096;
 
 export function checkLength(bytes: number): void {
   if (bytes > STRING_BYTES_MAX) fail('ERR string exceeds maximum allowed size (proto-max-bulk-len)');

@@ -6,7 +6,7 @@ import type { Range as KeyBounds } from '../../skip/range.js';
 import type { Keyspace } from '../keyspace.js';
 import type { Slot } from '../slot.js';
 import type { NativeContext } from './native-context.js';
-import { DELETES_MAX, RANGE_LIMIT_DEFAULT, RANGE_LIMIT_MAX, VISITS_MAX } from './native-limits.js';
+import { DELETES_MAX, RANGE_LIMIT_DEFAULT, RANGE_LIMIT_MAX } from './native-limits.js';
 import {
   bytesFrom,
   bytesOf,
@@ -51,7 +51,6 @@ export function runRange({ keyspace, nowMs, budget }: NativeContext, command: Ra
   const range = pageOf(whole, after, reverse);
   const kvs: KeyValueInit[] = [];
   let count = 0;
-  let visits = 0;
   let lastKey = after;
   let more = false;
   walk(
@@ -59,11 +58,10 @@ export function runRange({ keyspace, nowMs, budget }: NativeContext, command: Ra
     range,
     countOnly || accepts !== null ? SCAN_KEYS : Math.min(limit + 1, SCAN_KEYS),
     (key, slot) => {
-      if (visits === VISITS_MAX || (!countOnly && kvs.length === limit)) {
+      if ((!countOnly && kvs.length === limit) || !budget.visit()) {
         more = true;
         return false;
       }
-      visits += 1;
       if (accepts === null || accepts(slot)) {
         if (countOnly) count += 1;
         else {

@@ -75,9 +75,10 @@ export function runTreeCreate(context: NativeContext, command: TreeCreate): Resu
 function missingAbove({ keyspace }: NativeContext, parent: string): string[] {
   const missing: string[] = [];
   for (let at: string | null = parent; at !== null && at !== '/'; at = parentOf(at)) {
-    if (keyspace.find(at) === undefined) missing.unshift(at);
+    if (keyspace.find(at) === undefined) missing.push(at);
+    if (missing.length > TXN_OPERATIONS_MAX) break; // too many, however many more there are
   }
-  return missing;
+  return missing.toReversed();
 }
 
 export function runTreeChildren(context: NativeContext, command: TreeChildren): Result {

@@ -181,6 +181,20 @@ export class SortedSetValue implements Container {
     return copy;
   }
 
+  /** Whether members differ, scores are numbers, and a small one is in order: what decode() takes for granted. */
+  get isSound(): boolean {
+    const members = this.#large === null ? this.#members : this.#large.members.keys;
+    const scores = this.#large === null ? this.#scores : this.#large.scores;
+    if (new Set(members).size !== members.length) return false;
+    if (scores.some((score) => Number.isNaN(score) || Object.is(score, -0))) return false;
+    if (this.#large !== null) return true;
+    if (members.length > SMALL_MAX) return false;
+    for (let at = 1; at < members.length; at += 1) {
+      if (!comesBefore(scores[at - 1]!, members[at - 1]!, scores[at]!, members[at]!)) return false;
+    }
+    return true;
+  }
+
   /** The form is part of it: the order of the dense array shows in scans. */
   encode(writer: ValueWriter): void {
     const members = this.#large === null ? this.#members : this.#large.members.keys;

@@ -2,11 +2,12 @@
 // Ids only grow: the last one given is kept even when its entry is gone, also in snapshots.
 
 import { SkipList } from '../../skip-list.js';
-import { type Container, stringMemoryBytes, type ValueReader, type ValueWriter } from '../value.js';
+import { type Container, damaged, stringMemoryBytes, type ValueReader, type ValueWriter } from '../value.js';
 import { towerHeights } from './tower-heights.js';
 
 const PART_MAX = 0xffff_ffff_ffff_ffffn;
-const SCRATCH = Buffer.alloc(16);
+const ID_BYTES = 16;
+const SCRATCH = Buffer.alloc(ID_BYTES);
 
 export interface StreamId {
   readonly ms: bigint;
@@ -74,6 +75,17 @@ export class StreamValue implements Container {
     return this.#removeFirst(this.#entries.rank(idKey(id)));
   }
 
+  /** Whether fields have values and no entry is above the last id: what decode() takes for granted. */
+  get isSound(): boolean {
+    let isSound = true;
+    let last = '';
+    this.#entries.visit((key, flat) => {
+      last = key;
+      if (flat.length === 0 || flat.length % 2 === 1) isSound = false;
+    });
+    return isSound && last <= idKey(this.#lastId);
+  }
+
   clone(): StreamValue {
     const copy = new StreamValue();
     this.#entries.visit((key, flat) => copy.append(idOf(key), flat));
@@ -93,9 +105,12 @@ export class StreamValue implements Container {
 
   static decode(reader: ValueReader): StreamValue {
     const stream = new StreamValue();
-    const lastId = idOf(reader.string());
+    const lastId = readId(reader);
+    let before: StreamId | null = null;
     for (let left = reader.count(); left > 0; left -= 1) {
-      const id = idOf(reader.string());
+      const id = readId(reader);
+      if (before !== null && compareIds(id, before) <= 0) throw damaged('stream entries are out of order');
+      before = id;
       const flat: string[] = [];
       for (let items = reader.count(); items > 0; items -= 1) flat.push(reader.string());
       stream.append(id, flat);
@@ -145,6 +160,12 @@ function idKey(id: StreamId): string {
 function idOf(key: string): StreamId {
   SCRATCH.write(key, 0, 'latin1');
   return { ms: SCRATCH.readBigUInt64BE(0), sequence: SCRATCH.readBigUInt64BE(8) };
+}
+
+function readId(reader: ValueReader): StreamId {
+  const key = reader.string();
+  if (key.length !== ID_BYTES) throw damaged('a stream id is not of its length');
+  return idOf(key);
 }
 
 function flatBytes(flat: readonly string[]): number {

@@ -62,8 +62,8 @@ function quit(client: RespClient): Reply {
 }
 
 function reset(client: RespClient): Reply {
-  client.transaction = null;
-  client.watches.clear();
+  client.forgetTransaction();
+  client.letGo([...client.channels, ...client.patterns]);
   client.shared.subscriptions.forget(client);
   client.writer.protocol = 2;
   client.become(client.shared.access.stranger);

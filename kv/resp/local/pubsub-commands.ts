@@ -25,6 +25,8 @@ export const pubsubCommands: readonly LocalCommand[] = [
 
 function subscribe(client: RespClient, args: readonly string[]): Reply | typeof NO_REPLY {
   if (countOf(client) + args.length - 1 > SUBSCRIPTIONS_PER_CLIENT_MAX) return TOO_MANY;
+  const added = [...new Set(args.slice(1))].filter((channel) => !client.channels.has(channel));
+  if (!client.hold(added)) return TOO_MANY;
   for (const channel of args.slice(1)) {
     client.shared.subscriptions.subscribe(client, channel);
     client.writer.addPush(['subscribe', channel, countOf(client)]);
@@ -34,6 +36,8 @@ function subscribe(client: RespClient, args: readonly string[]): Reply | typeof 
 
 function subscribePatterns(client: RespClient, args: readonly string[]): Reply | typeof NO_REPLY {
   if (countOf(client) + args.length - 1 > SUBSCRIPTIONS_PER_CLIENT_MAX) return TOO_MANY;
+  const added = [...new Set(args.slice(1))].filter((pattern) => !client.patterns.has(pattern));
+  if (!client.hold(added)) return TOO_MANY;
   for (const pattern of args.slice(1)) {
     client.shared.subscriptions.subscribePattern(client, pattern);
     client.writer.addPush(['psubscribe', pattern, countOf(client)]);
@@ -44,6 +48,7 @@ function subscribePatterns(client: RespClient, args: readonly string[]): Reply |
 function unsubscribe(client: RespClient, args: readonly string[]): typeof NO_REPLY {
   const channels = args.length > 1 ? args.slice(1) : [...client.channels];
   for (const channel of channels) {
+    if (client.channels.has(channel)) client.letGo([channel]);
     client.shared.subscriptions.unsubscribe(client, channel);
     client.writer.addPush(['unsubscribe', channel, countOf(client)]);
   }
@@ -54,6 +59,7 @@ function unsubscribe(client: RespClient, args: readonly string[]): typeof NO_REP
 function unsubscribePatterns(client: RespClient, args: readonly string[]): typeof NO_REPLY {
   const patterns = args.length > 1 ? args.slice(1) : [...client.patterns];
   for (const pattern of patterns) {
+    if (client.patterns.has(pattern)) client.letGo([pattern]);
     client.shared.subscriptions.unsubscribePattern(client, pattern);
     client.writer.addPush(['punsubscribe', pattern, countOf(client)]);
   }

@@ -32,24 +32,28 @@ function multi(client: RespClient): Reply {
 
 function discard(client: RespClient): Reply {
   if (client.transaction === null) return new ErrorReply('ERR DISCARD without MULTI');
-  client.transaction = null;
-  client.watches.clear();
+  client.forgetTransaction();
   return OK;
 }
 
 function unwatch(client: RespClient): Reply {
+  client.letGo(client.watches.keys());
   client.watches.clear();
   return OK;
 }
 
 function watch(client: RespClient, args: readonly string[]): Reply | Promise<Reply> {
   if (client.transaction !== null) return new ErrorReply('ERR WATCH inside MULTI is not allowed');
-  const keys = args.slice(1).filter((key) => !client.watches.has(key));
-  if (client.watches.size + keys.length > WATCHES_MAX) return new ErrorReply('ERR too many keys are watched');
+  const keys = [...new Set(args.slice(1))].filter((key) => !client.watches.has(key));
+  if (client.watches.size + keys.length > WATCHES_MAX || !client.hold(keys))
+    return new ErrorReply('ERR too many keys are watched');
   return lookFresh(client.shared, () => {
     const { keyspace } = client.shared.backend.machine;
     for (const key of keys) client.watches.set(key, keyspace.find(key)?.version ?? 0);
     return OK;
+  }).catch((error: unknown) => {
+    client.letGo(keys);
+    throw error;
   });
 }
 
@@ -57,8 +61,7 @@ function exec(client: RespClient): Reply | Promise<Reply> {
   const { transaction, shared } = client;
   if (transaction === null) return new ErrorReply('ERR EXEC without MULTI');
   const watches = [...client.watches].map(([key, version]) => ({ key, version }));
-  client.transaction = null;
-  client.watches.clear();
+  client.forgetTransaction();
   if (transaction.isBroken)
     return new ErrorReply('EXECABORT Transaction discarded because of previous errors.');
   const logged = transaction.queued.filter(({ command }) => command.local === null);

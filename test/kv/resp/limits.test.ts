@@ -128,3 +128,24 @@ test('options that make no sense are refused by name', () => {
   }
   backend.close();
 });
+
+test('what a client tells to be kept is bounded in bytes: watched keys, channels, queued commands', async (t) => {
+  const { connect, server } = await respPair(t, { requestBytesMax: 65_536, inputBytesMax: 262_144 });
+  const client = await connect();
+  const long = (at: number): string => `${at}${'k'.repeat(60_000)}`;
+  for (let at = 0; at < 4; at += 1) await client.asks(['WATCH', long(at), long(at).slice(0, 100)], '+OK\r\n');
+  await client.asks(['WATCH', long(4)], '-ERR too many keys are watched\r\n');
+  await client.asks(['SUBSCRIBE', long(4)], '-ERR too many subscriptions on one connection\r\n');
+  const other = await connect();
+  await other.asks('MULTI', '+OK\r\n');
+  await other.asks(['SET', 'a', 'v'.repeat(40_000)], '-ERR the transaction is too large\r\n');
+  await other.asks('EXEC', '-EXECABORT Transaction discarded because of previous errors.\r\n');
+  await client.asks('UNWATCH', '+OK\r\n');
+  await other.asks('MULTI', '+OK\r\n');
+  await other.asks(['SET', 'a', 'v'.repeat(40_000)], '+QUEUED\r\n');
+  await other.asks('EXEC', '*1\r\n+OK\r\n');
+  for (let at = 0; at < 4; at += 1) await client.asks(['WATCH', long(at)], '+OK\r\n');
+  client.raw.socket.destroy();
+  await until(() => server.clientCount === 1);
+  for (let at = 0; at < 4; at += 1) await other.asks(['WATCH', long(at)], '+OK\r\n');
+});
