@@ -29,6 +29,7 @@ import type { WalStats } from '../wal/wal.js';
 import type { WalFiles } from '../wal/wal-files.js';
 import { type MemberAddress, MemberList } from './member-list.js';
 import type { NodeClock } from './node-clock.js';
+import { NODE_RULES, type NodeRules } from './node-rules.js';
 import { type CompleteNodeOptions, completeNodeOptions, type KvNodeOptions } from './node-options.js';
 import { NodeStorage, type RestoredNode } from './node-storage.js';
 import { Proposals } from './proposals.js';
@@ -49,6 +50,8 @@ export interface NodeParts {
   readonly logger: NodeLogger;
   /** The native commands, and what is remembered of changes. */
   readonly machine?: Omit<MachineOptions, 'onChanges' | 'onPublish' | 'random'>;
+  /** For tests only. */
+  readonly rules?: NodeRules;
 }
 
 /** What a member says of itself. */
@@ -129,6 +132,7 @@ export class KvNode implements Backend {
   readonly #options: CompleteNodeOptions;
   readonly #parts: NodeParts;
   readonly #core: RaftCore;
+  readonly #rules: NodeRules;
   readonly #storage: NodeStorage<Machine>;
   readonly #proposals: Proposals;
   readonly #reads: Reads;
@@ -212,6 +216,7 @@ export class KvNode implements Backend {
         firstMembers: complete.firstMembers,
         snapshotsKept: complete.snapshotsKept,
         wal: { nowMs: () => parts.clock.nowMs(), ...complete.wal },
+        walRules: (parts.rules ?? NODE_RULES).wal,
         newState: () => new Machine(machineOptions),
         newLoader: () => Machine.loader(machineOptions),
       },
@@ -257,7 +262,8 @@ export class KvNode implements Backend {
       onError,
     );
     this.#reads = new Reads(options.pendingCountMax, onError);
-    this.#core = new RaftCore(coreOptions(options), parts.random, restored.core);
+    this.#rules = parts.rules ?? NODE_RULES;
+    this.#core = new RaftCore(coreOptions(options), parts.random, restored.core, this.#rules.raft);
     this.#storage.keepInUse(() => this.#core.snapshotsInUse());
     this.#members = new MemberList(options.addresses);
     this.#lastTickMs = clock.nowMs();
@@ -285,6 +291,11 @@ export class KvNode implements Backend {
 
   get leader(): NodeId | null {
     return this.#core.leader;
+  }
+
+  /** To look at only: simulators check its promises. What it is told is told through this member. */
+  get core(): RaftCore {
+    return this.#core;
   }
 
   get isLeader(): boolean {
@@ -891,11 +902,11 @@ export class KvNode implements Backend {
   #applyBatch(index: number, term: number, data: Uint8Array): void {
     try {
       const { origin, boot, sequence } = originOf(data);
-      const isOurs = this.#proposals.wants(origin, boot, sequence);
-      const replies = this.#machine.apply(index, term, data, isOurs);
-      if (!isOurs) return;
+      const answered = this.#rules.answered(this.#proposals, origin, boot, sequence, index);
+      const replies = this.#machine.apply(index, term, data, answered !== null);
+      if (answered === null) return;
       this.#answeredMs = this.#parts.clock.nowMs();
-      this.#proposals.applied(sequence, replies);
+      this.#proposals.applied(answered, replies);
     } catch (error) {
       // Every member finds the same and changes nothing; everything else is the end of this one.
       if (!(error instanceof KvError && error.code === 'KV_BATCH_MALFORMED')) throw error;

@@ -19,6 +19,7 @@ import type { TornTail } from '../wal/recovery.js';
 import { Wal, type WalStats } from '../wal/wal.js';
 import type { WalFiles } from '../wal/wal-files.js';
 import type { WalOptions } from '../wal/wal-options.js';
+import { WAL_RULES, type WalRules } from '../wal/wal-rules.js';
 import { stateChunks, type StateLoader, StateReader } from './state-file.js';
 
 export interface NodeStorageOptions<State> {
@@ -28,6 +29,8 @@ export interface NodeStorageOptions<State> {
   readonly firstMembers: readonly number[];
   readonly snapshotsKept: number;
   readonly wal: WalOptions;
+  /** For tests only. */
+  readonly walRules?: WalRules;
   readonly newState: () => State;
   readonly newLoader: () => StateLoader<State>;
 }
@@ -96,6 +99,7 @@ export class NodeStorage<State> {
       { clusterId, memberId },
       (token, error) => storage?.completed(token, error),
       options.wal,
+      options.walRules ?? WAL_RULES,
     );
     try {
       const snapshots = await SnapshotFiles.open(files, clusterId, {

@@ -237,6 +237,12 @@ export class Proposals {
     return this.#batches.has(sequence);
   }
 
+  /** The batch that was last told to stand at an index, whatever came of it there. */
+  stoodAt(index: number): number | null {
+    for (const batch of this.#batches.values()) if (batch.index === index) return batch.sequence;
+    return null;
+  }
+
   /** Our batch was applied: everybody hears what came of it. `replies` null: it was carried out unseen. */
   applied(sequence: number, replies: readonly Reply[] | null): void {
     const batch = this.#batches.get(sequence);

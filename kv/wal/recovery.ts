@@ -15,6 +15,7 @@ import {
   type SegmentRecord,
 } from './segment.js';
 import type { WalFiles } from './wal-files.js';
+import { WAL_RULES, type WalRules } from './wal-rules.js';
 
 /** Numbers of the entry kinds on disk. */
 export const ENTRY_KINDS: readonly LogEntryKind[] = ['normal', 'noop', 'config'];
@@ -43,7 +44,11 @@ export interface ReplayedLog {
 }
 
 /** @throws KvError KV_LOG_DAMAGED, KV_LOG_FOREIGN: the member must not start on this log. */
-export async function replay(files: WalFiles, owner: LogOwner): Promise<ReplayedLog> {
+export async function replay(
+  files: WalFiles,
+  owner: LogOwner,
+  rules: WalRules = WAL_RULES,
+): Promise<ReplayedLog> {
   const names = (await files.list()).filter((name) => parseSegmentName(name) !== null);
   const found = names
     .map((name) => ({ name, sequence: parseSegmentName(name)!.sequence }))
@@ -54,7 +59,7 @@ export async function replay(files: WalFiles, owner: LogOwner): Promise<Replayed
   let last: ReplayedLog['last'] = null;
   for (const [place, { name, sequence }] of found.entries()) {
     const bytes = await readAll(files, name);
-    const parsed = parseSegment(bytes, name, place === found.length - 1, owner);
+    const parsed = parseSegment(bytes, name, place === found.length - 1, owner, rules);
     if (place === 0) begin(image, parsed.head);
     else checkFollows(image, parsed.head, found[place - 1]!.sequence, name);
     const segment: SegmentInfo = { name, sequence, indexMax: 0 };

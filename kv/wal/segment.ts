@@ -18,6 +18,7 @@ import {
   type RecordHeader,
   writeU64,
 } from './record.js';
+import { WAL_RULES, type WalRules } from './wal-rules.js';
 
 const MAGIC = 'RNKVWAL1';
 const FORMAT_VERSION = 1;
@@ -96,7 +97,13 @@ export function encodeSegmentHead(head: SegmentHead): Buffer {
  * @throws KvError KV_LOG_DAMAGED: what is wrong cannot be a crash's doing, with file and offset;
  *   KV_LOG_FOREIGN: another owner or format.
  */
-export function parseSegment(bytes: Buffer, name: string, isLast: boolean, owner: LogOwner): ParsedSegment {
+export function parseSegment(
+  bytes: Buffer,
+  name: string,
+  isLast: boolean,
+  owner: LogOwner,
+  rules: WalRules = WAL_RULES,
+): ParsedSegment {
   const named = parseSegmentName(name);
   if (named === null) throw damaged(name, 0, 'the name is none of a segment');
   const salt = named.sequence;
@@ -115,7 +122,7 @@ export function parseSegment(bytes: Buffer, name: string, isLast: boolean, owner
     at += recordBytes(header.payloadBytes);
   }
   const clean = at === bytes.length || isZero(bytes, at, bytes.length);
-  if (!clean) judgeTail(bytes, at, salt, name, isLast);
+  if (!clean) judgeTail(bytes, at, salt, name, isLast, rules);
   return { head, records, end: at, lastBatchStart, torn: !clean };
 }
 
@@ -131,21 +138,27 @@ export function damaged(file: string, offset: number, what: string): KvError {
 }
 
 /** Returns if the bad record at `at` is a torn one. */
-function judgeTail(bytes: Buffer, at: number, salt: number, name: string, isLast: boolean): void {
+function judgeTail(
+  bytes: Buffer,
+  at: number,
+  salt: number,
+  name: string,
+  isLast: boolean,
+  rules: WalRules,
+): void {
   if (!isLast) throw damaged(name, at, 'a bad record in a segment that was complete');
   const witness = laterRecord(bytes, at, salt);
+  const header = decodeHeader(bytes, at, salt);
+  const end = at + (header === null ? RECORD_HEADER_BYTES : recordBytes(header.payloadBytes));
+  if (rules.isTorn(witness !== null, looksTorn(bytes, at, end))) return;
   if (witness !== null) {
     throw damaged(name, at, `a bad record that was durable when the one at byte ${witness} was written`);
   }
-  const header = decodeHeader(bytes, at, salt);
-  const end = at + (header === null ? RECORD_HEADER_BYTES : recordBytes(header.payloadBytes));
-  if (!looksTorn(bytes, at, end)) {
-    throw damaged(
-      name,
-      at,
-      `the last record's ${header === null ? 'head' : 'content'} is not what was written`,
-    );
-  }
+  throw damaged(
+    name,
+    at,
+    `the last record's ${header === null ? 'head' : 'content'} is not what was written`,
+  );
 }
 
 /** A good record that was written when what is at `at` was durable already. */

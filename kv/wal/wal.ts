@@ -15,6 +15,7 @@ import { type ReplayedLog, replay, type SegmentInfo, type TornTail } from './rec
 import { encodeSegmentHead, type LogOwner, SEGMENT_HEAD_BYTES, segmentName } from './segment.js';
 import { isNoSpace, type WalFile, type WalFiles, writeFully } from './wal-files.js';
 import { completeWalOptions, type WalOptions } from './wal-options.js';
+import { WAL_RULES, type WalRules } from './wal-rules.js';
 import { encodeBatch, encodeClosed, writeBytes, writeIndexMax } from './write-encoding.js';
 
 /** 'full': entries are refused, hard state and snapshots still go in, compact() may end it. */
@@ -69,6 +70,7 @@ export class Wal {
   readonly #files: WalFiles;
   readonly #owner: LogOwner;
   readonly #options: Required<WalOptions>;
+  readonly #rules: WalRules;
   readonly #complete: Completion;
   readonly #unlock: () => Promise<void>;
   readonly #segments: SegmentInfo[];
@@ -95,20 +97,22 @@ export class Wal {
    * Opens the log of a folder, or begins one.
    * @throws KvError KV_LOCKED, KV_LOG_DAMAGED, KV_LOG_FOREIGN, KV_OPTION_INVALID; KV_DISK_FULL: no space for a first
    *   segment; KV_IO: the system refused a call.
+   * @param rules for tests only
    */
   static async open(
     files: WalFiles,
     owner: LogOwner,
     complete: Completion,
     options: WalOptions = {},
+    rules: WalRules = WAL_RULES,
   ): Promise<Wal> {
     const completeOptions = completeWalOptions(options);
     const unlock = await files.lock();
     try {
-      const replayed = await replay(files, owner);
+      const replayed = await replay(files, owner, rules);
       await removeLeftovers(files);
-      const active = await openLast(files, owner, replayed, completeOptions.segmentBytes);
-      return new Wal(files, owner, complete, completeOptions, unlock, replayed, active);
+      const active = await openLast(files, owner, replayed, completeOptions.segmentBytes, rules);
+      return new Wal(files, owner, complete, completeOptions, rules, unlock, replayed, active);
     } catch (error) {
       await unlock();
       if (error instanceof KvError) throw error;
@@ -124,6 +128,7 @@ export class Wal {
     owner: LogOwner,
     complete: Completion,
     options: Required<WalOptions>,
+    rules: WalRules,
     unlock: () => Promise<void>,
     replayed: ReplayedLog,
     active: Active,
@@ -132,6 +137,7 @@ export class Wal {
     this.#owner = owner;
     this.#complete = complete;
     this.#options = options;
+    this.#rules = rules;
     this.#unlock = unlock;
     this.#segments = replayed.segments;
     this.#active = active;
@@ -330,7 +336,7 @@ export class Wal {
     }
     const image = this.#written;
     const sequence = this.#active.segment.sequence + 1;
-    const segment = await beginSegment(this.#files, file, this.#owner, image, sequence);
+    const segment = await beginSegment(this.#files, file, this.#owner, image, sequence, this.#rules);
     await this.#active.file.close();
     this.#active = { file, segment, position: SEGMENT_HEAD_BYTES, capacity };
     this.#segments.push(segment);
@@ -365,7 +371,7 @@ export class Wal {
       while (!this.#isPoisoned()) {
         const oldest = this.#segments[0]!;
         const through = Math.min(index, this.#written.snapshot.index);
-        if (oldest === this.#active.segment || oldest.indexMax > through) break;
+        if (oldest === this.#active.segment || !this.#rules.mayRemove(oldest.indexMax, through)) break;
         await this.#files.remove(oldest.name);
         this.#segments.shift();
         count += 1;
@@ -483,10 +489,11 @@ async function openLast(
   owner: LogOwner,
   replayed: ReplayedLog,
   segmentBytes: number,
+  rules: WalRules,
 ): Promise<Active> {
   if (replayed.last === null) {
     const file = await makeSegmentFile(files, segmentBytes);
-    const segment = await beginSegment(files, file, owner, replayed.image, 1);
+    const segment = await beginSegment(files, file, owner, replayed.image, 1, rules);
     replayed.segments.push(segment);
     return { file, segment, position: SEGMENT_HEAD_BYTES, capacity: segmentBytes };
   }
@@ -555,8 +562,9 @@ async function beginSegment(
   owner: LogOwner,
   image: LogImage,
   sequence: number,
+  rules: WalRules,
 ): Promise<SegmentInfo> {
-  const firstIndex = image.lastIndex + 1;
+  const firstIndex = rules.firstIndexAfter(image.lastIndex);
   const { hardState, snapshot, lastTerm: previousTerm } = image;
   const head = { ...owner, sequence, firstIndex, previousTerm, hardState, snapshot };
   await writeFully(file, encodeSegmentHead(head), 0);

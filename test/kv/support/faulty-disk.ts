@@ -84,9 +84,22 @@ export class FaultyDisk implements WalFiles {
     }
   }
 
+  /** What would be found if the machine lost its power now and everything that was not synced were lost. */
+  platter(): FaultyDisk {
+    const disk = new FaultyDisk(this.#random);
+    for (const [name, { durable }] of this.#durableNames) disk.put(name, durable);
+    return disk;
+  }
+
   /** A file as the next process would read it, to damage it. */
   bytes(name: string): Buffer {
     return this.#inode(name).cached;
+  }
+
+  get usedBytes(): number {
+    let used = 0;
+    for (const { cached } of this.#names.values()) used += cached.length;
+    return used;
   }
 
   /** Sets a file's content, on the disk and in the cache. */
