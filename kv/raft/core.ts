@@ -634,7 +634,7 @@ export class RaftCore {
       nowTick: () => this.#nowTick,
       send: (to, message) => this.#send(to, message),
     };
-    this.#replication = new Replication(view, this.#options, membersOf(this.membership));
+    this.#replication = new Replication(view, this.#options, this.#rules, membersOf(this.membership));
     this.#termStart = this.#log.lastIndex + 1;
     this.#append([{ index: this.#termStart, term: this.#term, kind: 'noop', data: EMPTY }]);
     this.#uncommittedBytes = this.#log.bytesBehind(this.#commit);

@@ -6,6 +6,7 @@ import type { RaftLog } from './log.js';
 import { type AppendResponse, chunkOf, type RaftMessage, type SnapshotResponse } from './message.js';
 import type { RaftOptions } from './options.js';
 import { Progress } from './progress.js';
+import type { Rules } from './rules.js';
 
 /** What of its member the leader looks at. */
 export interface LeaderView {
@@ -20,12 +21,14 @@ export interface LeaderView {
 export class Replication {
   readonly #view: LeaderView;
   readonly #options: Required<RaftOptions>;
+  readonly #rules: Rules;
   readonly #members = new Map<NodeId, Progress>();
   #chunkBudget: number;
 
-  constructor(view: LeaderView, options: Required<RaftOptions>, members: readonly NodeId[]) {
+  constructor(view: LeaderView, options: Required<RaftOptions>, rules: Rules, members: readonly NodeId[]) {
     this.#view = view;
     this.#options = options;
+    this.#rules = rules;
     this.#chunkBudget = options.snapshotBytesPerTick;
     this.setMembers(members);
   }
@@ -172,10 +175,11 @@ export class Replication {
     const commitIndex = this.#view.commitIndex();
     const prevIndex = progress.next - 1;
     const prevTerm = log.termAt(prevIndex);
-    if (prevTerm === undefined) {
+    if (this.#rules.needsSnapshot(prevTerm !== undefined, log.lastIndex === log.offset)) {
       this.#beginTransfer(progress);
       return false;
     }
+    if (prevTerm === undefined) return false;
     const entries = log.slice(progress.next, log.lastIndex, this.#options.messageBytesMax);
     if (entries.length === 0 && !mayBeEmpty) return false;
     this.#view.send(progress.id, { type: 'append', term, prevIndex, prevTerm, entries, commit: commitIndex });

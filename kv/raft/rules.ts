@@ -33,6 +33,8 @@ export interface Rules {
   confirmedRound(answered: number, latest: number): number;
   /** A transfer lets voters forget a live leader: from then on there is no lease in this term. */
   leaseSurvivesTransfer(): boolean;
+  /** A member that goes on before what the log holds is sent a snapshot, also when the log holds nothing at all. */
+  needsSnapshot(isInLog: boolean, isLogEmpty: boolean): boolean;
   /** A snapshot that is not ahead of what is committed here is not taken. */
   isSnapshotNews(snapshotIndex: number, commitIndex: number): boolean;
   /** A joint configuration is left only once it is committed. */
@@ -62,6 +64,7 @@ export const RULES: Rules = {
   mayRead: (hasCommittedInTerm) => hasCommittedInTerm,
   confirmedRound: (answered) => answered,
   leaseSurvivesTransfer: () => false,
+  needsSnapshot: (isInLog) => !isInLog,
   isSnapshotNews: (snapshotIndex, commitIndex) => snapshotIndex > commitIndex,
   mayLeaveJoint: (membership, isCommitted) => isJoint(membership) && membership.autoLeave && isCommitted,
   freshVotes: () => new Map(),

@@ -108,7 +108,7 @@ class PartsSwarm {
     this.#world = new PartsWorld({
       seed,
       voterCount: this.#voterCount,
-      isEncoded: random.chance(0.25),
+      isEncoded: random.chance(0.15),
       net: {
         delayMinMs: random.pick([0, 1]),
         delayMaxMs: random.pick([2, 10, 40]),
@@ -379,6 +379,7 @@ class PartsSwarm {
     }
     this.#fleet.stop();
     if (!world.runUntil(() => this.#fleet.isIdle, REST_MS)) world.fail('clients are not served');
+    if (this.#random.chance(0.5)) this.#leaveBehind();
     let isRead = false;
     this.#fleet.readAll(() => {
       isRead = true;
@@ -405,6 +406,36 @@ class PartsSwarm {
       if (node !== null) hashes.add(node.machine.hash());
     }
     if (hashes.size !== 1) world.fail('the members rest in different states');
+  }
+
+  /** One that was away while all the log was let go comes back, and nobody asks for anything. */
+  #leaveBehind(): void {
+    const world = this.#world;
+    const isLed = (): boolean =>
+      world.leaders.length > 0 && !isJoint(world.leaders[0]!.node!.core.membership);
+    if (!world.runUntil(isLed, REST_MS)) world.fail(`there is no leader without faults: ${this.#states()}`);
+    const { voters } = world.leaders[0]!.node!.core.membership; // it leads
+    const others = voters.map((id) => world.member(id)).filter(({ node }) => node !== null && !node.isLeader);
+    // Without it there must be a majority.
+    if ((others.length + 1 - 1) * 2 <= voters.length) return;
+    const away = others[this.#random.integer(0, others.length - 1)]!; // within length
+    away.end('process');
+    let isRead = false;
+    this.#fleet.readAll(() => {
+      isRead = true;
+    });
+    if (!world.runUntil(() => isRead, REST_MS)) world.fail('a client is not served while one member is away');
+    if (!world.runUntil(isLed, REST_MS)) world.fail(`there is no leader without faults: ${this.#states()}`);
+    const leader = world.leaders[0]!; // it leads
+    leader.run(() => void leader.node?.snapshotNow());
+    world.runFor(300);
+    away.start();
+    const isBack = (): boolean => {
+      const goal = world.leaders[0]?.node?.core.commitIndex;
+      return goal !== undefined && (away.node?.core.appliedIndex ?? -1) >= goal;
+    };
+    if (!world.runUntil(isBack, 20_000))
+      world.fail(`a member that was away does not catch up: ${this.#states()}`);
   }
 
   #states(): string {

@@ -39,9 +39,9 @@ export interface PromisesHost {
 }
 
 /** One in so many acknowledgements and commits is looked up on the disks. */
-const LOOK_EVERY = 24;
+const LOOK_EVERY = 64;
 /** One in so many entries has the whole state of the members compared that apply it. */
-export const HASH_EVERY = 16;
+const HASH_EVERY = 32;
 
 export class Promises {
   /** By index - 1. */
