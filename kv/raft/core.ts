@@ -128,6 +128,7 @@ export class RaftCore {
   readonly #chunkTokens = new Map<number, SnapshotReceiver>();
   #isTakingSnapshot = false;
   #snapshotTick = 0;
+  #noSnapshotUntilTick = 0;
   #applying: { readonly lastIndex: number; readonly byteCount: number }[] = [];
   #applyingBytes = 0;
   #readyReads: { readonly index: number; readonly contexts: readonly unknown[] }[] = [];
@@ -389,10 +390,12 @@ export class RaftCore {
     return this.#finish();
   }
 
-  /** The snapshot that was asked for was not taken; it is asked for again when as much again was applied or ticked. */
+  /** The snapshot that was asked for was not taken; it is asked for again after an election timeout. */
   snapshotFailed(): Effect[] {
     this.#isTakingSnapshot = false;
     this.#snapshotTick = this.#nowTick;
+    // What failed would fail again at once: a full disk takes a while to be freed.
+    this.#noSnapshotUntilTick = this.#nowTick + this.#options.electionTicks;
     return this.#finish();
   }
 
@@ -1121,6 +1124,7 @@ export class RaftCore {
 
   #wantsSnapshot(): boolean {
     if (this.#isTakingSnapshot || this.#applied <= this.#snapshot.index || this.#hasFailed) return false;
+    if (this.#nowTick < this.#noSnapshotUntilTick) return false;
     if (this.#writes.isInstalling) return false;
     const { snapshotEntries, snapshotBytes, snapshotTicks } = this.#options;
     const isLong = snapshotEntries > 0 && this.#applied - this.#snapshot.index >= snapshotEntries;

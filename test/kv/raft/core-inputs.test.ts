@@ -156,3 +156,14 @@ test('a member that forgot what it acknowledged is told so', () => {
   const heartbeat = { type: 'heartbeat', term: 3, commit: 7, round: 1 } as const;
   assert.throws(() => core.receive(2, heartbeat), { code: 'KV_RAFT_LOG_LOST' });
 });
+
+test('a snapshot that failed is not asked for again before an election timeout has passed', () => {
+  const core = elected({ snapshotEntries: 3 });
+  const asked = (effects: readonly Effect[]): number =>
+    run(core, effects).filter(({ kind }) => kind === 'take-snapshot').length;
+  assert.equal(asked(core.propose([DATA, DATA, DATA])), 1);
+  assert.equal(asked(core.snapshotFailed()), 0, 'at once it would only fail again');
+  assert.equal(asked(core.propose([DATA, DATA, DATA, DATA])), 0);
+  const later = Array.from({ length: 10 }, () => asked(core.tick()));
+  assert.deepEqual(later, [0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+});

@@ -8,7 +8,7 @@ import { byKey, type Operation } from '../history/operation.js';
 import { type RegisterInput, registerModel, type RegisterOutput } from '../history/register-model.js';
 import { asText, explain } from '../history/report.js';
 import { SeededRandom } from '../../support/seeded-random.js';
-import type { Reply } from '../../../kv/machine/reply.js';
+import { ErrorReply, type Reply } from '../../../kv/machine/reply.js';
 import { bytesOf, type CommandInit, redisItems, type Told, textOf, valueOf } from './commands.js';
 import type { PartsWorld } from './parts-world.js';
 import { type ClientWeather, type Ended, SimClient } from './sim-client.js';
@@ -296,6 +296,7 @@ export class Fleet {
           this.#counters.push({ ...call, client: client.id, key, input, output: null, returnNs: Infinity });
         } else if (ended !== null && ended !== 'never') {
           const value = numberOf(ended as readonly Reply[]); // of items
+          if (value === null) return then(); // a disk is full
           this.#counters.push({
             ...call,
             client: client.id,
@@ -354,7 +355,9 @@ function isTold(ended: Ended): ended is Told {
   return ended !== null && ended !== 'never' && !Array.isArray(ended);
 }
 
-function numberOf([reply]: readonly Reply[]): number {
+/** Null: refused, because a disk is full. */
+function numberOf([reply]: readonly Reply[]): number | null {
+  if (reply instanceof ErrorReply && reply.text.startsWith('OOM ')) return null;
   if (typeof reply === 'number') return reply;
   if (reply === null) return 0;
   if (typeof reply === 'string' && /^\d+$/.test(reply)) return Number(reply);

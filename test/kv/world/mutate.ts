@@ -9,7 +9,7 @@ import { catchPartsMutation, PARTS_MUTATIONS } from './parts-mutations.js';
 interface Row {
   readonly name: string;
   readonly world: 'core' | 'parts';
-  readonly catch: () => { readonly seed: number; readonly failure: string | null } | null;
+  readonly find: () => { readonly seed: number; readonly failure: string | null } | null;
 }
 
 const { values } = parseArgs({
@@ -25,12 +25,12 @@ const rows: Row[] = [
   ...MUTATIONS.map((mutation) => ({
     name: mutation.name,
     world: 'core' as const,
-    catch: () => catchMutation(mutation, seeds, events),
+    find: () => catchMutation(mutation, seeds, events),
   })),
   ...PARTS_MUTATIONS.map((mutation) => ({
     name: mutation.name,
     world: 'parts' as const,
-    catch: () => catchPartsMutation(mutation, seeds, events),
+    find: () => catchPartsMutation(mutation, seeds, events),
   })),
 ].toSorted((a, b) => numberOf(a.name) - numberOf(b.name));
 
@@ -41,7 +41,7 @@ process.exitCode = await outsideMicrotasks(() => {
     if (values.only !== '' && row.name !== values.only && numberOf(row.name) !== Number(values.only))
       continue;
     const startedMs = performance.now();
-    const caught = row.catch();
+    const caught = row.find();
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
     if (caught === null) hidden += 1;
     const seed = caught === null ? '-' : String(caught.seed);

@@ -6,7 +6,7 @@ import test from 'node:test';
 import { outsideMicrotasks } from './microtasks.js';
 import { catchPartsMutation, PARTS_MUTATIONS } from './parts-mutations.js';
 
-const SEEDS = 40;
+const SEEDS = 20;
 const EVENTS = 2500;
 
 for (const mutation of PARTS_MUTATIONS) {

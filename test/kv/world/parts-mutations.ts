@@ -10,7 +10,7 @@ import type { MemberBugs } from './sim-member.js';
 
 export interface PartsMutation {
   readonly name: string;
-  /** Needs more than some sixty seeds: left to the script. */
+  /** Needs more than ten seeds: left to the script. */
   readonly isRare?: boolean;
   readonly bugs: MemberBugs;
 }
@@ -26,10 +26,15 @@ const raft = (broken: Partial<typeof RULES>): MemberBugs => ({
 export const PARTS_MUTATIONS: readonly PartsMutation[] = [
   { name: '9 sessions are left out of snapshots', bugs: { forgetsSessions: true } },
   { name: '10 keys expire by the local clock', bugs: { expiresByLocalClock: true } },
-  { name: '15 a torn end of the log is taken for damage', bugs: wal({ isTorn: () => false }) },
-  { name: '16 damage within the log is taken for a torn end', bugs: wal({ isTorn: () => true }) },
+  { name: '15 a torn end of the log is taken for damage', isRare: true, bugs: wal({ isTorn: () => false }) },
+  {
+    name: '16 damage within the log is taken for a torn end',
+    isRare: true,
+    bugs: wal({ isTorn: () => true }),
+  },
   {
     name: '19 a member that needs more than the log holds is not sent a snapshot once all of it is purged',
+    isRare: true,
     bugs: raft({ needsSnapshot: (isInLog, isLogEmpty) => !isInLog && !isLogEmpty }),
   },
   {
@@ -38,6 +43,7 @@ export const PARTS_MUTATIONS: readonly PartsMutation[] = [
   },
   {
     name: '22 an answer belongs to whoever proposed at its index',
+    isRare: true,
     bugs: {
       rules: {
         ...NODE_RULES,
@@ -45,7 +51,11 @@ export const PARTS_MUTATIONS: readonly PartsMutation[] = [
       },
     },
   },
-  { name: '23 a write of a session that is over is executed again', bugs: { executesEvicted: true } },
+  {
+    name: '23 a write of a session that is over is executed again',
+    isRare: true,
+    bugs: { executesEvicted: true },
+  },
   { name: '25 folders are not synced', bugs: { skipsFolderSync: true } },
   {
     name: 'a segment is removed that holds one entry too many',

@@ -114,6 +114,7 @@ export class SimClient {
       done: (ended) => {
         if (ended === null || ended === 'never') return failed();
         const told = toldBy(ended as readonly Reply[]); // of items
+        if (told.error !== undefined) return failed(); // a disk is full
         this.#session = Number(told.session?.clientId ?? 0);
         this.#sequence = 0;
         then();
@@ -223,6 +224,9 @@ export class SimClient {
         this.#session = 0;
         this.sessionsLost += 1;
         this.#end(attempted, attempted.attempts === 1 ? 'never' : null);
+        return;
+      case 'KV_QUOTA': // a disk is full
+        this.#end(attempted, 'never');
         return;
       case 'KV_REPLY_LOST':
         this.#end(attempted, null);

@@ -1,5 +1,5 @@
 // The folder of a simulated member, as one life of it sees it: a disk that tells cache from platter (FaultyDisk), and that
-// takes its time. Syncs take long, the rest mostly no time at all. When the life ends, nothing that it still waited for
+// takes its time. Syncs and new files take long, the rest mostly no time at all. When the life ends, nothing that it still waited for
 // ever comes back, and of what was on its way to the disk any part may have arrived.
 
 import type { WalFile, WalFiles } from '../../../kv/wal/wal-files.js';
@@ -18,8 +18,6 @@ export interface DiskPace {
 }
 
 type Call<T> = () => Promise<T>;
-
-const NEVER: Promise<never> = new Promise(() => {});
 
 export class SimFiles implements WalFiles {
   readonly folder: string;
@@ -54,7 +52,7 @@ export class SimFiles implements WalFiles {
   }
 
   async create(name: string): Promise<WalFile> {
-    return this.#slowed(await this.#call('write', () => this.#disk.create(name)));
+    return this.#slowed(await this.#call('sync', () => this.#disk.create(name)));
   }
 
   rename(from: string, to: string): Promise<void> {
@@ -87,7 +85,7 @@ export class SimFiles implements WalFiles {
   }
 
   #call<T>(kind: 'sync' | 'write' | 'other', call: Call<T>): Promise<T> {
-    if (!this.#pace.isAlive()) return NEVER;
+    if (!this.#pace.isAlive()) return new Promise(() => {}); // never, and of its own: a shared one would keep all that wait for it
     const delayMs = this.#pace.delayMs(kind);
     if (delayMs === 0) return call();
     return new Promise((resolve, reject) => {

@@ -11,6 +11,8 @@ import { type ClockFaults, SimClock } from './sim-clock.js';
 import { SimFiles } from './sim-files.js';
 import { watchedNative, type MachineBugs } from './watched-native.js';
 
+const SYNC_MS_MIN = 1 / 16;
+
 export interface DiskWeather {
   /** Of a sync. */
   syncMinMs: number;
@@ -220,7 +222,8 @@ export class SimMember {
   #diskDelayMs(kind: 'sync' | 'write' | 'other'): number {
     const { syncMinMs, syncMaxMs, slowWrites } = this.#host.diskWeather;
     const stallMs = Math.max(0, this.stallUntilMs - this.#host.now());
-    if (kind === 'sync') return stallMs + this.random.integer(syncMinMs, syncMaxMs);
+    // Never at once, or what tries again for ever would never let time pass.
+    if (kind === 'sync') return stallMs + Math.max(SYNC_MS_MIN, this.random.integer(syncMinMs, syncMaxMs));
     if (kind === 'write' && this.random.chance(slowWrites))
       return stallMs + this.random.integer(0, syncMaxMs);
     return stallMs;

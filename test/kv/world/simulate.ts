@@ -89,7 +89,7 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 /** The run that failed; null if none did. */
-function runAll(options: Options, done: (report: RunReport) => void): Promise<RunReport | null> {
+async function runAll(options: Options, done: (report: RunReport) => void): Promise<RunReport | null> {
   const requests = requestsOf(options);
   const workers = Array.from(
     { length: options.workerCount },
@@ -115,7 +115,11 @@ function runAll(options: Options, done: (report: RunReport) => void): Promise<Ru
       for (let ahead = 0; ahead < AHEAD; ahead += 1) next(worker);
     }
   });
-  return ended.finally(() => Promise.all(workers.map((worker) => worker.terminate())));
+  try {
+    return await ended;
+  } finally {
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  }
 }
 
 function* requestsOf({
