@@ -14,9 +14,12 @@ import { Shutdown } from './shutdown.js';
 /** @returns the exit code, once the member has stopped */
 export async function kvServe(options: KvServeOptions, io: Io): Promise<number> {
   const starting = new AbortController();
-  const shutdown = new Shutdown({ isSupervised: false });
+  // Ctrl-C reaches a whole terminal: whoever launched this member passes the wish on, once.
+  const isSupervised = options.lifeline;
+  const shutdown = new Shutdown({ isSupervised });
   const onSignal = (): void => starting.abort();
-  process.once('SIGTERM', onSignal).once('SIGINT', onSignal);
+  process.once('SIGTERM', onSignal);
+  if (!isSupervised) process.once('SIGINT', onSignal);
   try {
     const logger = await createLogger({ level: options.logLevel });
     const server = await KvServer.start(logger, serverOptions(options), {}, starting.signal).catch(
@@ -51,8 +54,9 @@ export async function kvServe(options: KvServeOptions, io: Io): Promise<number> 
   }
 }
 
-/** A port that is busy is told with the flag that asked for it. */
+/** A port that is busy and a folder that cannot be made are told with the flag that asked for them. */
 function explainedByFlag({ id, cluster, listen, resp, http }: KvServeOptions, error: unknown): unknown {
+  if ((error as NodeJS.ErrnoException).syscall === 'mkdir') return explained('--data', error);
   if (!(error instanceof ReactorError) || error.code !== 'REACTOR_PORT_IN_USE') return error;
   const isOf = (address: KvServeOptions['listen']): boolean =>
     address !== null && error.message.includes(`:${address.port} `);

@@ -3,6 +3,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { ReactorError } from '../reactor/index.js';
 import { KvError } from './errors.js';
 
 export interface KvWebSources {
@@ -32,11 +33,15 @@ export class KvWeb {
     this.#server.maxConnections = CONNECTIONS_MAX;
   }
 
-  /** @throws KvError KV_IO: it cannot listen there */
+  /** @throws ReactorError REACTOR_PORT_IN_USE; KvError KV_IO: it cannot listen there */
   async listen({ host, port }: { host: string; port: number }): Promise<{ host: string; port: number }> {
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (cause) => {
-        reject(new KvError('KV_IO', `cannot listen on ${host}:${port}: ${cause.message}`, { cause }));
+      this.#server.once('error', (cause: NodeJS.ErrnoException) => {
+        reject(
+          cause.code === 'EADDRINUSE'
+            ? new ReactorError('REACTOR_PORT_IN_USE', `${host}:${port} is in use`, { cause })
+            : new KvError('KV_IO', `cannot listen on ${host}:${port}: ${cause.message}`, { cause }),
+        );
       });
       this.#server.listen(port, host, resolve);
     });

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFile, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Kv } from '../../../kv/proto/kv.js';
@@ -37,6 +39,37 @@ test('kv local ends with a line that says who was lost when a member dies', asyn
   process.kill(members[1]!.pid, 'SIGKILL');
   assert.equal(await command.exitCode, 1);
   assert.match(command.stderr, /member 2 \(process \d+\) ended by SIGKILL; the others were stopped/);
+});
+
+test('a busy port ends with one line that names the flag, before any member starts', async (t) => {
+  const folder = await temporaryFolder(t);
+  const holder = createServer();
+  holder.listen(0, '127.0.0.1');
+  await once(holder, 'listening');
+  t.after(() => holder.close());
+  const { port } = holder.address() as AddressInfo;
+  const local = new Command(t, ['kv', 'local', '--nodes=1', `--base-port=${port - 1}`]);
+  assert.equal(await local.exitCode, 1);
+  assert.match(
+    local.stderr,
+    /^reactor-net: --base-port: 127\.0\.0\.1:\d+ is in use; choose another base.*\n$/,
+  );
+  for (const flag of ['--resp', '--http']) {
+    const args = [
+      'kv',
+      'serve',
+      '--id=1',
+      '--cluster=1=127.0.0.1:1',
+      '--listen=127.0.0.1:0',
+      `--data=${path.join(folder, flag)}`,
+    ];
+    const member = new Command(t, [...args, `${flag}=127.0.0.1:${port}`, '--log-level=error']);
+    assert.equal(await member.exitCode, 1);
+    assert.match(
+      member.stderr,
+      new RegExp(`^reactor-net: ${flag}: 127\\.0\\.0\\.1:${port} is in use; choose`),
+    );
+  }
 });
 
 test('a killed leader is replaced, and comes back with everything that was acknowledged', async (t) => {

@@ -205,6 +205,9 @@ test('a leader hands over within a few rounds, and nobody gets an error', async 
   for (let round = 0; round < 10; round += 1) {
     const leader = cluster.leader()!;
     const ended = { error: undefined as unknown };
+    cluster.node(THREE.find((id) => id !== leader.id)!).transfer(null, (error) => {
+      assert.equal(error?.code, 'KV_NOT_LEADER');
+    });
     leader.transfer(null, (error) => (ended.error = error));
     for (const id of THREE)
       results.push(cluster.submit(cluster.node(id), [['SET', `k${results.length}`, 'v']]));
