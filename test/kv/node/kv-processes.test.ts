@@ -42,7 +42,7 @@ test('kv local ends with a line that says who was lost when a member dies', asyn
 });
 
 test('a busy port ends with one line that names the flag, before any member starts', async (t) => {
-  const folder = await temporaryFolder(t);
+  const folder = temporaryFolder(t);
   const holder = createServer();
   holder.listen(0, '127.0.0.1');
   await once(holder, 'listening');
