@@ -156,7 +156,8 @@ test('RESTORE takes no value that commands cannot have made', () => {
   ];
   for (const [what, bytes] of refused) {
     const reply = harness.run('RESTORE', 'k', '0', bytes);
-    assert(reply instanceof ErrorReply && reply.text === 'ERR Bad data format', `${what}: ${String(reply)}`);
+    assert(reply instanceof ErrorReply, what);
+    assert.equal(reply.text, 'ERR Bad data format', what);
   }
   const taken: [string, string][] = [
     ['list', payload(LIST, texts('a', 'a'))],
