@@ -109,20 +109,23 @@ export class ChangeHistory {
         `changes up to revision ${this.#compactedRevision} are no longer remembered, asked for those after ${revision}`,
       );
     }
-    let low = this.#first;
-    let high = this.#open;
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2);
-      if (this.#revisions[middle & this.#mask]! <= revision) low = middle + 1;
-      else high = middle;
-    }
     const sets: ChangeSet[] = [];
-    for (let at = low; at < this.#open && sets.length < limit; ) {
+    for (let at = this.#firstAfter(revision); at < this.#open && sets.length < limit; ) {
       const set = this.#setAt(at);
       sets.push(set);
       at += set.changes.length;
     }
     return sets;
+  }
+
+  /** Whether the key was changed after `revision`; also true where that is not remembered any more. */
+  mayHaveChanged(key: string, revision: number): boolean {
+    if (revision < this.#compactedRevision) return true;
+    for (let at = this.#firstAfter(revision); at < this.#open; at += 1) {
+      const place = at & this.#mask;
+      if (this.#keys[place] === key || this.#kinds[place] === 'clear') return true;
+    }
+    return false;
   }
 
   /** The change set that was sealed last, if trim() was not called since. */
@@ -203,6 +206,17 @@ export class ChangeHistory {
       this.#forget(place);
       this.#first += 1;
     }
+  }
+
+  #firstAfter(revision: number): number {
+    let low = this.#first;
+    let high = this.#open;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (this.#revisions[middle & this.#mask]! <= revision) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   #setAt(first: number): ChangeSet {

@@ -57,8 +57,8 @@ export class RespClient implements Subscriber {
   /** READONLY: reads are answered from what this member has. */
   isStale = false;
   transaction: Transaction | null = null;
-  /** Watched keys and the versions they had. */
-  readonly watches: Map<string, number> = new Map();
+  /** Watched keys, the versions they had, 0 for none, and the store's revision then. */
+  readonly watches: Map<string, { readonly version: number; readonly revision: number }> = new Map();
   readonly channels: Set<string> = new Set();
   readonly patterns: Set<string> = new Set();
   lastCommand = '';

@@ -48,8 +48,8 @@ function watch(client: RespClient, args: readonly string[]): Reply | Promise<Rep
   if (client.watches.size + keys.length > WATCHES_MAX || !client.hold(keys))
     return new ErrorReply('ERR too many keys are watched');
   return lookFresh(client.shared, () => {
-    const { keyspace } = client.shared.backend.machine;
-    for (const key of keys) client.watches.set(key, keyspace.find(key)?.version ?? 0);
+    const { keyspace, revision } = client.shared.backend.machine;
+    for (const key of keys) client.watches.set(key, { version: keyspace.find(key)?.version ?? 0, revision });
     return OK;
   }).catch((error: unknown) => {
     client.letGo(keys);
@@ -60,10 +60,27 @@ function watch(client: RespClient, args: readonly string[]): Reply | Promise<Rep
 function exec(client: RespClient): Reply | Promise<Reply> {
   const { transaction, shared } = client;
   if (transaction === null) return new ErrorReply('ERR EXEC without MULTI');
-  const watches = [...client.watches].map(([key, version]) => ({ key, version }));
+  const watches = [...client.watches].map(([key, { version }]) => ({ key, version }));
+  // A key that was absent has no version that could tell whether it came and went again.
+  const absent = [...client.watches].filter(([, { version }]) => version === 0);
   client.forgetTransaction();
   if (transaction.isBroken)
     return new ErrorReply('EXECABORT Transaction discarded because of previous errors.');
+  if (absent.length === 0) return execute(client, transaction, watches);
+  return lookFresh(shared, () => {
+    const { history, revision: now } = shared.backend.machine;
+    return absent.some(([key, { revision }]) =>
+      history.isOn ? history.mayHaveChanged(key, revision) : now > revision,
+    );
+  }).then((isTouched) => (isTouched ? NIL_ARRAY : execute(client, transaction, watches)));
+}
+
+function execute(
+  client: RespClient,
+  transaction: Transaction,
+  watches: readonly { readonly key: string; readonly version: number }[],
+): Reply | Promise<Reply> {
+  const { shared } = client;
   const logged = transaction.queued.filter(({ command }) => command.local === null);
   if (logged.length === 0 && watches.length === 0) return answerAll(client, transaction, []);
   for (const { command } of logged) command.stats.calls += 1;

@@ -103,3 +103,31 @@ test('a watched key that somebody changed makes EXEC answer nil, one that nobody
   client.send('EXEC');
   await client.hears('+OK\r\n+QUEUED\r\n*1\r\n$1\r\n2\r\n');
 });
+
+test('a watched key that was absent, came and went again makes EXEC answer nil', async (t) => {
+  const { connect } = await respPair(t);
+  const [client, other] = [await connect(), await connect()];
+  for (const goes of ['DEL a', 'GETDEL a', 'FLUSHALL']) {
+    await client.asks('WATCH a', '+OK\r\n');
+    await other.asks('SET a 1', '+OK\r\n');
+    await client.asks('GET a', '$1\r\n1\r\n');
+    other.send(goes);
+    await other.hears(goes === 'DEL a' ? ':1\r\n' : goes === 'FLUSHALL' ? '+OK\r\n' : '$1\r\n1\r\n');
+    client.send('MULTI');
+    client.send('SET b 1');
+    client.send('EXEC');
+    await client.hears('+OK\r\n+QUEUED\r\n*-1\r\n');
+  }
+  await client.asks('GET b', '$-1\r\n');
+});
+
+test('a watched key that is absent all the time does not keep EXEC from being executed', async (t) => {
+  const { connect } = await respPair(t);
+  const [client, other] = [await connect(), await connect()];
+  await client.asks('WATCH a', '+OK\r\n');
+  await other.asks('SET c 1', '+OK\r\n');
+  client.send('MULTI');
+  client.send('SET a 1');
+  client.send('EXEC');
+  await client.hears('+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n');
+});
