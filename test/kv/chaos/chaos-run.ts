@@ -27,6 +27,8 @@ export interface ChaosOptions {
   readonly respClients: number;
   readonly nativeClients: number;
   readonly clerks: number;
+  /** Within this every member has to serve again after a fault, and all to hold the same state in the end. */
+  readonly patienceMs: number;
   /** Members join and leave. */
   readonly churn: boolean;
   /** Members have a bug that the run must notice (see member.ts). */
@@ -55,9 +57,6 @@ export interface ChaosResult {
 
 const MEMBERS = 3;
 const SETTINGS: ClientSettings = { timeoutMs: 4000, thinkMsMax: 25 };
-/** Generous: a busy machine may take a minute for what an idle one does in a second. The result tells what it took. */
-const HEALING_MS = 240_000;
-const CONVERGENCE_MS = 240_000;
 const READING_MS = 600_000;
 const SECOND_FAULT = 0.25;
 const CHURN_PAUSE_MS = [2000, 15_000] as const;
@@ -104,7 +103,7 @@ class ChaosRun {
       () => network.fraction(),
     );
     try {
-      await cluster.someLeader(HEALING_MS);
+      await cluster.someLeader(this.#options.patienceMs);
       this.#log('a leader is there');
       const clients = this.#clients(cluster);
       const working = new AbortController();
@@ -210,6 +209,7 @@ class ChaosRun {
 
   /** Every member that nothing is done to executes a write within the deadline; none has ended by itself. */
   async #healed(cluster: ChaosCluster): Promise<void> {
+    const { patienceMs } = this.#options;
     const startMs = performance.now();
     const asked = new Set<number>();
     for (let isDone = false; !isDone; ) {
@@ -224,10 +224,10 @@ class ChaosRun {
         if (port !== null && (await probe(port))) asked.add(member.id);
         else isDone = false;
       }
-      if (!isDone && performance.now() - startMs > HEALING_MS) {
+      if (!isDone && performance.now() - startMs > patienceMs) {
         const missing = cluster.members.filter(({ id, isBusy }) => !isBusy && !asked.has(id));
         this.#failures.push(
-          `${missing.map(({ id }) => id).join(', ')} did not serve ${HEALING_MS} ms after healing`,
+          `${missing.map(({ id }) => id).join(', ')} did not serve ${patienceMs} ms after healing`,
         );
         this.#log(JSON.stringify([...(await cluster.reports()).entries()]));
         return;
@@ -267,7 +267,7 @@ class ChaosRun {
 
   /** All members hold the same state at the same index. */
   async #converged(cluster: ChaosCluster): Promise<string> {
-    const endMs = performance.now() + CONVERGENCE_MS;
+    const endMs = performance.now() + this.#options.patienceMs;
     let seen = '';
     while (performance.now() < endMs) {
       const reports = [...(await cluster.reports('hash', 20_000)).entries()];

@@ -1,4 +1,4 @@
-// `npm run soak:kv -- [--minutes N] [--seed S] [--clients N] [--out FILE] [--quiet]`: a long chaos run. Prints what it
+// `npm run soak:kv -- [--minutes N] [--seed S] [--clients N] [--patience SECONDS] [--out FILE] [--quiet]`: a long chaos run. Prints what it
 // does and what came of it, writes the same as JSON, and keeps the folder with logs and history when something is wrong.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,7 +7,8 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { runChaos } from './chaos-run.js';
 
-const USAGE = 'usage: npm run soak:kv -- [--minutes N] [--seed S] [--clients N] [--out FILE] [--quiet]';
+const USAGE =
+  'usage: npm run soak:kv -- [--minutes N] [--seed S] [--clients N] [--patience SECONDS] [--out FILE] [--quiet]';
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -19,7 +20,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
     return 2;
   }
-  const { minutes, seed, clients, out, isQuiet } = options;
+  const { minutes, seed, clients, patience, out, isQuiet } = options;
   const folder = mkdtempSync(path.join(tmpdir(), 'reactor-net-chaos-'));
   console.log(`seed ${seed}, ${minutes} minutes, ${clients} clients, folder ${folder}`);
   const result = await runChaos({
@@ -29,6 +30,7 @@ async function main(args: readonly string[]): Promise<number> {
     respClients: clients - 2 * Math.floor(clients / 5),
     nativeClients: Math.floor(clients / 5),
     clerks: Math.floor(clients / 5),
+    patienceMs: patience * 1000,
     churn: true,
     log: isQuiet ? () => {} : console.log,
   });
@@ -47,6 +49,7 @@ function parse(args: readonly string[]): {
   minutes: number;
   seed: number;
   clients: number;
+  patience: number;
   out: string;
   isQuiet: boolean;
 } {
@@ -56,6 +59,7 @@ function parse(args: readonly string[]): {
       minutes: { type: 'string', default: '30' },
       seed: { type: 'string' },
       clients: { type: 'string', default: '10' },
+      patience: { type: 'string', default: '60' },
       out: { type: 'string', default: 'soak-kv.json' },
       quiet: { type: 'boolean', default: false },
     },
@@ -66,5 +70,7 @@ function parse(args: readonly string[]): {
   if (!(minutes > 0)) throw new Error('--minutes is a number above 0');
   if (!Number.isSafeInteger(seed)) throw new Error('--seed is a whole number');
   if (!Number.isInteger(clients) || clients < 1) throw new Error('--clients is a whole number from 1');
-  return { minutes, seed, clients, out: values.out, isQuiet: values.quiet };
+  const patience = Number(values.patience);
+  if (!(patience > 0)) throw new Error('--patience is a number of seconds above 0');
+  return { minutes, seed, clients, patience, out: values.out, isQuiet: values.quiet };
 }
