@@ -98,7 +98,7 @@ for (const [line, said] of [
   ['call demo.Echo/Say --target h:1 --header tenant=blue', /^--header: "tenant=blue" should be NAME: VALUE/],
   ['call demo.Echo/Say --target h:1 --header a-bin:?', /^--header: .*should have its value in base64/],
   ['call demo.Echo/Say --target h:1 --timeout 0', /^--timeout: "0" should be above 0$/],
-  ['call demo.Echo/Say --target h:1 --timeout soon', /^--timeout: "soon" should be milliseconds/],
+  ['call demo.Echo/Say --target h:1 --timeout soon', /^--timeout: "soon" should be seconds/],
   ['call demo.Echo/Say --target registry:demo.Echo', /^--target: registry: needs --registry H:P as well$/],
   ['call demo.Echo/Say --target h:1 --registry h:2', /^--registry: is for --target registry:SERVICE$/],
   ['call demo.Echo/Say --target h:1 --grpc --transport epoll', /^--transport: --grpc has its own/],
