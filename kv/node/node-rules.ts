@@ -1,6 +1,6 @@
 // The rules of every part of a member in one place, for tests that break one of them; the product never passes others.
 
-import { type Rules, RULES } from '../raft/rules.js';
+import { type Rules, RULES } from '../raft/index.js';
 import { WAL_RULES, type WalRules } from '../wal/wal-rules.js';
 import type { Proposals } from './proposals.js';
 

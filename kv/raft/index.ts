@@ -21,3 +21,4 @@ export { checkMessage } from './message.js';
 export type * from './message.js';
 export type { RaftOptions } from './options.js';
 export { bootstrap } from './restored-state.js';
+export { type Rules, RULES } from './rules.js';
