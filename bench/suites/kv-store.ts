@@ -11,12 +11,12 @@ import { cleanEnvironment } from '../subject.js';
 import { type Bench, noteMissing } from '../suite.js';
 
 const PROGRAM = fileURLToPath(new URL('../kv/skip-list.js', import.meta.url));
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 900_000;
 /** Of a full run: where the bars are set. The others look at fewer, of which caches hold more. */
 const KEYS = 1_000_000;
 const QUICK_KEYS = 20_000;
 const SMOKE_KEYS = 500;
-const ROUNDS_MAX = 5;
+const ROUNDS_MAX = 3;
 
 const COMPARED = ['get, random', 'insert, ascending', 'insert, random'] as const;
 type Compared = (typeof COMPARED)[number];
