@@ -19,6 +19,7 @@ import {
   NOTHING_LEFT,
   PATIENT,
   RED,
+  START_TIMEOUT_MS,
   startRenderer,
   WHITE,
 } from './support/renderers.js';
@@ -83,7 +84,7 @@ test('Blender: lights, places and formats change the picture as they should, and
 test('Blender: two render at once; one killed in mid-render costs its task, and its successor gives the same bytes', {
   skip,
 }, async (t) => {
-  const pool = new RendererPool(BLENDER, { min: 2, restartFirstMs: 1 });
+  const pool = new RendererPool(BLENDER, { min: 2, restartFirstMs: 1, startTimeoutMs: START_TIMEOUT_MS });
   t.after(async () => {
     await pool.stop();
     assert.deepEqual(leftovers(), NOTHING_LEFT);

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 
 import { builtinRenderer, ErrCode, RendererPool, type RendererPoolOptions } from '../../render/index.js';
-import { imageRequest, leftovers, NOTHING_LEFT, PATIENT } from './support/renderers.js';
+import { imageRequest, leftovers, NOTHING_LEFT, PATIENT, START_TIMEOUT_MS } from './support/renderers.js';
 
 function makePool(t: TestContext, options: RendererPoolOptions, renderer = builtinRenderer()): RendererPool {
-  const pool = new RendererPool(renderer, options);
+  const pool = new RendererPool(renderer, { startTimeoutMs: START_TIMEOUT_MS, ...options });
   t.after(async () => {
     await pool.stop();
     assert.deepEqual(leftovers(), NOTHING_LEFT);

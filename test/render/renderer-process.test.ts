@@ -25,6 +25,7 @@ import {
   leftovers,
   NOTHING_LEFT,
   PATIENT,
+  START_TIMEOUT_MS,
   startRenderer,
   WHITE,
 } from './support/renderers.js';
@@ -146,7 +147,7 @@ test('after as many deaths in a minute as it may have, it has failed and says wh
 });
 
 test('one that never becomes ready, ends, or is not there fails to start, with the reason', async () => {
-  const start = async (renderer: Renderer, startTimeoutMs = 60_000): Promise<void> => {
+  const start = async (renderer: Renderer, startTimeoutMs = START_TIMEOUT_MS): Promise<void> => {
     const process = new RendererProcess(renderer, { startTimeoutMs });
     try {
       await process.start();

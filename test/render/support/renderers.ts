@@ -19,7 +19,8 @@ import {
 import { until } from '../../support/until.js';
 
 /** Generous: on a busy machine everything takes longer. */
-export const PATIENT = { deadlineMs: 60_000 } as const;
+export const PATIENT = { deadlineMs: 300_000 } as const;
+export const START_TIMEOUT_MS = 300_000;
 
 export const WHITE: number = packLight({ intensity: 255, r: 255, g: 255, b: 255 });
 export const RED: number = packLight({ intensity: 255, r: 255, g: 0, b: 0 });
@@ -57,7 +58,7 @@ export async function startRenderer(
   const states: string[] = [];
   const process = new RendererProcess(
     renderer,
-    { graceMs: 2000, restartFirstMs: 1, restartCapMs: 10, ...options },
+    { startTimeoutMs: START_TIMEOUT_MS, graceMs: 2000, restartFirstMs: 1, restartCapMs: 10, ...options },
     ({ state }) => states.push(state),
   );
   let mine = started.get(t);
