@@ -148,9 +148,16 @@ class BuiltinRenderer {
 
   async #reply(msgId: number, reply: RendererReply): Promise<void> {
     const data = this.#faults.spoilt(reply) ?? encodeRendererReply(reply);
+    await printed(process.stdout);
     const options = { type: RENDERER_MESSAGE.reply, msgId, timeoutMs: REPLY_TIMEOUT_MS };
     await this.#channel.writeAsync(data, options);
   }
+}
+
+/** What was printed has left this process: of many short lines the socket that is our output takes only some at once. */
+async function printed(output: NodeJS.WriteStream): Promise<void> {
+  if (output.writableLength === 0) return;
+  await new Promise((resolve) => output.write('', resolve)); // also when it failed: nobody reads it then
 }
 
 async function sleepWhile(ms: number, goOn: () => boolean): Promise<void> {
