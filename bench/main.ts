@@ -50,10 +50,11 @@ export async function main(argv: readonly string[], io: BenchIo = PROCESS_IO): P
     reports.push(report);
     failed = !(await runSuite(suite, report, options, io)) || failed;
     io.stdout(`${formatReport(report)}\n`);
-    await writeChart(report, options, io);
+    await keepResults(report, options, io);
   }
   if (options.jsonFile !== null) {
-    writeFile(options.jsonFile, `${JSON.stringify(reports.length === 1 ? reports[0] : reports, null, 2)}\n`);
+    const [only] = reports;
+    writeFile(options.jsonFile, formatJson(reports.length === 1 && only !== undefined ? only : reports));
   }
   const bad = options.effort.judged && !reports.every(passed);
   return failed || bad ? 1 : 0;
@@ -125,12 +126,19 @@ function isNativeUpToDate(): boolean {
   return Math.max(...sources) <= Math.min(...programs);
 }
 
-async function writeChart(report: SuiteReport, options: BenchOptions, io: BenchIo): Promise<void> {
-  const standard = options.effort.judged ? join(ROOT, `bench/results/${report.suite}.svg`) : null;
-  const file = options.svgFile ?? standard;
-  if (file === null || report.results.length === 0) return;
-  writeFile(file, await renderChart(report));
-  io.stderr(`bench ${report.suite}: chart in ${file}\n`);
+/** A full run leaves its report and its chart in bench/results/, wherever else they go. */
+async function keepResults(report: SuiteReport, options: BenchOptions, io: BenchIo): Promise<void> {
+  const standard = options.effort.judged ? join(ROOT, `bench/results/${report.suite}`) : null;
+  if (report.results.length === 0) return;
+  if (standard !== null) writeFile(`${standard}.json`, formatJson(report));
+  const chart = options.svgFile ?? (standard === null ? null : `${standard}.svg`);
+  if (chart === null) return;
+  writeFile(chart, await renderChart(report));
+  io.stderr(`bench ${report.suite}: chart in ${chart}\n`);
+}
+
+function formatJson(reports: SuiteReport | SuiteReport[]): string {
+  return `${JSON.stringify(reports, null, 2)}\n`;
 }
 
 function writeFile(file: string, text: string): void {
