@@ -7,6 +7,23 @@ export { loadedWeight, SmoothWrr, type SmoothWrrOptions } from './smooth-wrr.js'
 export { SerialAllocator } from './serials.js';
 export { type BackoffOptions, backoffMs } from './backoff.js';
 export type { Answer, SchedulerEffect, SchedulerFigures } from './main/effects.js';
+export {
+  type Farm,
+  type FarmEvent,
+  type FarmImage,
+  type FarmImageState,
+  type FarmJob,
+  type FarmJobsQuery,
+  type FarmLog,
+  type FarmOutcome,
+  type FarmPage,
+  type FarmPixels,
+  type FarmProcess,
+  type FarmScene,
+  type FarmTotals,
+  type FarmWorker,
+  JOB_STATES,
+} from './main/farm.js';
 export type { FailedImage, ImageFailure, JobRequest, JobState, JobStatus } from './main/job.js';
 export { type Registration, Registrations } from './main/registrations.js';
 export { Scheduler } from './main/scheduler.js';
