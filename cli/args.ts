@@ -9,6 +9,7 @@ import { type FlagTexts, UsageError } from './flags.js';
 import { KV_COMMANDS } from './kv-command.js';
 import { nearest } from './nearest.js';
 import { REGISTRY_COMMANDS } from './registry-command.js';
+import { RENDER_COMMANDS } from './render-command.js';
 import { RPC_COMMANDS } from './rpc-command.js';
 import { SERVE_COMMAND } from './serve-command.js';
 import { SHM_COMMANDS } from './shm-command.js';
@@ -20,6 +21,7 @@ const COMMANDS: readonly CommandSpec[] = [
   ...RPC_COMMANDS,
   ...REGISTRY_COMMANDS,
   ...KV_COMMANDS,
+  ...RENDER_COMMANDS,
   ...SHM_COMMANDS,
 ];
 /** Areas whose commands have a verb. */
@@ -27,9 +29,10 @@ const AREAS: readonly (readonly [area: string, summary: string])[] = [
   ['rpc', 'contracts and calls of RPC services'],
   ['registry', 'where servers say that they are there, and clients find them'],
   ['kv', 'a replicated key-value store, and any Redis client as its client'],
+  ['render', 'a render farm: drivers ask, a main node shares out, worker nodes render'],
   ['shm', 'shared-memory segments'],
 ];
-const AREA_NAMES = ['serve', 'rpc', 'registry', 'kv', 'shm', 'bench', 'completion'];
+const AREA_NAMES = ['serve', 'rpc', 'registry', 'kv', 'render', 'shm', 'bench', 'completion'];
 
 /** @throws UsageError with one line that names the flag and what would be right */
 export async function parseArgs(args: readonly string[], context: ArgsContext): Promise<Command> {

@@ -4,6 +4,7 @@
 import { type Flag, type FlagSources, type FlagTable, resolveFlags } from './flags.js';
 import type { KvOptions } from './kv-command.js';
 import type { RegistryServeOptions } from './registry-command.js';
+import type { RenderOptions } from './render-command.js';
 import type { RpcOptions } from './rpc-command.js';
 import type { ServeOptions } from './serve-options.js';
 import type { ShmOptions } from './shm-command.js';
@@ -14,6 +15,7 @@ export type Command =
   | { readonly kind: 'shm'; readonly options: ShmOptions }
   | { readonly kind: 'registry-serve'; readonly options: RegistryServeOptions }
   | { readonly kind: 'kv'; readonly options: KvOptions }
+  | { readonly kind: 'render'; readonly options: RenderOptions }
   | { readonly kind: 'bench'; readonly args: readonly string[] }
   | { readonly kind: 'print'; readonly text: string };
 

@@ -66,6 +66,10 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
         const { kv } = await import('./kv.js');
         return await kv(command.options, io);
       }
+      case 'render': {
+        const { render } = await import('./render.js');
+        return await render(command.options, io);
+      }
       case 'bench':
         return await runBench(command.args);
       default:

@@ -351,7 +351,7 @@ export interface SceneResponse {
 export const SceneResponse: MessageType<SceneResponse> = FILE.messageType('reactornet.render.SceneResponse');
 
 export interface AttemptLogRequest {
-  /** SlaveRenderReq.request_id, and which of its images. */
+  /** SlaveRenderReq.request_id, and which image of the driver's request. */
   requestId: bigint;
   index: number;
 }

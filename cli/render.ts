@@ -1,0 +1,12 @@
+// The area `render`: hands each verb to the file that carries it out, which is loaded only then.
+
+import type { Io } from './main.js';
+import type { RenderOptions } from './render-command.js';
+
+/** @returns the exit code */
+export async function render(options: RenderOptions, _io: Io): Promise<number> {
+  switch (options.verb) {
+    default:
+      return options.verb satisfies never;
+  }
+}
