@@ -268,14 +268,22 @@ export interface TaskStatus {
 
 export const TaskStatus: MessageType<TaskStatus> = FILE.messageType('blendersim.TaskStatus');
 
-/** Where the time of one image went. */
+/**
+ * Where the time of one image went. A worker node tells its own part; the main node adds to queue and reply, and tells
+ * dispatch: the way to the worker node and back.
+ */
 export interface StageTimes {
+  /** Waiting for a node, then for a renderer process. */
   queueUs: number;
   dispatchUs: number;
+  /** Writing the request into shared memory. */
   shmRequestUs: number;
+  /** Rendering alone, then reading the pixels out of the renderer. */
   renderUs: number;
   readOutUs: number;
+  /** The rest between request and reply: waking up the renderer, the reply through shared memory. */
   shmReplyUs: number;
+  /** From there until the image was handed to the answer. */
   replyUs: number;
 }
 
@@ -375,13 +383,28 @@ export interface SlaveRenderReq {
   samples: number;
   format: PixelFormat;
   deadlineMs: number;
+  /**
+   * '' or 'default': what the renderers were started with. Else the SHA-256 of a .blend file, in lower-case hex, which the
+   * worker node fetches by reactornet.render.Farm/GetScene.
+   */
   scene: string;
+  /** Of each image, or none. */
   frames: number[];
   seed: number;
 }
 
 export const SlaveRenderReq: MessageType<SlaveRenderReq> = FILE.messageType('blendersim.SlaveRenderReq');
 
+/**
+ * The answer of a worker node, whole (Render) or in pieces as images come (RenderStream), in any order of images.
+ * A piece of RenderStream has at most 2 MiB of `imgs`: whole images, one after the other, of those of its `tasks` that have
+ * EC_OK; the others have no bytes. PNG and EXR images come one to a piece. An image larger than that is split over pieces
+ * that follow each other directly: all but the last have no `tasks`, the last has this one image's. `chunk` counts pieces
+ * from 0. The final one has `last`, the `status` of the whole, and `tasks` only if it brings images too: OK, PARTIAL
+ * (images are missing), INTERNAL (all are), CANCELED, TIMEOUT. OVERLOAD: nothing was begun. INVALID_ARGUMENT: it never will
+ * be. NOT_FOUND: it was answered before, and its images are not kept any more.
+ * Render has all images in the order of `tasks`, and zeros for missing ones; it is for results that fit a message.
+ */
 export interface SlaveRenderRsp {
   status?: Status;
   taskCount: number;
@@ -513,10 +536,11 @@ export interface SlaveEmulateService {
   ): MessageInit<SlaveRenderRsp> | Promise<MessageInit<SlaveRenderRsp>>;
   renderStream(request: SlaveRenderReq, call: ServerCall): Messages<MessageInit<SlaveRenderRsp>>;
   cancel(request: CancelReq, call: ServerCall): MessageInit<Status> | Promise<MessageInit<Status>>;
+  /** It finishes what it has, takes nothing new, says so in its beats, and ends. */
   drain(request: Serial, call: ServerCall): MessageInit<Status> | Promise<MessageInit<Status>>;
 }
 
-/** Served by every worker node. */
+/** Served by every worker node. A request_id that is there already joins it, and is answered in full. */
 export const SlaveEmulate: ServiceContract<
   SlaveEmulateService,
   {
@@ -527,7 +551,7 @@ export const SlaveEmulate: ServiceContract<
   }
 > = FILE.service('blendersim.SlaveEmulate');
 
-/** Served by every worker node. */
+/** Served by every worker node. A request_id that is there already joins it, and is answered in full. */
 export class SlaveEmulateClient {
   readonly #caller: Caller;
 
@@ -547,6 +571,7 @@ export class SlaveEmulateClient {
     return this.#caller.unary(SlaveEmulate.methods.cancel, request as CancelReq, options);
   }
 
+  /** It finishes what it has, takes nothing new, says so in its beats, and ends. */
   drain(request: MessageInit<Serial>, options?: CallOptions): Promise<Status> {
     return this.#caller.unary(SlaveEmulate.methods.drain, request as Serial, options);
   }
