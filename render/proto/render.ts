@@ -397,13 +397,12 @@ export const SlaveRenderReq: MessageType<SlaveRenderReq> = FILE.messageType('ble
 
 /**
  * The answer of a worker node, whole (Render) or in pieces as images come (RenderStream), in any order of images.
- * A piece of RenderStream has at most 2 MiB of `imgs`: whole images, one after the other, of those of its `tasks` that have
- * EC_OK; the others have no bytes. PNG and EXR images come one to a piece. An image larger than that is split over pieces
- * that follow each other directly: all but the last have no `tasks`, the last has this one image's. `chunk` counts pieces
- * from 0. The final one has `last`, the `status` of the whole, and `tasks` only if it brings images too: OK, PARTIAL
- * (images are missing), INTERNAL (all are), CANCELED, TIMEOUT. OVERLOAD: nothing was begun. INVALID_ARGUMENT: it never will
- * be. NOT_FOUND: it was answered before, and its images are not kept any more.
- * Render has all images in the order of `tasks`, and zeros for missing ones; it is for results that fit a message.
+ * A piece has at most 2 MiB of `imgs`: whole images in the order of its `tasks`. PNG and EXR images come one to a piece. An
+ * image larger than that is split over pieces that follow each other directly: all but the last have no `tasks`, the last
+ * has this one image's. `chunk` counts pieces from 0. The final one has `last`, the `status` of the whole, and `tasks` only
+ * if it brings images too: OK, PARTIAL (images are missing), INTERNAL (all are), CANCELED, TIMEOUT. OVERLOAD: nothing was
+ * begun. INVALID_ARGUMENT: it never will be. NOT_FOUND: it was answered before, and its images are not kept any more.
+ * Render has all images in the order of their indexes; it is for results that fit a message.
  */
 export interface SlaveRenderRsp {
   status?: Status;
