@@ -24,11 +24,11 @@ test('the field numbers are those that drivers and nodes of the design notes use
   assert.equal(
     told('RenderReq'),
     'id=1 task_count=2 light_count=3 lights=4 width=5 height=6 samples=7 format=8 request_id=9 deadline_ms=10 ' +
-      'priority=11 frames=12 scene=13 tag=14 seed=15 detached=16',
+      'priority=11 frames=12 scene=13 tag=14 seed=15 detached=16 position=17',
   );
   assert.equal(
     told('RenderRsp'),
-    'id=1 status=2 task_count=3 width=4 height=5 imgs=6 format=7 tasks=8 chunk=9 last=10',
+    'id=1 status=2 task_count=3 width=4 height=5 imgs=6 format=7 tasks=8 chunk=9 last=10 job=11',
   );
   assert.equal(
     told('NodeInfo'),
