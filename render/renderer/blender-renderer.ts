@@ -64,5 +64,6 @@ export function blenderRenderer(options: BlenderRendererOptions = {}): Renderer 
       `--device=${device}`,
     ],
     environment: { PYTHONDONTWRITEBYTECODE: '1' },
+    hasScenes: true,
   };
 }

@@ -16,6 +16,7 @@ export const RENDERER_SIDE_MAX = 16_384;
 export const RENDERER_TASKS_MAX = 65_536;
 export const RENDERER_LIGHTS_MAX = 4096;
 export const RENDERER_SAMPLES_MAX = 0xff_ffff;
+const SCENE_BYTES_MAX = 4096;
 /** Of a message over jbus, head included. */
 export const RENDERER_MESSAGE_BYTES_MAX: number = 256 * 1024 * 1024;
 const ERROR_BYTES_MAX = 4096;
@@ -36,6 +37,11 @@ export interface RendererRequest {
   readonly position: readonly [x: number, y: number, z: number];
   /** `lightCount` words for each image; see lights.ts. */
   readonly lights: readonly number[];
+  /** Of each image, or none: then it is the scene's own. */
+  readonly frames: readonly number[];
+  readonly seed: number;
+  /** Path of a .blend file, or '' for what the renderer was started with. */
+  readonly scene: string;
 }
 
 export interface RendererReply {
@@ -48,11 +54,14 @@ export interface RendererReply {
   readonly height: number;
   readonly format: PixelFormat;
   readonly renderUs: number;
+  /** How much of that it took to get at the pixels. */
+  readonly readOutUs: number;
   /** The images one after the other, rows from the top; UTF-8 text when `err` is not EC_OK. */
   readonly body: Uint8Array;
 }
 
 const REQUEST_HEAD_BYTES = 64;
+const TRAILER_HEAD_BYTES = 16;
 const REPLY_HEAD_BYTES = 48;
 /** Undefined for files, whose size nobody knows beforehand: such a message carries one image. */
 const BYTES_PER_PIXEL: readonly (number | undefined)[] = [1, 3, 4, 16, undefined, undefined];
@@ -80,6 +89,9 @@ export function rendererRequest(
     format: PixelFormat.GRAY8,
     position: [0, 0, 0],
     lights: [],
+    frames: [],
+    seed: 0,
+    scene: '',
     ...fields,
   };
 }
@@ -91,7 +103,7 @@ export function rendererReply(
 ): RendererReply {
   const { text, ...rest } = fields;
   const { requestId, serial, version } = to;
-  const none = { taskCount: 0, width: 0, height: 0, format: PixelFormat.GRAY8, renderUs: 0 };
+  const none = { taskCount: 0, width: 0, height: 0, format: PixelFormat.GRAY8, renderUs: 0, readOutUs: 0 };
   const body = text === undefined ? NOTHING : shortened(text);
   return { requestId, serial, version, err: ErrCode.EC_OK, ...none, body, ...rest };
 }
@@ -100,7 +112,9 @@ export function rendererReply(
 export function encodeRendererRequest(request: RendererRequest): Buffer {
   const wrong = wrongIds(request) ?? wrongRequest(request);
   if (wrong !== undefined) throw new RenderError('RENDER_REQUEST_INVALID', wrong);
-  const bytes = Buffer.allocUnsafe(REQUEST_HEAD_BYTES + 4 * request.lights.length);
+  const sceneBytes = Buffer.byteLength(request.scene);
+  const trailerBytes = hasTrailer(request) ? TRAILER_HEAD_BYTES + 4 * request.frames.length + sceneBytes : 0;
+  const bytes = Buffer.allocUnsafe(REQUEST_HEAD_BYTES + 4 * request.lights.length + trailerBytes);
   bytes.writeBigUInt64LE(request.requestId, 0);
   const { serial, version, op, taskCount, lightCount, width, height, samples, format } = request;
   // By multiplication: `format << 24` would turn negative from 128 on.
@@ -109,6 +123,11 @@ export function encodeRendererRequest(request: RendererRequest): Buffer {
   for (const word of words) offset = bytes.writeUInt32LE(word, offset);
   for (const part of request.position) offset = bytes.writeDoubleLE(part, offset);
   for (const light of request.lights) offset = bytes.writeUInt32LE(light, offset);
+  if (trailerBytes === 0) return bytes;
+  for (const word of [trailerBytes, request.seed, request.frames.length, sceneBytes])
+    offset = bytes.writeUInt32LE(word, offset);
+  for (const frame of request.frames) offset = bytes.writeInt32LE(frame, offset);
+  bytes.write(request.scene, offset);
   return bytes;
 }
 
@@ -120,10 +139,11 @@ export function decodeRendererRequest(data: Uint8Array): RendererRequest {
   const word = (offset: number): number => view.getUint32(offset, true);
   const taskCount = word(20);
   const lightCount = word(24);
-  const lightBytes = data.length - REQUEST_HEAD_BYTES;
-  if (lightBytes !== 4 * taskCount * lightCount)
-    throw invalid(`${lightBytes} bytes of lights, not ${taskCount} × ${lightCount} words`);
-  const lights = Array.from({ length: lightBytes / 4 }, (_, index) => word(REQUEST_HEAD_BYTES + 4 * index));
+  const lightCountAll = taskCount * lightCount;
+  const rest = data.length - REQUEST_HEAD_BYTES;
+  if (rest < 4 * lightCountAll)
+    throw invalid(`${rest} bytes of lights, not ${taskCount} × ${lightCount} words`);
+  const lights = Array.from({ length: lightCountAll }, (_, index) => word(REQUEST_HEAD_BYTES + 4 * index));
   const request = {
     requestId: view.getBigUint64(0, true),
     serial: word(8),
@@ -137,10 +157,36 @@ export function decodeRendererRequest(data: Uint8Array): RendererRequest {
     format: (word(36) >>> 24) as PixelFormat, // judged below
     position: [view.getFloat64(40, true), view.getFloat64(48, true), view.getFloat64(56, true)] as const,
     lights,
+    ...decodedTrailer(data.subarray(REQUEST_HEAD_BYTES + 4 * lightCountAll)),
   };
   const wrong = wrongRequest(request);
   if (wrong !== undefined) throw invalid(wrong);
   return request;
+}
+
+/** Messages without frames, seed and scene end with their lights, as they did before there was a trailer. */
+function hasTrailer({ frames, seed, scene }: RendererRequest): boolean {
+  return frames.length > 0 || seed !== 0 || scene !== '';
+}
+
+function decodedTrailer(data: Uint8Array): Pick<RendererRequest, 'frames' | 'seed' | 'scene'> {
+  if (data.length === 0) return { frames: [], seed: 0, scene: '' };
+  if (data.length < TRAILER_HEAD_BYTES) throw invalid(`${data.length} bytes behind the lights`);
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const frameCount = view.getUint32(8, true);
+  const sceneBytes = view.getUint32(12, true);
+  const bytes = TRAILER_HEAD_BYTES + 4 * frameCount + sceneBytes;
+  if (view.getUint32(0, true) !== data.length || bytes !== data.length)
+    throw invalid(`${data.length} bytes behind the lights, not ${bytes}`);
+  const scene = data.subarray(data.length - sceneBytes);
+  if (!isUtf8(scene)) throw invalid('the path of the scene is not UTF-8');
+  return {
+    frames: Array.from({ length: frameCount }, (_, index) =>
+      view.getInt32(TRAILER_HEAD_BYTES + 4 * index, true),
+    ),
+    seed: view.getUint32(4, true),
+    scene: new TextDecoder().decode(scene),
+  };
 }
 
 /** @throws RenderError RENDER_REQUEST_INVALID: a field is out of its range, or the body has not the bytes of its images. */
@@ -151,7 +197,7 @@ export function encodeRendererReply(reply: RendererReply): Buffer {
   bytes.writeBigUInt64LE(reply.requestId, 0);
   const { serial, version, err, taskCount, width, height, format } = reply;
   let offset = 8;
-  for (const word of [serial, version, err, taskCount, width, height, format, 0])
+  for (const word of [serial, version, err, taskCount, width, height, format, reply.readOutUs])
     offset = bytes.writeUInt32LE(word, offset);
   bytes.writeBigUInt64LE(BigInt(reply.renderUs), offset);
   bytes.set(reply.body, REPLY_HEAD_BYTES);
@@ -164,7 +210,6 @@ export function decodeRendererReply(data: Uint8Array): RendererReply {
     throw invalid(`a reply has at least ${REPLY_HEAD_BYTES} bytes, not ${data.length}`);
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const word = (offset: number): number => view.getUint32(offset, true);
-  if (word(36) !== 0) throw invalid(`the reserved word is ${word(36)}`);
   const reply = {
     requestId: view.getBigUint64(0, true),
     serial: word(8),
@@ -175,6 +220,7 @@ export function decodeRendererReply(data: Uint8Array): RendererReply {
     height: word(28),
     format: word(32) as PixelFormat, // judged below
     renderUs: Number(view.getBigUint64(40, true)),
+    readOutUs: word(36),
     body: data.subarray(REPLY_HEAD_BYTES),
   };
   const wrong = wrongReply(reply);
@@ -188,17 +234,20 @@ export function replyText({ body }: RendererReply): string {
 }
 
 function wrongRequest(request: RendererRequest): string | undefined {
-  const { op, taskCount, lightCount, width, height, samples, format, position, lights } = request;
+  const { op, taskCount, lightCount, width, height, samples, format, position, lights, frames } = request;
   if (!(op >= RENDERER_OPS.render && op <= RENDERER_OPS.cancel)) return `unknown op ${op}`;
   if (!position.every((part) => Number.isFinite(part))) return 'the position is not finite';
   if (lights.length !== taskCount * lightCount)
     return `${lights.length} lights, not ${taskCount} × ${lightCount}`;
+  if (frames.length !== 0 && frames.length !== taskCount)
+    return `${frames.length} frames for ${taskCount} images`;
   const isRender = op === RENDERER_OPS.render;
   return (
     wrongRange('samples', samples, isRender ? 1 : 0, RENDERER_SAMPLES_MAX) ??
     wrongRange('format', format, PixelFormat.GRAY8, PixelFormat.EXR) ??
     wrongRange('lightCount', lightCount, 0, RENDERER_LIGHTS_MAX) ??
     wrongRange('taskCount', taskCount, isRender ? 1 : 0, RENDERER_TASKS_MAX) ??
+    wrongScene(request.scene) ??
     (isRender ? wrongImages(width, height, format, taskCount) : undefined)
   );
 }
@@ -242,12 +291,22 @@ function wrongImages(
     : `${taskCount} images of ${width} × ${height} do not fit one reply`;
 }
 
+function wrongScene(scene: string): string | undefined {
+  if (scene === '') return undefined;
+  if (!scene.startsWith('/') || scene.includes('\0')) return 'the path of the scene is not absolute';
+  return wrongRange('bytes of the path of the scene', Buffer.byteLength(scene), 1, SCENE_BYTES_MAX);
+}
+
 /** What only our own side can get wrong: on the wire it is a u32 or a u64 anyway. */
 function wrongIds(message: RendererRequest | RendererReply): string | undefined {
   const { requestId, serial, version } = message;
   if (BigInt.asUintN(64, requestId) !== requestId) return `requestId is ${requestId}, no u64`;
   if ('lights' in message && message.lights.some((light) => light >>> 0 !== light))
     return 'a light is no u32';
+  if ('lights' in message && message.frames.some((frame) => (frame | 0) !== frame))
+    return 'a frame is no i32';
+  if ('lights' in message && message.seed >>> 0 !== message.seed) return `seed is ${message.seed}, no u32`;
+  if ('renderUs' in message && message.readOutUs >>> 0 !== message.readOutUs) return 'readOutUs is no u32';
   if ('renderUs' in message && !Number.isSafeInteger(message.renderUs)) return 'renderUs is no whole number';
   return wrongRange('serial', serial, 0, 0xffff_ffff) ?? wrongRange('version', version, 0, 0xffff_ffff);
 }

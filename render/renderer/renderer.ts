@@ -15,6 +15,8 @@ export interface Renderer {
   readonly environment: Readonly<Record<string, string>>;
   /** What may carry its channel. Default 'sysv', the only one that Python joins. */
   readonly backing?: SharedBacking | 'auto';
+  /** It can be given other scenes, as paths of files. Default false. */
+  readonly hasScenes?: boolean;
 }
 
 /** What a renderer says of itself, once, when it can render. */

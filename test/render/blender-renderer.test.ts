@@ -8,7 +8,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 
-import { blenderRenderer, ErrCode, PixelFormat, RendererPool } from '../../render/index.js';
+import {
+  blenderRenderer,
+  ErrCode,
+  PixelFormat,
+  RendererPool,
+  type RendererRequest,
+} from '../../render/index.js';
 import { until } from '../support/until.js';
 import { blenderMissing } from './support/blender.js';
 import {
@@ -141,6 +147,56 @@ test('Blender: a scene comes from a file; what it lacks is told, and a file that
   assert.deepEqual([err, text], [ErrCode.EC_BAD_MESSAGE, "the scene has no light 'Led.001'"]);
   const missing = blenderRenderer({ scene: '/nowhere/at/all.blend' });
   await assert.rejects(startRenderer(t, missing), { code: 'RENDER_START_FAILED', message: /nowhere/ });
+});
+
+test('Blender: frame and seed are those of the request, and another scene is opened and left again', {
+  skip,
+}, async (t) => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'reactor-net-scene-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const scene = path.join(folder, 'rolling.blend');
+  // The cube rolls from one side to the other between frame 1 and frame 10; the file was left at frame 1.
+  const save = [
+    "import bpy; bpy.data.lights[0].name = 'Led.000'; cube = bpy.data.objects['Cube']; cube.name = 'Rolling'",
+    "cube.rotation_euler = (0, 0, 0); cube.keyframe_insert('rotation_euler', frame=1)",
+    "cube.rotation_euler = (0.5, 0.5, 0.5); cube.keyframe_insert('rotation_euler', frame=10)",
+    `bpy.context.scene.frame_set(1); bpy.ops.wm.save_as_mainfile(filepath='${scene}')`,
+  ].join('; ');
+  const addObject =
+    "import bpy; bpy.context.scene.collection.objects.link(bpy.data.objects.new('Object', None)); ";
+  const made = spawnSync(
+    'blender',
+    ['-b', '--factory-startup', '--python-exit-code', '3', '--python-expr', addObject + save],
+    { encoding: 'utf8' },
+  );
+  assert.equal(made.status, 0, made.stderr);
+  const { process } = await startRenderer(t, blenderRenderer({ threads: 1 }));
+  const render = async (fields: Partial<RendererRequest>): Promise<Buffer> => {
+    const { err, text, reply } = await process.render(
+      imageRequest({ ...SIZE, lights: [WHITE], ...fields }),
+      PATIENT,
+    );
+    assert.equal(err, ErrCode.EC_OK, text);
+    assert(reply.readOutUs > 0 && reply.readOutUs < reply.renderUs);
+    return Buffer.from(reply.body);
+  };
+  const own = await render({});
+  const seeded = await render({ seed: 5 });
+  assert.notDeepEqual(seeded, own);
+  const first = await render({ scene });
+  assert.notDeepEqual(first, own);
+  assert.deepEqual(await render({ scene, frames: [1] }), first);
+  const tenth = await render({ scene, frames: [10] });
+  assert.notDeepEqual(tenth, first);
+  assert.deepEqual(await render({ scene }), first, 'without a frame it is that of the file');
+  assert.deepEqual(await render({ seed: 5 }), seeded, 'the scene of its own is back');
+  const lost = await process.render(
+    imageRequest({ ...SIZE, lights: [WHITE], scene: path.join(folder, 'lost.blend') }),
+    PATIENT,
+  );
+  assert.equal(lost.err, ErrCode.EC_BAD_MESSAGE);
+  assert.match(lost.text, /cannot open the scene/);
+  assert.deepEqual(await render({}), own);
 });
 
 const mean = (bytes: Uint8Array): number => bytes.reduce((sum, byte) => sum + byte, 0) / bytes.length;

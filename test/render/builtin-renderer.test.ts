@@ -15,6 +15,8 @@ const IMAGE: TracedImage = {
   format: PixelFormat.GRAY8,
   position: [0, 0, 0],
   lights: [WHITE, DIM],
+  frame: 0,
+  seed: 0,
 };
 
 function trace(changes: Partial<TracedImage> = {}): Buffer {
@@ -41,6 +43,18 @@ test('a ball that has moved is seen somewhere else, and the far floor stays as i
   assert(redness(right, 16) > 2 * redness(right, 0), 'the ball is on the right');
   const topRow = (pixels: Buffer): Buffer => pixels.subarray(0, 32 * 3);
   assert.deepEqual(topRow(left), topRow(right));
+});
+
+test('another seed is the same picture with other noise, another frame has its lamps elsewhere', () => {
+  const plain = trace();
+  const seeded = trace({ seed: 7 });
+  assert.notDeepEqual(seeded, plain);
+  assert.deepEqual(trace({ seed: 7 }), seeded);
+  assert(Math.abs(mean(seeded) - mean(plain)) < 10, `${mean(seeded)} and ${mean(plain)}`);
+  const later = trace({ frame: 60 });
+  assert.notDeepEqual(later, plain);
+  assert.deepEqual(trace({ frame: 300 }), later, 'they have gone around once');
+  assert.deepEqual(trace({ frame: -180 }), later);
 });
 
 test('more light is brighter, no light is black, and coloured light gives its colour', () => {

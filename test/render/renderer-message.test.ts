@@ -38,6 +38,9 @@ test('each request of the vectors is written as its bytes, and read back from th
   for (const { name, hex, fields } of vectors.requests) {
     const position = (fields['position'] as string[]).map(Number);
     const request = {
+      frames: [],
+      seed: 0,
+      scene: '',
       ...fields,
       requestId: BigInt(fields['requestId'] as string),
       position,
@@ -51,6 +54,7 @@ test('each reply of the vectors is written as its bytes, and read back from them
   for (const { name, hex, fields } of vectors.replies) {
     const body = Buffer.from(fields['body'] as string, 'hex');
     const reply = {
+      readOutUs: 0,
       ...fields,
       requestId: BigInt(fields['requestId'] as string),
       body,
@@ -88,6 +92,11 @@ test('a message that could not be read is not written', () => {
     { serial: 2 ** 32 },
     { requestId: -1n },
     { position: [0, 0, Number.NaN] },
+    { frames: [1, 2] },
+    { frames: [2 ** 31] },
+    { seed: -1 },
+    { scene: 'relative.blend' },
+    { scene: `/${'a'.repeat(4096)}` },
   ];
   for (const wrong of wrongs)
     assert.throws(

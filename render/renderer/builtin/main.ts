@@ -99,23 +99,24 @@ class BuiltinRenderer {
       process.stdout.write(`request ${request.requestId}, line ${line} of ${chatterLines}\n`);
     const began = process.hrtime.bigint();
     if (sleepMs > 0) await sleepWhile(sleepMs, () => !current.isCanceled);
-    const body = await this.#pixels(current);
+    const body =
+      request.scene === '' ? await this.#pixels(current) : 'the built-in renderer has no scenes but its own';
     const renderUs = Number((process.hrtime.bigint() - began) / 1000n);
     this.#current = undefined;
     if (current.isCanceled) {
       return await this.#reply(msgId, rendererReply(request, { err: ErrCode.EC_CANCELED, text: 'canceled' }));
     }
-    if (body === undefined) return await this.#refuse(msgId, request, `formats are ${FORMATS.join(', ')}`);
+    if (typeof body === 'string') return await this.#refuse(msgId, request, body);
     const { taskCount, width, height, format } = request;
     await this.#reply(msgId, rendererReply(request, { taskCount, width, height, format, renderUs, body }));
   }
 
-  /** Of all images of the request; undefined when it is a format we do not have. Half-done when canceled. */
-  async #pixels(current: Current): Promise<Uint8Array | undefined> {
+  /** Of all images of the request; or why there are none. Half-done when canceled. */
+  async #pixels(current: Current): Promise<Uint8Array | string> {
     const { request } = current;
     const { taskCount, lightCount, width, height, format, lights } = request;
     const each = imageBytes(width, height, format);
-    if (each === undefined) return undefined;
+    if (each === undefined) return `formats are ${FORMATS.join(', ')}`;
     const body = Buffer.allocUnsafe(each * taskCount);
     if (this.#options.instant) {
       this.#faults.strike();
@@ -125,7 +126,7 @@ class BuiltinRenderer {
     let sliceEndMs = performance.now() + SLICE_MS;
     for (let task = 0; task < taskCount; task += 1) {
       const own = lights.slice(task * lightCount, (task + 1) * lightCount);
-      for (const row of traceRows({ ...request, lights: own })) {
+      for (const row of traceRows({ ...request, lights: own, frame: request.frames[task] ?? 0 })) {
         body.set(row, offset);
         offset += row.length;
         if (offset >= body.length / 2) this.#faults.strike();

@@ -1,4 +1,4 @@
-// Random numbers of one pixel, from its place alone: the same picture, whoever renders it and however often.
+// Random numbers of one pixel, from its place and the seed alone: the same picture, whoever renders it and however often.
 // The path tracer makes one for each pixel. 32-bit integers: a hash of the place seeds an xorshift.
 
 import { dot, scaled, type Vector } from './vector.js';
@@ -6,9 +6,10 @@ import { dot, scaled, type Vector } from './vector.js';
 export class Random {
   #state: number;
 
-  constructor(x: number, y: number) {
+  /** @param seed 0 leaves the place alone to decide. */
+  constructor(x: number, y: number, seed: number) {
     // An xorshift must not begin at 0.
-    this.#state = mixed(mixed(x + 0x9e37_79b9) ^ y) || 1;
+    this.#state = mixed(mixed(x + 0x9e37_79b9) ^ y ^ Math.imul(seed, 0x9e37_79b1)) || 1;
   }
 
   /** From 0 to just below 1. */

@@ -14,6 +14,9 @@ export interface TracedImage {
   readonly format: PixelFormat;
   readonly position: Vector;
   readonly lights: readonly number[];
+  /** At frame 0 the lamps are where they are without one; with each frame they go a little further around. */
+  readonly frame: number;
+  readonly seed: number;
 }
 
 interface Lamp {
@@ -53,6 +56,8 @@ const LAMP_CORNERS: readonly Vector[] = [
   [-4, 0, LAMP_HEIGHT],
   [0, -4, LAMP_HEIGHT],
 ];
+/** A whole turn of the lamps. */
+const FRAMES_AROUND = 240;
 const BOUNCES = 1;
 /** How far a new ray begins from where it was reflected, so that it does not hit the same place. */
 const CLEARANCE = 1e-6;
@@ -61,14 +66,14 @@ const LUMINANCE: Vector = [0.2126, 0.7152, 0.0722];
 /** Renders the image from the top; each step gives the pixels of one row. */
 export function* traceRows(image: TracedImage): Generator<Uint8Array, void, void> {
   const { width, height, samples, format } = image;
-  const scene = { ball: add(BALL_REST, image.position), lamps: lampsOf(image.lights) };
+  const scene = { ball: add(BALL_REST, image.position), lamps: lampsOf(image.lights, image.frame) };
   const forward = normalized(minus(TARGET, EYE));
   const right = normalized(cross(forward, [0, 0, 1]));
   const up = cross(right, forward);
   for (let y = 0; y < height; y += 1) {
     const row: Vector[] = [];
     for (let x = 0; x < width; x += 1) {
-      const random = new Random(x, y);
+      const random = new Random(x, y, image.seed);
       let sum = BLACK;
       for (let sample = 0; sample < samples; sample += 1) {
         const u = ((2 * (x + random.next()) - width) / height) * HALF_VIEW;
@@ -130,11 +135,12 @@ function ballDistance(ball: Vector, from: Vector, along: Vector): number {
 }
 
 /** They share the edges of a square out among them; those that are off cost nothing. */
-function lampsOf(words: readonly number[]): Lamp[] {
+function lampsOf(words: readonly number[], frame: number): Lamp[] {
+  const turned = (((frame % FRAMES_AROUND) + FRAMES_AROUND) % FRAMES_AROUND) / FRAMES_AROUND;
   return words.flatMap((word, index) => {
     const { intensity, r, g, b } = unpackLight(word);
     if (intensity === 0) return [];
-    const along = (4 * index) / words.length;
+    const along = (4 * index) / words.length + 4 * turned;
     const corner = Math.floor(along);
     const begin = LAMP_CORNERS[corner % 4]!;
     const end = LAMP_CORNERS[(corner + 1) % 4]!;

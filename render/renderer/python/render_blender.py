@@ -15,6 +15,7 @@ import os
 import struct
 import sys
 import tempfile
+import time
 
 import bpy
 
@@ -28,6 +29,8 @@ LED_WATTS = 400.0
 LED_RING_RADIUS = 4.0
 LED_RING_HEIGHT = 5.0
 TARGA_HEAD_BYTES = 18
+#: Cycles has seeds of 31 bits.
+SEED_MAX = 2**31 - 1
 
 #: How Blender writes each format: file format, colour mode, and the colour depth where there is a choice.
 _OUTPUT = {
@@ -42,13 +45,18 @@ _OUTPUT = {
 
 class Blender:
     def __init__(self, options: argparse.Namespace) -> None:
-        self._is_own_scene = not bpy.data.filepath
-        if self._is_own_scene:
-            _build_scene(options.object)
+        #: The file it was started with; '' when it builds its scene itself.
+        self._first_scene = bpy.data.filepath
+        self._scene = ''
+        self._is_own_scene = not self._first_scene
         self._object_name = options.object
         self._threads = options.threads
         self._device = options.device
         self._path = os.path.join(tempfile.gettempdir(), f'image-{os.getpid()}')
+        #: Microseconds that went into getting pixels out of Blender, so far.
+        self.read_out_us = 0
+        if self._is_own_scene:
+            _build_scene(self._object_name)
         self._prepare()
 
     def facts(self) -> dict:
@@ -60,6 +68,23 @@ class Blender:
             'scene': bpy.data.filepath or 'built-in',
         }
 
+    def open(self, scene: str) -> None:
+        """Loads another file, or what it was started with; nothing when that is what it has."""
+        if scene == self._scene:
+            return
+        self._scene = 'none'  # should this fail half-way, the next request loads again, whatever it wants
+        path = scene or self._first_scene
+        self._is_own_scene = not path
+        if self._is_own_scene:
+            _build_scene(self._object_name)
+        else:
+            try:
+                bpy.ops.wm.open_mainfile(filepath=path, load_ui=False, use_scripts=False)
+            except RuntimeError as error:
+                raise RenderFailure(message.EC_BAD_MESSAGE, f'Blender cannot open the scene: {error}') from error
+        self._prepare()
+        self._scene = scene
+
     def move(self, position: tuple) -> None:
         moved = bpy.data.objects.get(self._object_name)
         if moved is None:
@@ -68,8 +93,10 @@ class Blender:
 
     def render(self, request: message.Request, index: int) -> bytes:
         scene = bpy.context.scene
+        self._set_frame(request.frames[index] if request.frames else self._own_frame, request.position)
         self._set_lights(request.lights_of(index))
         scene.cycles.samples = request.samples
+        scene.cycles.seed = request.seed & SEED_MAX
         scene.render.resolution_x, scene.render.resolution_y = request.width, request.height
         image = scene.render.image_settings
         image.file_format, image.color_mode, depth = _OUTPUT[request.format]
@@ -78,15 +105,14 @@ class Blender:
         if image.file_format == 'OPEN_EXR':
             image.exr_codec = 'NONE'
         try:
-            data = self._render_to_bytes()
+            self._render()
+            began_ns = time.monotonic_ns()
+            pixels = _pixels_of(self._read(), request)
+            self.read_out_us += (time.monotonic_ns() - began_ns) // 1000
+            return pixels
         finally:
             if os.path.exists(self._path):
                 os.unlink(self._path)
-        if image.file_format == 'TARGA_RAW':
-            return _pixels_of_targa(data, request.width, request.height, message.BYTES_PER_PIXEL[request.format])
-        if request.format == message.RGBA32F:
-            return _pixels_of_exr(data, request.width, request.height)
-        return data
 
     def _prepare(self) -> None:
         """What has to hold for every image, whatever the file says: the same bytes for the same request."""
@@ -98,8 +124,8 @@ class Blender:
         cycles.device = self._device
         cycles.use_denoising = False  # Debian's Blender has no denoiser, and rendering would fail
         cycles.use_adaptive_sampling = False
-        cycles.seed = 0
         cycles.use_animated_seed = False
+        self._own_frame = self._frame = scene.frame_current
         render.use_persistent_data = True
         render.threads_mode, render.threads = 'FIXED', self._threads
         render.resolution_percentage = 100
@@ -108,6 +134,14 @@ class Blender:
         render.use_overwrite = True
         render.filepath = self._path
         scene.view_settings.view_transform = 'Standard'
+
+    def _set_frame(self, frame: int, position: tuple) -> None:
+        """What the file animates goes to where it is at that frame; the object that is moved is moved after that."""
+        if frame == self._frame:
+            return
+        bpy.context.scene.frame_set(frame)
+        self._frame = frame
+        self.move(position)
 
     def _set_lights(self, words: tuple) -> None:
         for index, word in enumerate(words):
@@ -135,11 +169,13 @@ class Blender:
         bpy.context.scene.collection.objects.link(led)
         return light
 
-    def _render_to_bytes(self) -> bytes:
+    def _render(self) -> None:
         try:
             bpy.ops.render.render(write_still=True)
         except RuntimeError as error:
             raise RenderFailure(message.EC_RENDER_FAILED, str(error)) from error
+
+    def _read(self) -> bytes:
         try:
             with open(self._path, 'rb') as file:
                 return file.read()
@@ -177,6 +213,14 @@ def _cube() -> bpy.types.Mesh:
     faces = [(0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (2, 6, 7, 3), (0, 4, 6, 2), (1, 3, 7, 5)]
     mesh.from_pydata(corners, [], faces)
     return mesh
+
+
+def _pixels_of(data: bytes, request: message.Request) -> bytes:
+    if _OUTPUT[request.format][0] == 'TARGA_RAW':
+        return _pixels_of_targa(data, request.width, request.height, message.BYTES_PER_PIXEL[request.format])
+    if request.format == message.RGBA32F:
+        return _pixels_of_exr(data, request.width, request.height)
+    return data
 
 
 def _pixels_of_targa(data: bytes, width: int, height: int, pixel_bytes: int) -> bytes:

@@ -38,10 +38,16 @@ class Renderer(Protocol):
     def facts(self) -> dict:
         """`renderer`, `version`, `threads`, `formats` (names) and whatever else people may want to know."""
 
+    def open(self, scene: str) -> None:
+        """Takes another scene: the path of a file, or '' for its own. Needed only by renderers that have scenes."""
+
     def move(self, position: tuple) -> None: ...
 
     def render(self, request: message.Request, index: int) -> bytes:
-        """One image of the request, rows from the top. :raises RenderFailure:"""
+        """One image of the request, rows from the top. :raises RenderFailure:
+
+        A renderer may have an attribute `read_out_us`: how long it has taken so far to get at pixels once rendered.
+        """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,9 +125,15 @@ def _answer(renderer: Renderer, data: bytes) -> Optional[message.Reply]:
 
 def _render(renderer: Renderer, request: message.Request) -> message.Reply:
     began_ns = time.monotonic_ns()
+    read_out_us = getattr(renderer, 'read_out_us', 0)
+    if hasattr(renderer, 'open'):
+        renderer.open(request.scene)
+    elif request.scene:
+        raise RenderFailure(message.EC_BAD_MESSAGE, 'this renderer has no scenes but its own')
     renderer.move(request.position)
     images: List[bytes] = [renderer.render(request, index) for index in range(request.task_count)]
     return message.Reply(
         request.request_id, request.serial, request.version, message.EC_OK, request.task_count, request.width,
         request.height, request.format, (time.monotonic_ns() - began_ns) // 1000, b''.join(images),
+        getattr(renderer, 'read_out_us', 0) - read_out_us,
     )  # fmt: skip

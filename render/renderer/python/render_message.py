@@ -33,8 +33,11 @@ LIGHTS_MAX = 4_096
 SAMPLES_MAX = 0xFFFFFF
 MESSAGE_BYTES_MAX = 256 << 20
 ERROR_BYTES_MAX = 4_096
+SCENE_BYTES_MAX = 4_096
 
 _REQUEST_HEAD = struct.Struct('<QIIIIIIII3d')
+#: Behind the lights, where there are frames, a seed or a scene: bytes of all of it, seed, frames, bytes of the scene.
+_TRAILER_HEAD = struct.Struct('<IIII')
 _REPLY_HEAD = struct.Struct('<QIIIIIIIIQ')
 
 
@@ -56,6 +59,11 @@ class Request(NamedTuple):
     position: Tuple[float, float, float] = (0.0, 0.0, 0.0)
     #: `light_count` words for each image, `intensity << 24 | r << 16 | g << 8 | b`.
     lights: Sequence[int] = ()
+    #: One for each image, or none: then it is the scene's own.
+    frames: Sequence[int] = ()
+    seed: int = 0
+    #: Path of a .blend file, or '' for what the renderer was started with.
+    scene: str = ''
 
     def lights_of(self, index: int) -> Sequence[int]:
         return self.lights[index * self.light_count : (index + 1) * self.light_count]
@@ -73,6 +81,8 @@ class Reply(NamedTuple):
     render_us: int = 0
     #: The images one after the other, rows from the top; or UTF-8 text when `err` is not 0.
     body: bytes = b''
+    #: How much of `render_us` it took to get at the pixels.
+    read_out_us: int = 0
 
 
 def encode_request(request: Request) -> bytes:
@@ -83,7 +93,7 @@ def encode_request(request: Request) -> bytes:
             request.request_id, request.serial, request.version, request.op, request.task_count, request.light_count,
             request.width, request.height, request.samples | request.format << 24, *request.position,
         )  # fmt: skip
-        return head + struct.pack(f'<{len(request.lights)}I', *request.lights)
+        return head + struct.pack(f'<{len(request.lights)}I', *request.lights) + _trailer(request)
     except struct.error as error:
         raise MessageError(f'request: {error}') from error
 
@@ -94,13 +104,38 @@ def decode_request(data: bytes) -> Request:
         raise MessageError(f'a request has at least {_REQUEST_HEAD.size} bytes, not {len(data)}')
     fields = _REQUEST_HEAD.unpack_from(data)
     task_count, light_count = fields[4], fields[5]
-    light_bytes = len(data) - _REQUEST_HEAD.size
-    if light_bytes != 4 * task_count * light_count:
-        raise MessageError(f'{light_bytes} bytes of lights, not {task_count} x {light_count} words')
-    lights = struct.unpack_from(f'<{light_bytes // 4}I', data, _REQUEST_HEAD.size)
-    request = Request(*fields[:8], fields[8] & SAMPLES_MAX, fields[8] >> 24, fields[9:12], lights)
+    lights_end = _REQUEST_HEAD.size + 4 * task_count * light_count
+    if len(data) < lights_end:
+        raise MessageError(f'{len(data)} bytes, too few for {task_count} x {light_count} light words')
+    lights = struct.unpack_from(f'<{task_count * light_count}I', data, _REQUEST_HEAD.size)
+    request = Request(
+        *fields[:8], fields[8] & SAMPLES_MAX, fields[8] >> 24, fields[9:12], lights, *_decoded_trailer(data[lights_end:])
+    )
     _check_request(request)
     return request
+
+
+def _trailer(request: Request) -> bytes:
+    if not (request.frames or request.seed or request.scene):
+        return b''
+    frames, scene = struct.pack(f'<{len(request.frames)}i', *request.frames), request.scene.encode()
+    size = _TRAILER_HEAD.size + len(frames) + len(scene)
+    return _TRAILER_HEAD.pack(size, request.seed, len(request.frames), len(scene)) + frames + scene
+
+
+def _decoded_trailer(data: bytes) -> Tuple[Sequence[int], int, str]:
+    if not data:
+        return (), 0, ''
+    if len(data) < _TRAILER_HEAD.size:
+        raise MessageError(f'{len(data)} bytes behind the lights')
+    size, seed, frame_count, scene_bytes = _TRAILER_HEAD.unpack_from(data)
+    if not len(data) == size == _TRAILER_HEAD.size + 4 * frame_count + scene_bytes:
+        raise MessageError(f'{len(data)} bytes behind the lights')
+    frames = struct.unpack_from(f'<{frame_count}i', data, _TRAILER_HEAD.size)
+    try:
+        return frames, seed, bytes(data[len(data) - scene_bytes :]).decode()
+    except UnicodeDecodeError as error:
+        raise MessageError('the path of the scene is not UTF-8') from error
 
 
 def encode_reply(reply: Reply) -> bytes:
@@ -109,7 +144,7 @@ def encode_reply(reply: Reply) -> bytes:
     try:
         head = _REPLY_HEAD.pack(
             reply.request_id, reply.serial, reply.version, reply.err, reply.task_count, reply.width, reply.height,
-            reply.format, 0, reply.render_us,
+            reply.format, reply.read_out_us, reply.render_us,
         )  # fmt: skip
     except struct.error as error:
         raise MessageError(f'reply: {error}') from error
@@ -120,10 +155,8 @@ def decode_reply(data: bytes) -> Reply:
     """:raises MessageError: it is no reply."""
     if len(data) < _REPLY_HEAD.size:
         raise MessageError(f'a reply has at least {_REPLY_HEAD.size} bytes, not {len(data)}')
-    *fields, reserved, render_us = _REPLY_HEAD.unpack_from(data)
-    if reserved != 0:
-        raise MessageError(f'the reserved word is {reserved}')
-    reply = Reply(*fields, render_us, bytes(data[_REPLY_HEAD.size :]))
+    *fields, read_out_us, render_us = _REPLY_HEAD.unpack_from(data)
+    reply = Reply(*fields, render_us, bytes(data[_REPLY_HEAD.size :]), read_out_us)
     _check_reply(reply)
     return reply
 
@@ -150,6 +183,12 @@ def _check_request(request: Request) -> None:
         raise MessageError('the position is not finite')
     if len(request.lights) != request.task_count * request.light_count:
         raise MessageError(f'{len(request.lights)} lights, not {request.task_count} x {request.light_count}')
+    if len(request.frames) not in (0, request.task_count):
+        raise MessageError(f'{len(request.frames)} frames for {request.task_count} images')
+    if request.scene:
+        if not request.scene.startswith('/') or '\0' in request.scene:
+            raise MessageError('the path of the scene is not absolute')
+        _check_range('bytes of the path of the scene', len(request.scene.encode()), 1, SCENE_BYTES_MAX)
     _check_range('samples', request.samples, 0, SAMPLES_MAX)
     _check_range('format', request.format, GRAY8, EXR)
     _check_range('light_count', request.light_count, 0, LIGHTS_MAX)

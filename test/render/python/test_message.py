@@ -18,6 +18,7 @@ def request_of(fields):
         int(fields['requestId']), fields['serial'], fields['version'], fields['op'], fields['taskCount'],
         fields['lightCount'], fields['width'], fields['height'], fields['samples'], fields['format'],
         tuple(float(part) for part in fields['position']), tuple(fields['lights']),
+        tuple(fields.get('frames', ())), fields.get('seed', 0), fields.get('scene', ''),
     )  # fmt: skip
 
 
@@ -25,6 +26,7 @@ def reply_of(fields):
     return message.Reply(
         int(fields['requestId']), fields['serial'], fields['version'], fields['err'], fields['taskCount'],
         fields['width'], fields['height'], fields['format'], fields['renderUs'], bytes.fromhex(fields['body']),
+        fields.get('readOutUs', 0),
     )  # fmt: skip
 
 
