@@ -29,6 +29,8 @@ export { type Registration, Registrations } from './main/registrations.js';
 export { Scheduler } from './main/scheduler.js';
 export { SCHEDULER_DEFAULTS, type SchedulerOptions } from './main/scheduler-options.js';
 export type { NodeBeat, NodeFacts } from './main/worker-nodes.js';
+export { type FarmWeb, serveFarmWeb } from './web/serve-farm-web.js';
+export type { FarmWebOptions } from './web/web-options.js';
 export { assignLeastLoaded } from './worker/assignment.js';
 export {
   Autoscaler,
