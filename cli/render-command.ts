@@ -1,7 +1,8 @@
 // The commands of the area `render`: each verb declares its own in a file, and render.ts carries them out.
 
 import type { CommandSpec } from './command-spec.js';
+import { RENDER_MAIN_COMMANDS, type RenderMainOptions } from './render-main-command.js';
 
-export type RenderOptions = { readonly verb: never };
+export type RenderOptions = RenderMainOptions;
 
-export const RENDER_COMMANDS: readonly CommandSpec[] = [];
+export const RENDER_COMMANDS: readonly CommandSpec[] = [...RENDER_MAIN_COMMANDS];

@@ -25,6 +25,12 @@ export {
   JOB_STATES,
 } from './main/farm.js';
 export type { FailedImage, ImageFailure, JobRequest, JobState, JobStatus } from './main/job.js';
+export type { JobStore, StoredImage, StoreRecord } from './main/job-store.js';
+export { type MainAddresses, MainNode, type MainNodeParts } from './main/main-node.js';
+export type { MainClock } from './main/main-clock.js';
+export { MainMetrics } from './main/main-metrics.js';
+export { MAIN_PORT, type MainAddress, type MainNodeOptions } from './main/main-options.js';
+export type { MainFigures } from './main/membership.js';
 export { type Registration, Registrations } from './main/registrations.js';
 export { Scheduler } from './main/scheduler.js';
 export { SCHEDULER_DEFAULTS, type SchedulerOptions } from './main/scheduler-options.js';

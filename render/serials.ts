@@ -53,6 +53,20 @@ export class SerialAllocator<Kind extends string = string> {
     return { serial, epoch };
   }
 
+  /** An id that an earlier life of this process gave: it is out to that owner. */
+  restore(kind: Kind, { serial, epoch }: Serial): void {
+    const generator = this.#generator(kind);
+    if (serial < 1 || serial > generator.serialsMax || generator.used.has(serial))
+      throw new RenderError('RENDER_OPTION_INVALID', `${kind} ${serial} cannot be taken up again`);
+    for (; generator.next <= serial; generator.next += 1) {
+      // Whoever had it before is not known any more.
+      generator.recycled.add(generator.next);
+      generator.reissued.add(generator.next);
+    }
+    generator.recycled.delete(serial);
+    generator.used.set(serial, epoch);
+  }
+
   /** Gives an id back. False, and nothing happens, when it is not out or out to somebody else. */
   release(kind: Kind, serial: Serial): boolean {
     if (!this.holds(kind, serial)) return false;

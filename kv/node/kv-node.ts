@@ -903,11 +903,8 @@ export class KvNode implements Backend {
     try {
       const { origin, boot, sequence } = originOf(data);
       const answered = this.#rules.answered(this.#proposals, origin, boot, sequence, index);
-      if (answered === null) {
-        this.#machine.apply(index, term, data, false);
-        return;
-      }
-      const replies = this.#machine.apply(index, term, data, true, this.#proposals.countsOf(answered));
+      const replies = this.#machine.apply(index, term, data, answered !== null);
+      if (answered === null) return;
       this.#answeredMs = this.#parts.clock.nowMs();
       this.#proposals.applied(answered, replies);
     } catch (error) {

@@ -1,6 +1,7 @@
 // All jobs the main node knows, finished ones included until they are forgotten, by id and by what a driver calls them.
 // Pure. Full means refused: which results are kept, and how long, is for the owner to say by forgetting them.
 
+import assert from 'node:assert/strict';
 import { RenderError } from '../errors.js';
 import { isFinished, type Job, type JobRequest } from './job.js';
 
@@ -9,7 +10,11 @@ export class JobTable {
   /** Driver, then request id. */
   readonly #requests = new Map<number, Map<bigint, Job>>();
   readonly #ofDriver = new Map<number, Set<Job>>();
-  #lastId = 0;
+  #lastId: number;
+
+  constructor(firstId = 1) {
+    this.#lastId = firstId - 1;
+  }
 
   get(id: number): Job | undefined {
     return this.#jobs.get(id);
@@ -31,10 +36,12 @@ export class JobTable {
     return [...(this.#ofDriver.get(driver) ?? [])];
   }
 
-  add(request: JobRequest, now: number, deadlineAt: number): Job {
-    this.#lastId += 1;
+  /** @param id of a job that was there before; left out: a new one */
+  add(request: JobRequest, now: number, deadlineAt: number, id: number = this.#lastId + 1): Job {
+    assert(!this.#jobs.has(id), 'an id is given once');
+    this.#lastId = Math.max(this.#lastId, id);
     const job: Job = {
-      id: this.#lastId,
+      id,
       request,
       images: request.images,
       tag: request.tag ?? '',
@@ -53,6 +60,7 @@ export class JobTable {
       failures: new Map(),
       done: 0,
       failed: 0,
+      retries: 0,
       streaks: new Map(),
       blocked: new Set(),
       lastError: '',
@@ -67,6 +75,14 @@ export class JobTable {
     return job;
   }
 
+  /** From now on what its driver asks for under its request id is a new job. */
+  forgetRequest({ request: { driver, requestId } }: Job): void {
+    if (requestId === undefined) return;
+    const requests = this.#requests.get(driver);
+    requests?.delete(requestId);
+    if (requests?.size === 0) this.#requests.delete(driver);
+  }
+
   /** @throws RenderError RENDER_STATE: it is not finished. */
   forget(job: Job): void {
     if (!isFinished(job))
@@ -76,11 +92,7 @@ export class JobTable {
       );
     const { driver, requestId } = job.request;
     this.#jobs.delete(job.id);
-    if (requestId !== undefined) {
-      const requests = this.#requests.get(driver);
-      requests?.delete(requestId);
-      if (requests?.size === 0) this.#requests.delete(driver);
-    }
+    if (requestId !== undefined && this.asked(driver, requestId) === job) this.forgetRequest(job);
     const siblings = this.#ofDriver.get(driver);
     siblings?.delete(job);
     if (siblings?.size === 0) this.#ofDriver.delete(driver);

@@ -25,6 +25,23 @@ export interface JobRequest {
   readonly deadlineMs?: number;
   /** At most so many images in one task, such as 1 where images have no common size. */
   readonly chunkMax?: number;
+  /** It goes on when its driver goes. */
+  readonly isDetached?: boolean;
+}
+
+/** A job as an earlier life of the main node left it. */
+export interface RestoredJob {
+  readonly id: number;
+  readonly request: JobRequest;
+  readonly priority: number;
+  readonly isPaused: boolean;
+  /** By image: 0 has no result, 1 was rendered, 2 failed. */
+  readonly results: Uint8Array;
+  readonly failures: ReadonlyMap<number, FailedImage>;
+  readonly submittedAt: number;
+  readonly deadlineAt: number;
+  /** Null: it is not finished. */
+  readonly finished: { readonly at: number; readonly code: Code; readonly message: string } | null;
 }
 
 export interface ImageFailure {
@@ -57,6 +74,7 @@ export interface Job {
   readonly failures: Map<number, FailedImage>;
   done: number;
   failed: number;
+  retries: number;
   /** Failed attempts in a row, by node. */
   readonly streaks: Map<number, number>;
   readonly blocked: Set<number>;
@@ -124,7 +142,9 @@ export interface JobStatus {
   readonly done: number;
   readonly failed: number;
   readonly running: number;
+  readonly retries: number;
   readonly submittedAt: number;
+  readonly deadlineAt: number;
   readonly finishedAt: number | null;
   readonly code: Code | null;
   readonly message: string;
@@ -143,7 +163,9 @@ export function statusOf(job: Job): JobStatus {
     done: job.done,
     failed: job.failed,
     running,
+    retries: job.retries,
     submittedAt: job.submittedAt,
+    deadlineAt: job.deadlineAt,
     finishedAt: job.finishedAt,
     code: job.code,
     message: job.message,
@@ -152,7 +174,11 @@ export function statusOf(job: Job): JobStatus {
 }
 
 export function isFinished(job: Job): boolean {
-  return job.state === 'completed' || job.state === 'failed' || job.state === 'canceled';
+  return isFinishedState(job.state);
+}
+
+export function isFinishedState(state: JobState): boolean {
+  return state === 'completed' || state === 'failed' || state === 'canceled';
 }
 
 /** Whether the job has something to give to a node now. */

@@ -36,6 +36,20 @@ export class Registrations<T, Kind extends string = string> {
     return registration;
   }
 
+  /** Of an earlier life of this process: the same serial with the same epoch goes on being theirs. */
+  restore(registration: Registration<T>): void {
+    const { key, serial } = registration;
+    this.#serials.restore(this.#kind, serial);
+    this.#lastKey = Math.max(this.#lastKey, key);
+    this.#bySerial.set(serial.serial, registration);
+    this.#lives.add(serial.serial);
+  }
+
+  /** Keys up to this one were given before. */
+  skipKeys(lastKey: number): void {
+    this.#lastKey = Math.max(this.#lastKey, lastKey);
+  }
+
   /** Null: unknown, gone, or the epoch of an earlier owner. Whoever gets that has to register again. */
   find(serial: Serial): Registration<T> | null {
     if (!this.#serials.holds(this.#kind, serial)) return null;

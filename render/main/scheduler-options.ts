@@ -37,6 +37,8 @@ export interface SchedulerOptions {
   readonly beatsMissedMax?: number;
   /** The id of the first attempt: above all that an earlier life of the main node gave. Default 1. */
   readonly firstAttempt?: number;
+  /** The id of the first job, likewise. Default 1. */
+  readonly firstJob?: number;
 }
 
 export const SCHEDULER_DEFAULTS: Required<SchedulerOptions> = {
@@ -58,6 +60,7 @@ export const SCHEDULER_DEFAULTS: Required<SchedulerOptions> = {
   estimateMs: 1000,
   beatsMissedMax: 2,
   firstAttempt: 1,
+  firstJob: 1,
 };
 
 /** @throws RenderError RENDER_OPTION_INVALID */

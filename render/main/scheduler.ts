@@ -20,6 +20,7 @@ import {
   type Job,
   type JobRequest,
   type JobStatus,
+  type RestoredJob,
   statusOf,
   type Task,
 } from './job.js';
@@ -45,7 +46,7 @@ const SHORTAGES: ReadonlySet<ErrCode> = new Set([ErrCode.EC_NO_BLENDER, ErrCode.
 export class Scheduler {
   readonly #random: () => number;
   readonly #options: Required<SchedulerOptions>;
-  readonly #jobs = new JobTable();
+  readonly #jobs: JobTable;
   readonly #queue = new RunQueue();
   readonly #nodes: WorkerNodes;
   readonly #times = new RenderTimes();
@@ -69,6 +70,7 @@ export class Scheduler {
   constructor(random: () => number, options: SchedulerOptions = {}) {
     this.#random = random;
     this.#options = schedulerOptions(options);
+    this.#jobs = new JobTable(this.#options.firstJob);
     this.#nodes = new WorkerNodes(this.#options.handedPerSlot);
     this.#lastAttempt = this.#options.firstAttempt - 1;
   }
@@ -153,6 +155,39 @@ export class Scheduler {
     return { job: job.id, isNew: true, effects: this.#end() };
   }
 
+  /** Takes up a job where an earlier life of the main node left it. */
+  restore(now: number, restored: RestoredJob): SchedulerEffect[] {
+    this.#now = now;
+    const { id, request, submittedAt, deadlineAt, finished } = restored;
+    const job = this.#jobs.add(request, submittedAt, deadlineAt, id);
+    job.priority = restored.priority;
+    job.results.set(restored.results);
+    job.next = job.images;
+    const open: number[] = [];
+    for (const [index, result] of job.results.entries()) {
+      if (result === NONE) open.push(index);
+      else if (result === RENDERED) job.done += 1;
+      else job.failed += 1;
+    }
+    for (const [index, failure] of restored.failures) job.failures.set(index, failure);
+    job.lastError = [...job.failures.values()].at(-1)?.error ?? '';
+    if (finished !== null) {
+      assert(open.length === 0, 'every image of a finished job has a result');
+      const state = job.failed === 0 ? 'completed' : finished.code === Code.CANCELED ? 'canceled' : 'failed';
+      const { at: finishedAt, code, message } = finished;
+      Object.assign(job, { state, code, message, finishedAt });
+      return this.#end();
+    }
+    for (const { first, count } of runsOf(open)) job.again.push(this.#newTask(job, first, count));
+    this.#imagesOpen += open.length;
+    job.deadline = this.#deadlines.set(deadlineAt, { kind: 'job', job });
+    if (restored.isPaused) job.state = 'paused';
+    else if (job.done + job.failed > 0) job.state = 'active';
+    this.#finishIfDone(job);
+    this.#wake(job);
+    return this.#end();
+  }
+
   cancel(now: number, id: number): SchedulerEffect[] {
     this.#now = now;
     const job = this.#jobs.expect(id);
@@ -160,11 +195,12 @@ export class Scheduler {
     return this.#end();
   }
 
-  /** The driver is gone: nobody waits for its jobs. */
+  /** The driver is gone: nobody waits for its jobs, but for those that are detached. */
   driverGone(now: number, driver: number): SchedulerEffect[] {
     this.#now = now;
     for (const job of this.#jobs.ofDriver(driver))
-      this.#giveUp(job, ErrCode.EC_CANCELED, 'its driver is gone', Code.CANCELED);
+      if (job.request.isDetached !== true)
+        this.#giveUp(job, ErrCode.EC_CANCELED, 'its driver is gone', Code.CANCELED);
     return this.#end();
   }
 
@@ -199,6 +235,7 @@ export class Scheduler {
     for (const { first, count } of runsOf(indexes)) job.again.push(this.#newTask(job, first, count));
     job.failures.clear();
     job.failed = 0;
+    job.lastError = '';
     job.streaks.clear();
     job.blocked.clear();
     Object.assign(job, { state: 'queued', code: null, message: '', finishedAt: null });
@@ -220,6 +257,11 @@ export class Scheduler {
   /** @throws RenderError RENDER_STATE: it is not finished. */
   forget(id: number): void {
     this.#jobs.forget(this.#jobs.expect(id));
+  }
+
+  /** Its images are not kept any more: asked for again, they are rendered again. @throws RenderError RENDER_NOT_FOUND */
+  forgetRequest(id: number): void {
+    this.#jobs.forgetRequest(this.#jobs.expect(id));
   }
 
   // Time.
@@ -273,6 +315,25 @@ export class Scheduler {
   /** Why images of a job failed, by index. */
   failures(id: number): ReadonlyMap<number, FailedImage> {
     return this.#jobs.expect(id).failures;
+  }
+
+  /** The job that this driver asked for under this id before. */
+  asked(driver: number, requestId: bigint): number | undefined {
+    return this.#jobs.asked(driver, requestId)?.id;
+  }
+
+  has(id: number): boolean {
+    return this.#jobs.get(id) !== undefined;
+  }
+
+  /** The images of a job that nodes have now, as first and count. */
+  running(id: number): { readonly first: number; readonly count: number }[] {
+    return Array.from(this.#jobs.expect(id).running, ({ task: { first, count } }) => ({ first, count }));
+  }
+
+  /** What one image of the kind takes; null: nothing was measured yet. */
+  imageMs(kind: string): number | null {
+    return this.#times.estimateMs(kind);
   }
 
   figures(): SchedulerFigures {
@@ -531,6 +592,7 @@ export class Scheduler {
       return;
     }
     this.#retries += 1;
+    job.retries += 1;
     const { backoffBaseMs: baseMs, backoffCapMs: capMs } = this.#options;
     this.#rest(task, backoffMs(this.#random, task.failures, { baseMs, capMs }));
   }

@@ -1,0 +1,180 @@
+// `reactor-net render main`: starts a main node, its web page and its registration, says where it is, and stops it when
+// told to. render/main does the work.
+
+import { readFileSync } from 'node:fs';
+import { createLogger, formatAddress, type Logger, ReactorError } from '../reactor/index.js';
+import {
+  type FarmWeb,
+  MainMetrics,
+  MainNode,
+  type MainNodeOptions,
+  RenderError,
+  serveFarmWeb,
+} from '../render/index.js';
+import { connectRegistry, type RegistryClient } from '../rpc/index.js';
+import { listenAdmin } from './admin.js';
+import { UsageError } from './flags.js';
+import type { Io } from './main.js';
+import { packageVersion } from './package-version.js';
+import type { RenderMainOptions } from './render-main-command.js';
+import { explained } from './serve-app.js';
+import { Shutdown } from './shutdown.js';
+
+interface Listen {
+  readonly rpc: string;
+  readonly grpc?: string;
+  readonly http?: string;
+  readonly metrics?: string;
+}
+
+/** What workers and drivers look for in a registry. */
+const SERVICES = ['blendersim.Emulate', 'reactornet.render.Farm'] as const;
+
+/** @returns the exit code, once the main node has stopped */
+export async function renderMain(options: RenderMainOptions, io: Io): Promise<number> {
+  // Ctrl-C reaches a whole terminal: whoever launched this process passes the wish on, once.
+  const shutdown = new Shutdown({ isSupervised: options.lifeline });
+  const opened: (() => Promise<unknown>)[] = [];
+  try {
+    const logger = await createLogger({ level: options.logLevel });
+    const node = await MainNode.start(logger, mainNodeOptions(options)).catch((error: unknown) => {
+      throw explainedByFlag(options, error);
+    });
+    opened.push(() => node.close(0));
+    const metrics = new MainMetrics(node.farm, () => node.figures());
+    const web = await openWeb(options, node, metrics, logger);
+    if (web !== null) opened.push(() => web.close());
+    const { admin, listen: metricsListen } = await listenAdmin(options.metrics, {
+      metrics: () => metrics.all(),
+      ready: () => node.notReady === null,
+    });
+    if (admin !== null) opened.push(() => admin.close());
+    const registry = register(options, node, logger);
+    if (registry !== null) opened.push(() => registry.close());
+    const listen: Listen = {
+      ...node.addresses,
+      ...(web === null ? {} : { http: formatAddress(web) }),
+      ...metricsListen,
+    };
+    io.stdout.write(`${options.json ? readyJson(listen) : readyText(listen)}\n`);
+    const orphaned = options.lifeline ? endOf(process.stdin) : null;
+    return await shutdown.run(
+      {
+        reload: async () => {},
+        reloadFailed: () => {},
+        drain: () => node.close(options.drainTimeoutMs),
+        abandon: () => {},
+      },
+      orphaned,
+    );
+  } finally {
+    for (const close of opened.toReversed()) await close();
+    shutdown.close();
+  }
+}
+
+function mainNodeOptions(options: RenderMainOptions): MainNodeOptions {
+  const { listen, grpc, data, drivers, nodes, nodeVersion, tlsCert, tlsKey, tlsCa } = options;
+  return {
+    listen,
+    grpc,
+    dataDir: data,
+    driverToken: tokenOf('token-file', options.tokenFile),
+    nodeToken: tokenOf('node-token-file', options.nodeTokenFile),
+    driversMax: drivers,
+    nodesMax: nodes,
+    nodeVersion,
+    resultMemoryBytes: options.resultMemory,
+    resultBytesMax: options.resultBytes,
+    resultKeepMs: options.resultKeepMs,
+    jobKeepMs: options.jobKeepMs,
+    sceneBytesMax: options.sceneBytes,
+    scheduler: { retriesMax: options.retries },
+    tls:
+      tlsCert === null || tlsKey === null
+        ? null
+        : { certFile: tlsCert, keyFile: tlsKey, ...(tlsCa === null ? {} : { caFile: tlsCa }) },
+  };
+}
+
+async function openWeb(
+  options: RenderMainOptions,
+  node: MainNode,
+  metrics: MainMetrics,
+  logger: Logger,
+): Promise<FarmWeb | null> {
+  const { http, tlsCert, tlsKey } = options;
+  if (http === null) return null;
+  const token = tokenOf('token-file', options.tokenFile);
+  try {
+    return await serveFarmWeb(node.farm, {
+      ...http,
+      tokens: () => (token === '' ? [] : [token]),
+      tls: tlsCert === null || tlsKey === null ? null : { certFile: tlsCert, keyFile: tlsKey },
+      notReady: () => node.notReady,
+      metrics: () => metrics.own(),
+      mainAddress: node.addresses.rpc,
+      version: packageVersion(),
+      onError: (error) => logger.error({ err: error }, 'the web page'),
+    });
+  } catch (error) {
+    throw explained('--http', error);
+  }
+}
+
+/** Null without --registry. A registry that is away is told as soon as it is there. */
+function register(options: RenderMainOptions, node: MainNode, logger: Logger): RegistryClient | null {
+  if (options.registry === null) return null;
+  const client = connectRegistry(options.registry);
+  const { rpc } = node.addresses;
+  const registration = client.register({
+    ...(options.advertise === null ? {} : { host: options.advertise }),
+    port: Number(rpc.slice(rpc.lastIndexOf(':') + 1)),
+    services: SERVICES.map((service) => ({ service, version: packageVersion() })),
+    onState: (state, reason, registry) => {
+      if (reason === null) logger.info({ registry, state }, `the registry ${registry}: ${state}`);
+      else logger.warn({ registry, state, code: reason.code }, `the registry ${registry}: ${reason.message}`);
+    },
+  });
+  node.server.beforeDrain(registration.leave);
+  return client;
+}
+
+/** A port that is busy and a folder that cannot be had are told with the flag that asked for them. */
+function explainedByFlag({ grpc }: RenderMainOptions, error: unknown): unknown {
+  if (error instanceof RenderError) {
+    if (error.code === 'RENDER_IO' || error.code === 'RENDER_STATE') return explained('--data', error);
+    if (error.code === 'RENDER_UNAVAILABLE' && grpc !== null) return explained('--grpc', error);
+  }
+  return error instanceof ReactorError ? explained('--listen', error) : error;
+}
+
+function tokenOf(flag: string, file: string | null): string {
+  if (file === null) return '';
+  const token = readFileSync(file, 'utf8').trim();
+  if (token === '') throw new UsageError(`--${flag}: ${file} is empty; it should hold a secret`);
+  return token;
+}
+
+function endOf(input: NodeJS.ReadStream): Promise<void> {
+  return new Promise((resolve) => {
+    input.on('end', resolve).on('error', () => resolve());
+    input.resume();
+  });
+}
+
+function readyJson(listen: Listen): string {
+  return JSON.stringify({ event: 'ready', pid: process.pid, listen });
+}
+
+function readyText({ rpc, grpc, http, metrics }: Listen): string {
+  const near = (address: string): string => address.replace(/^(0\.0\.0\.0|\[::\])(?=:\d+$)/, 'localhost');
+  const lines = [
+    `reactor-net render main (process ${process.pid}); Ctrl-C stops`,
+    `  RPC      ${rpc}  (reactor-net render worker --main ${near(rpc)})`,
+    ...(grpc === undefined ? [] : [`  gRPC     ${grpc}`]),
+    ...(http === undefined ? [] : [`  pages    http://${near(http)}/`]),
+    ...(metrics === undefined ? [] : [`  metrics  http://${near(metrics)}/metrics`]),
+  ];
+  return lines.join('\n');
+}

@@ -1,0 +1,242 @@
+// Keeps the records of a main node in one file of a folder: appended to, and from time to time begun anew with what is left
+// to know. A tail that was torn off by a crash is cut away; whatever is before it holds.
+// File: 'RNRENDER' | u32 version | records, each u32 bytes | u32 CRC-32 | JSON. Little-endian.
+
+import { crc32 } from 'node:zlib';
+import { DiskFiles, KvError, type WalFile, type WalFiles } from '../../kv/index.js';
+import { RenderError } from '../errors.js';
+import type { JobStore, StoreRecord } from './job-store.js';
+
+const NAME = 'jobs.journal';
+const NEW_NAME = 'jobs.journal.new';
+const MAGIC = Buffer.from('RNRENDER');
+const VERSION = 1;
+const HEAD_BYTES: number = MAGIC.length + 4;
+const RECORD_HEAD_BYTES = 8;
+const COMPACT_BYTES_MIN = 8 * 2 ** 20;
+const COMPACT_FACTOR = 4;
+
+interface Waiting {
+  readonly upTo: number;
+  readonly resolve: () => void;
+  readonly reject: (error: RenderError) => void;
+}
+
+export class FileJobStore implements JobStore {
+  readonly #files: WalFiles;
+  readonly #unlock: () => Promise<void>;
+  readonly #onFailure: (error: RenderError) => void;
+  #file: WalFile | null = null;
+  /** Where the next record goes. */
+  #end = 0;
+  #compactedEnd = 0;
+  #pending: Buffer[] = [];
+  /** The records of a new file, which take the place of all that is in the old one. */
+  #anew: Buffer[] | null = null;
+  #appended = 0;
+  #kept = 0;
+  #waiting: Waiting[] = [];
+  #working: Promise<void> | null = null;
+  #failure: RenderError | null = null;
+  #isClosed = false;
+
+  private constructor(files: WalFiles, unlock: () => Promise<void>, onFailure: (error: RenderError) => void) {
+    this.#files = files;
+    this.#unlock = unlock;
+    this.#onFailure = onFailure;
+  }
+
+  /** @throws RenderError RENDER_STATE: another process has the folder; RENDER_IO */
+  static async open(folder: string, onFailure: (error: RenderError) => void): Promise<FileJobStore> {
+    try {
+      const files = await DiskFiles.open(folder);
+      return new FileJobStore(files, await files.lock(), onFailure);
+    } catch (cause) {
+      if (cause instanceof KvError && cause.code === 'KV_LOCKED')
+        throw new RenderError('RENDER_STATE', cause.message, { cause });
+      throw ioError(cause, `the folder ${folder} cannot be had`);
+    }
+  }
+
+  async load(): Promise<readonly StoreRecord[]> {
+    try {
+      const names = await this.#files.list();
+      if (names.includes(NEW_NAME)) await this.#files.remove(NEW_NAME);
+      if (!names.includes(NAME)) {
+        this.#file = await this.#create(NAME);
+        await this.#files.syncFolder();
+        return [];
+      }
+      const file = await this.#files.open(NAME);
+      this.#file = file;
+      const { records, end } = decode(await file.read(0, await this.#files.size(NAME)), this.#files.folder);
+      if (end < HEAD_BYTES) await file.write(head(), 0);
+      this.#end = Math.max(end, HEAD_BYTES);
+      await file.truncate(this.#end);
+      this.#compactedEnd = HEAD_BYTES;
+      return records;
+    } catch (cause) {
+      throw ioError(cause, 'the journal of jobs cannot be read');
+    }
+  }
+
+  append(record: StoreRecord): void {
+    if (this.#isClosed) return;
+    this.#appended += 1;
+    this.#pending.push(encode(record));
+    this.#work();
+  }
+
+  flush(): Promise<void> {
+    if (this.#kept === this.#appended) return Promise.resolve();
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ upTo: this.#appended, resolve, reject });
+    });
+  }
+
+  /** After a failure too: a new file is the way on. */
+  get wantsCompaction(): boolean {
+    if (this.#anew !== null || this.#isClosed) return false;
+    return (
+      this.#failure !== null || this.#end > Math.max(COMPACT_BYTES_MIN, COMPACT_FACTOR * this.#compactedEnd)
+    );
+  }
+
+  compact(records: readonly StoreRecord[]): void {
+    this.#failure = null;
+    this.#anew = records.map(encode);
+    this.#pending = []; // the records say that as well
+    this.#work();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    while (this.#working !== null) await this.#working;
+    await this.#file?.close();
+    this.#file = null;
+    await this.#unlock();
+  }
+
+  #work(): void {
+    if (this.#working !== null || this.#failure !== null) return;
+    this.#working = this.#writeAll().finally(() => {
+      this.#working = null;
+    });
+  }
+
+  async #writeAll(): Promise<void> {
+    try {
+      while (this.#anew !== null || this.#pending.length > 0) {
+        const upTo = this.#appended;
+        const { file, position, bytes } = await this.#next();
+        await writeAll(file, bytes, position);
+        await file.dataSync();
+        this.#end = position + bytes.byteLength;
+        if (file !== this.#file) await this.#adopt(file);
+        this.#kept = upTo;
+        this.#settle();
+      }
+    } catch (cause) {
+      this.#fail(ioError(cause, 'the journal of jobs cannot be written'));
+    }
+  }
+
+  async #next(): Promise<{ file: WalFile; position: number; bytes: Buffer }> {
+    const { length } = this.#pending;
+    const batch = [...(this.#anew ?? []), ...this.#pending];
+    const isAnew = this.#anew !== null;
+    this.#anew = null;
+    this.#pending = this.#pending.slice(length);
+    const bytes = Buffer.concat(batch);
+    if (!isAnew) return { file: this.#file!, position: this.#end, bytes }; // loaded first
+    return { file: await this.#create(NEW_NAME), position: HEAD_BYTES, bytes };
+  }
+
+  async #create(name: string): Promise<WalFile> {
+    const file = await this.#files.create(name);
+    await writeAll(file, head(), 0);
+    if (name === NAME) this.#end = HEAD_BYTES;
+    return file;
+  }
+
+  /** The new file is complete: it takes the old one's name. */
+  async #adopt(file: WalFile): Promise<void> {
+    const old = this.#file;
+    await this.#files.rename(NEW_NAME, NAME);
+    await this.#files.syncFolder();
+    this.#file = file;
+    this.#compactedEnd = this.#end;
+    await old?.close();
+  }
+
+  #settle(): void {
+    const waiting = this.#waiting;
+    this.#waiting = waiting.filter(({ upTo }) => upTo > this.#kept);
+    for (const { upTo, resolve } of waiting) if (upTo <= this.#kept) resolve();
+  }
+
+  #fail(error: RenderError): void {
+    this.#failure = error;
+    this.#onFailure(error);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { reject } of waiting) reject(error);
+  }
+}
+
+const BIG_NUMBERS: ReadonlySet<string> = new Set(['epoch', 'requestId']);
+
+function encode(record: StoreRecord): Buffer {
+  const text = JSON.stringify(record, (_key, value: unknown) =>
+    typeof value === 'bigint' ? value.toString() : value,
+  );
+  const bytes = Buffer.allocUnsafe(RECORD_HEAD_BYTES + Buffer.byteLength(text));
+  bytes.write(text, RECORD_HEAD_BYTES);
+  bytes.writeUInt32LE(bytes.length - RECORD_HEAD_BYTES, 0);
+  bytes.writeUInt32LE(crc32(bytes.subarray(RECORD_HEAD_BYTES)), 4);
+  return bytes;
+}
+
+/** Up to the first record that is not whole. @throws RenderError RENDER_STATE: it is not ours, or of another version */
+function decode(bytes: Buffer, folder: string): { records: StoreRecord[]; end: number } {
+  const records: StoreRecord[] = [];
+  if (bytes.length < HEAD_BYTES) return { records, end: 0 };
+  const version = bytes.readUInt32LE(MAGIC.length);
+  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC) || version !== VERSION)
+    throw new RenderError('RENDER_STATE', `${folder}/${NAME} is no journal of version ${VERSION}`);
+  let at = HEAD_BYTES;
+  while (at + RECORD_HEAD_BYTES <= bytes.length) {
+    const from = at + RECORD_HEAD_BYTES;
+    const to = from + bytes.readUInt32LE(at);
+    if (to > bytes.length) break;
+    const body = bytes.subarray(from, to);
+    if (crc32(body) !== bytes.readUInt32LE(at + 4)) break;
+    // Its check sum is right: it is what `encode` wrote in this version.
+    records.push(JSON.parse(body.toString(), revive) as StoreRecord);
+    at = to;
+  }
+  return { records, end: at };
+}
+
+function revive(key: string, value: unknown): unknown {
+  return BIG_NUMBERS.has(key) && typeof value === 'string' ? BigInt(value) : value;
+}
+
+function head(): Buffer {
+  const bytes = Buffer.alloc(HEAD_BYTES);
+  MAGIC.copy(bytes);
+  bytes.writeUInt32LE(VERSION, MAGIC.length);
+  return bytes;
+}
+
+async function writeAll(file: WalFile, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.byteLength; )
+    done += await file.write(bytes.subarray(done), position + done);
+}
+
+function ioError(cause: unknown, message: string): RenderError {
+  if (cause instanceof RenderError) return cause;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new RenderError('RENDER_IO', `${message}: ${why}`, { cause });
+}

@@ -1,0 +1,283 @@
+// Rendered images, kept until their job is dropped: in memory up to a size, beyond it in a file for each job.
+// job-runner.ts puts them in and decides what is dropped; result streams, fetches and the web page read them.
+// With a journal every image goes to disk, and is told of (`onKept`) once it is there; memory is then a cache.
+// Bounded: who puts waits for `ready()` first, which is slow when the disk is.
+
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { crc32 } from 'node:zlib';
+import { RenderError } from '../errors.js';
+import { PixelFile, type PixelPlace } from './pixel-file.js';
+
+export interface KeptPlace extends PixelPlace {
+  readonly crc: number;
+}
+
+export interface ResultStoreOptions {
+  readonly folder: string;
+  readonly memoryBytesMax: number;
+  /** Every image goes to disk. */
+  readonly isDurable: boolean;
+}
+
+interface Entry {
+  readonly job: JobImages;
+  readonly index: number;
+  readonly bytes: number;
+  /** Null: only on disk. */
+  pixels: Uint8Array | null;
+  place: KeptPlace | null;
+  /** It waits for the disk, or the disk refused it, which is not tried again. */
+  isWriting: boolean;
+}
+
+interface JobImages {
+  readonly id: number;
+  readonly images: Map<number, Entry>;
+  bytes: number;
+  file: PixelFile | null;
+  isDropped: boolean;
+}
+
+/** Images that wait for the disk, beyond what memory may hold. */
+const WRITING_BYTES_MAX = 64 * 2 ** 20;
+const BATCH_IMAGES_MAX = 256;
+
+export class ResultStore {
+  readonly #options: ResultStoreOptions;
+  readonly #onKept: (job: number, index: number, place: KeptPlace) => void;
+  readonly #onFailure: (error: RenderError) => void;
+  readonly #jobs = new Map<number, JobImages>();
+  /** With pixels in memory, oldest first. */
+  readonly #inMemory = new Set<Entry>();
+  #memoryBytes = 0;
+  #bytes = 0;
+  #toWrite: Entry[] = [];
+  #toWriteBytes = 0;
+  #writing: Promise<void> | null = null;
+  #removing: Promise<unknown> = Promise.resolve();
+  #whenReady: (() => void)[] = [];
+  #hasFolder = false;
+
+  constructor(
+    onKept: (job: number, index: number, place: KeptPlace) => void,
+    onFailure: (error: RenderError) => void,
+    options: ResultStoreOptions,
+  ) {
+    this.#onKept = onKept;
+    this.#onFailure = onFailure;
+    this.#options = options;
+  }
+
+  /** Of all images, wherever they are. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get memoryBytes(): number {
+    return this.#memoryBytes;
+  }
+
+  bytesOf(job: number): number {
+    return this.#jobs.get(job)?.bytes ?? 0;
+  }
+
+  has(job: number, index: number): boolean {
+    return this.#jobs.get(job)?.images.has(index) === true;
+  }
+
+  /** Where it is on disk, to be found again after a restart; null: it is not there (yet). */
+  placeOf(job: number, index: number): KeptPlace | null {
+    return this.#jobs.get(job)?.images.get(index)?.place ?? null;
+  }
+
+  /** Resolves when another image may be put. */
+  async ready(): Promise<void> {
+    while (this.#isFull) await new Promise<void>((resolve) => this.#whenReady.push(resolve));
+  }
+
+  /** Keeps an image; its bytes belong to the store from now on. */
+  put(jobId: number, index: number, pixels: Uint8Array): void {
+    const job = this.#job(jobId);
+    const entry: Entry = { job, index, bytes: pixels.byteLength, pixels, place: null, isWriting: false };
+    job.images.set(index, entry);
+    this.#count(job, entry.bytes);
+    this.#remember(entry);
+    if (this.#options.isDurable) this.#write(entry);
+    this.#trim();
+  }
+
+  /** Null: it is not here. @throws RenderError RENDER_IO */
+  async get(jobId: number, index: number): Promise<Uint8Array | null> {
+    const job = this.#jobs.get(jobId);
+    const entry = job?.images.get(index);
+    if (job === undefined || entry === undefined) return null;
+    if (entry.pixels !== null) return entry.pixels;
+    try {
+      return (await job.file?.read(entry.place!)) ?? null; // what is not in memory has a place
+    } catch (cause) {
+      if (job.isDropped) return null;
+      throw failure(`an image of job ${jobId} cannot be read`, cause);
+    }
+  }
+
+  /** Of an earlier life: the places of images in the job's file. Returns those that really are there, whole. */
+  async restore(jobId: number, places: ReadonlyMap<number, KeptPlace>): Promise<ReadonlySet<number>> {
+    const good = new Set<number>();
+    const job = this.#job(jobId);
+    job.file = await PixelFile.existing(this.#pathOf(jobId));
+    for (const [index, { offset, bytes, crc }] of places) {
+      if (offset + bytes > job.file.end) continue;
+      const pixels = await job.file.read({ offset, bytes });
+      if (pixels === null || crc32(pixels) !== crc) continue;
+      job.images.set(index, {
+        job,
+        index,
+        bytes,
+        pixels: null,
+        place: { offset, bytes, crc },
+        isWriting: false,
+      });
+      this.#count(job, bytes);
+      good.add(index);
+    }
+    return good;
+  }
+
+  drop(jobId: number): void {
+    const job = this.#jobs.get(jobId);
+    if (job === undefined) return;
+    this.#jobs.delete(jobId);
+    job.isDropped = true;
+    for (const entry of job.images.values()) this.#forget(entry);
+    this.#count(job, -job.bytes);
+    const { file } = job;
+    if (file !== null) this.#remove(file);
+    this.#tellReady();
+  }
+
+  /** Waits for what is being written. Files stay: they are their owner's to delete. */
+  async close(): Promise<void> {
+    while (this.#writing !== null) await this.#writing;
+    await this.#removing;
+  }
+
+  #remove(file: PixelFile): void {
+    const before = Promise.all([this.#removing, this.#writing]);
+    this.#removing = before
+      .then(() => file.remove())
+      .catch((cause: unknown) => this.#onFailure(failure(`${file.path} cannot be removed`, cause)));
+  }
+
+  get #isFull(): boolean {
+    return this.#toWriteBytes > WRITING_BYTES_MAX;
+  }
+
+  #job(id: number): JobImages {
+    let job = this.#jobs.get(id);
+    if (job === undefined) {
+      job = { id, images: new Map(), bytes: 0, file: null, isDropped: false };
+      this.#jobs.set(id, job);
+    }
+    return job;
+  }
+
+  #count(job: JobImages, bytes: number): void {
+    job.bytes += bytes;
+    this.#bytes += bytes;
+  }
+
+  #remember(entry: Entry): void {
+    this.#inMemory.add(entry);
+    this.#memoryBytes += entry.bytes;
+  }
+
+  #forget(entry: Entry): void {
+    if (!this.#inMemory.delete(entry)) return;
+    this.#memoryBytes -= entry.bytes;
+    entry.pixels = null;
+  }
+
+  /** Above the limit: what is on disk is forgotten here, what is not goes there. */
+  #trim(): void {
+    let excess = this.#memoryBytes - this.#options.memoryBytesMax;
+    if (!this.#options.isDurable) excess -= this.#toWriteBytes;
+    for (const entry of this.#inMemory) {
+      if (excess <= 0) return;
+      if (entry.place !== null) {
+        excess -= entry.bytes;
+        this.#forget(entry);
+      } else if (!entry.isWriting) {
+        excess -= entry.bytes;
+        this.#write(entry);
+      }
+    }
+  }
+
+  #write(entry: Entry): void {
+    entry.isWriting = true;
+    this.#toWrite.push(entry);
+    this.#toWriteBytes += entry.bytes;
+    this.#writing ??= this.#writeAll().finally(() => {
+      this.#writing = null;
+    });
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#toWrite.length > 0) {
+      const batch = this.#toWrite.slice(0, BATCH_IMAGES_MAX);
+      for (const job of new Set(batch.map((entry) => entry.job))) {
+        const entries = batch.filter((entry) => entry.job === job);
+        await this.#writeJob(job, entries);
+      }
+      this.#toWrite = this.#toWrite.slice(batch.length);
+      for (const { bytes } of batch) this.#toWriteBytes -= bytes;
+      this.#trim();
+      this.#tellReady();
+    }
+  }
+
+  async #writeJob(job: JobImages, entries: readonly Entry[]): Promise<void> {
+    const live = entries.filter(({ pixels }) => pixels !== null && !job.isDropped);
+    const images = live.map(({ pixels }) => pixels!); // filtered
+    if (images.length === 0) return;
+    try {
+      await this.#makeFolder();
+      job.file ??= PixelFile.create(this.#pathOf(job.id));
+      const places = await job.file.append(images);
+      if (job.isDropped) {
+        this.#remove(job.file);
+        return;
+      }
+      for (const [at, entry] of live.entries()) {
+        entry.place = { ...places[at]!, crc: this.#options.isDurable ? crc32(images[at]!) : 0 };
+        this.#onKept(job.id, entry.index, entry.place);
+      }
+    } catch (cause) {
+      // They stay in memory, where they can be had as long as this process lives.
+      this.#onFailure(failure(`images of job ${job.id} cannot be kept on disk`, cause));
+    }
+  }
+
+  async #makeFolder(): Promise<void> {
+    if (this.#hasFolder) return;
+    await mkdir(this.#options.folder, { recursive: true, mode: 0o700 });
+    this.#hasFolder = true;
+  }
+
+  #pathOf(job: number): string {
+    return path.join(this.#options.folder, `job-${job}.pixels`);
+  }
+
+  #tellReady(): void {
+    if (this.#isFull || this.#whenReady.length === 0) return;
+    const waiting = this.#whenReady;
+    this.#whenReady = [];
+    for (const tell of waiting) tell();
+  }
+}
+
+function failure(message: string, cause: unknown): RenderError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new RenderError('RENDER_IO', `${message}: ${why}`, { cause });
+}
