@@ -48,6 +48,16 @@ export {
 export { cpuShare, type CpuTimes, cpuTimes, type GpuUse, gpuUse, memoryUse } from './worker/host-load.js';
 export { LoadAverage, LoadWindow, type Smoothing } from './worker/load-window.js';
 export type { TaskTableFigures, TaskTableOptions, WorkerEffect } from './worker/render-task.js';
+export { type LoadFigures, LoadMeter, type LoadSource, systemLoad } from './worker/load-meter.js';
+export { WorkerMetrics } from './worker/worker-metrics.js';
+export { type WorkerEnd, type WorkerFigures, WorkerNode } from './worker/worker-node.js';
+export {
+  type DeskOptions,
+  type SceneOptions,
+  WORKER_PORT,
+  type WorkerAddress,
+  type WorkerNodeOptions,
+} from './worker/worker-options.js';
 export { TASK_TABLE_DEFAULTS, TaskTable } from './worker/task-table.js';
 export { Code, EmulateClient, ErrCode, PixelFormat, SlaveEmulateClient } from './proto/render.js';
 export {

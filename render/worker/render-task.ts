@@ -87,6 +87,8 @@ export type WorkerEffect =
     }
   /** Every image of the request has its result. */
   | { readonly kind: 'finished'; readonly request: number; readonly done: number; readonly failed: number }
+  /** Nobody waits for this sending any more: a renderer that can break off may. Its reply is still to be told. */
+  | { readonly kind: 'abandon'; readonly pid: number; readonly version: number }
   /** It does not come back from an image that nobody waits for any more. */
   | { readonly kind: 'kill'; readonly pid: number; readonly reason: string };
 

@@ -22,6 +22,7 @@ import type { Renderer, RendererFacts } from '../renderer/renderer.js';
 import { type ProcessUsage, processUsage } from './process-usage.js';
 import { exitText, RendererChild } from './renderer-child.js';
 import { completeRendererOptions, type RendererProcessOptions } from './renderer-options.js';
+import { oomKills } from './oom-kills.js';
 import { RestartBudget } from './restart-budget.js';
 
 export type RendererState =
@@ -45,6 +46,8 @@ export interface RenderOutcome {
   readonly pid: number;
   /** From handing over the request to the reply. */
   readonly tookMs: number;
+  /** How much of that it took to write the request into shared memory. */
+  readonly writeMs: number;
   /** Of the process, at most a second old; undefined when it is gone. */
   readonly usage: ProcessUsage | undefined;
 }
@@ -71,6 +74,7 @@ interface Task {
   readonly request: RendererRequest;
   readonly msgId: number;
   readonly beganMs: number;
+  writeMs: number;
   readonly settle: (outcome: RenderOutcome) => void;
   timer: NodeJS.Timeout | undefined;
   readonly detach: () => void;
@@ -101,6 +105,9 @@ export class RendererProcess {
   #restartTimer: NodeJS.Timeout | undefined;
   #stopped: Promise<void> | undefined;
   #failure: RenderError | undefined;
+  readonly #oomKills: () => number;
+  /** Before this child began. */
+  #oomKillsBefore = 0;
 
   /** @throws RenderError RENDER_OPTION_INVALID */
   constructor(
@@ -109,7 +116,9 @@ export class RendererProcess {
     onState: (process: RendererProcess) => void = () => {},
     id = 0,
     random: () => number = Math.random,
+    ooms: () => number = oomKills,
   ) {
+    this.#oomKills = ooms;
     this.renderer = renderer;
     this.id = id;
     this.#options = completeRendererOptions(options);
@@ -190,6 +199,7 @@ export class RendererProcess {
         request,
         msgId,
         beganMs: performance.now(),
+        writeMs: 0,
         settle,
         timer: undefined,
         detach,
@@ -205,8 +215,19 @@ export class RendererProcess {
     child.log.take(); // what it printed between two tasks belongs to neither
     this.#become('busy');
     const options = { type: RENDERER_MESSAGE.request, msgId, timeoutMs: this.#options.writeTimeoutMs };
-    child.channel.writeAsync(data, options).catch((error: unknown) => this.#onWriteFailed(child, error));
+    const task = this.#task;
+    child.channel.writeAsync(data, options).then(
+      () => {
+        if (task !== undefined) task.writeMs = performance.now() - task.beganMs;
+      },
+      (error: unknown) => this.#onWriteFailed(child, error),
+    );
     return outcome;
+  }
+
+  /** Kills the process it has; a task fails with `err`. Another one follows, as after any other death. */
+  kill(err: ErrCode, why: string): void {
+    if (this.#child !== undefined) this.#lose(this.#child, err, why, err === ErrCode.EC_CANCELED);
   }
 
   /** Ends it for good: asks first, then tells, then kills. A task that it still has is canceled. May be repeated. */
@@ -219,6 +240,7 @@ export class RendererProcess {
 
   async #launch(): Promise<void> {
     this.#become('starting');
+    this.#oomKillsBefore = this.#oomKills();
     const child = await RendererChild.start(this.renderer, this.#options, this.#stop.signal);
     if (this.#stop.signal.aborted) {
       await child.end(true);
@@ -252,12 +274,19 @@ export class RendererProcess {
 
   async #replace(child: RendererChild, err: ErrCode, why: string, isOurDoing: boolean): Promise<void> {
     let ending: string;
+    let told = err;
     try {
-      ending = exitText(await child.dispose());
+      const exit = await child.dispose();
+      ending = exitText(exit);
+      const isKilled = err === ErrCode.EC_PEER_DEAD && exit.signal === 'SIGKILL';
+      if (isKilled && this.#oomKills() > this.#oomKillsBefore) {
+        told = ErrCode.EC_OOM;
+        ending += ', and the system has ended processes for want of memory meanwhile';
+      }
     } catch (error) {
       ending = (error as RenderError).message; // dispose throws nothing else
     }
-    this.#settle(child, err, `${why}; ${ending}`);
+    this.#settle(child, told, `${why}; ${ending}`);
     if (this.#stop.signal.aborted) return;
     if (isOurDoing) await this.#relaunch();
     else this.#restartLater(why);
@@ -396,6 +425,7 @@ export class RendererProcess {
       log: child.log.take(),
       pid: child.pid,
       tookMs: performance.now() - task.beganMs,
+      writeMs: task.writeMs,
       usage: this.#recentUsage(),
     });
   }

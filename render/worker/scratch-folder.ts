@@ -13,8 +13,9 @@ const MEMORY_BYTES_MIN = 32 * 1024 * 1024;
 const PREFIX = 'reactor-net-render';
 const NAME = /^reactor-net-render-(\d+)-(\d+)-/;
 
-export async function makeScratchFolder(): Promise<string> {
-  const parent = (await hasMemory()) ? MEMORY_FOLDER : tmpdir();
+/** @param kind 'memory' where there is room, or 'disk' for what is large */
+export async function makeScratchFolder(kind: 'memory' | 'disk' = 'memory'): Promise<string> {
+  const parent = kind === 'memory' && (await hasMemory()) ? MEMORY_FOLDER : tmpdir();
   return await mkdtemp(path.join(parent, `${PREFIX}-${process.pid}-${startTimeOf(process.pid)}-`));
 }
 
@@ -47,7 +48,7 @@ async function hasMemory(): Promise<boolean> {
 }
 
 /** Ticks from boot to its start, which no later process of that number shares; '0' when there is no such process. */
-function startTimeOf(pid: number): string {
+export function startTimeOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '0';

@@ -423,6 +423,7 @@ export class TaskTable {
     // The old id stays with the reply that may come; the task goes on under another.
     flight.task!.serial = this.#serials.generate('task');
     flight.task = null;
+    this.#effects.push({ kind: 'abandon', pid: renderer.pid, version: flight.version });
     this.#clear(renderer);
     renderer.deadline = this.#deadlines.set(this.#now + this.#options.graceMs, renderer);
     this.#place(renderer.queue.splice(0));

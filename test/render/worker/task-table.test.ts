@@ -14,6 +14,7 @@ class Bench {
   sends: Send[] = [];
   readonly sent: Send[] = [];
   readonly kills: number[] = [];
+  readonly abandoned: number[] = [];
   readonly ends: Map<number, { done: number; failed: number }> = new Map();
   readonly results: Map<string, WorkerEffect> = new Map();
 
@@ -76,6 +77,8 @@ class Bench {
         this.sent.push(effect);
       } else if (effect.kind === 'kill') {
         this.kills.push(effect.pid);
+      } else if (effect.kind === 'abandon') {
+        this.abandoned.push(effect.pid);
       } else if (effect.kind === 'finished') {
         assert(!this.ends.has(effect.request), 'a request ends once');
         this.ends.set(effect.request, effect);
