@@ -10,6 +10,9 @@ export const EXEC_COMMANDS_MAX: number = 65_536;
 /** Bytes of one batch; one item may be nearly as large. */
 export const BATCH_BYTES_MAX: number = 600 * 2 ** 20;
 
+/** Texts of other keys that one command gathers, each counted as often as it is named. */
+export const GATHERED_BYTES_MAX: number = 128 * 2 ** 20;
+
 /** Keys that one entry removes because their time has come. Reads hide the rest. */
 export const EXPIRIES_PER_ENTRY_MAX: number = 10_000;
 

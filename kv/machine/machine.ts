@@ -12,6 +12,7 @@ import { Keyspace } from './keyspace.js';
 import { EXPIRIES_PER_ENTRY_MAX } from './limits.js';
 import { Origins } from './origins.js';
 import { seededRandom } from './random.js';
+import { REPLY_BYTES_MAX, ReplyBudget } from './reply-budget.js';
 import { CommandFailure, ErrorReply, NIL_ARRAY, OK, OUT_OF_MEMORY, type Reply } from './reply.js';
 import { nativePart } from './native/native-executor.js';
 import type { NativePart, NativePartFactory } from './section.js';
@@ -26,6 +27,8 @@ export interface MachineOptions {
   readonly onPublish?: (channel: string, message: string) => number;
   /** How much of the changes is remembered. */
   readonly history?: ChangeHistoryOptions;
+  /** Answers of Redis commands that were submitted together, and of one query. Larger ones are refused. Default 128 MiB. */
+  readonly replyBytesMax?: number;
   /** [0, 1), for queries such as RANDOMKEY; entries of the log do not use it. Default: seeded. */
   readonly random?: () => number;
   /** The native commands. Default: kv/machine/native. */
@@ -55,6 +58,7 @@ export class Machine {
   readonly #reader = new BatchReader();
   readonly #context: LogContext;
   readonly #queryContext: CommandContext;
+  readonly #replies: ReplyBudget;
   #appliedIndex = 0;
   #appliedTerm = 0;
 
@@ -65,6 +69,7 @@ export class Machine {
     this.#origins = restored?.origins ?? new Origins();
     this.#settings = restored?.settings ?? new Settings();
     this.#context = new LogContext(this.keyspace, options.onPublish ?? heardByNobody);
+    this.#replies = new ReplyBudget(options.replyBytesMax ?? REPLY_BYTES_MAX);
     const random = options.random ?? seededRandom(1);
     const { keyspace } = this;
     this.#queryContext = {
@@ -133,11 +138,18 @@ export class Machine {
   /**
    * Applies the data of one `normal` entry. With `wantsReplies` one reply per item; otherwise, and for a batch that was
    * executed before, null.
+   * @param counts how many items each client submitted, whose answers are bounded together; by default one has sent all
    * @throws KvError KV_BATCH_MALFORMED: nothing was changed; every member finds the same, so go on behind it.
    * @throws KvError KV_BATCH_FOREIGN: nothing was changed; the entry is a newer version's and this member must stop.
    * @throws KvError KV_MACHINE_FAILED: a bug; the state is not to be trusted.
    */
-  apply(index: number, term: number, data: Uint8Array, wantsReplies: boolean): readonly Reply[] | null {
+  apply(
+    index: number,
+    term: number,
+    data: Uint8Array,
+    wantsReplies: boolean,
+    counts: readonly number[] = [],
+  ): readonly Reply[] | null {
     const reader = this.#reader;
     reader.open(data);
     this.#appliedIndex = index;
@@ -150,10 +162,17 @@ export class Machine {
         return null;
       this.#context.begin(index);
       const replies: Reply[] | null = wantsReplies ? [] : null;
+      let submission = 0;
+      let end = 0;
       while (reader.next()) {
         if (replies === null) {
           if (!reader.readOnly) this.#applyItem(false);
         } else {
+          if (replies.length === end) {
+            this.#replies.begin();
+            end += counts[submission] ?? Infinity;
+            submission += 1;
+          }
           replies.push(this.#applyItem(true));
         }
         this.#commit();
@@ -174,7 +193,8 @@ export class Machine {
     const known = knownCommand(args[0]!);
     if (known === undefined) return unknownCommand(args);
     if (!known.readsOnly) return NOT_READ_ONLY;
-    return run(known.command, this.#queryContext, args);
+    this.#replies.begin();
+    return this.#replies.admit(run(known.command, this.#queryContext, args), true);
   }
 
   /** A native command that only reads: the types are kv/machine/native's. */
@@ -248,13 +268,15 @@ export class Machine {
     if (known === undefined) return wantsReply ? unknownCommand(args) : null;
     if (known.readsOnly) {
       if (!wantsReply) return null;
+      if (this.#replies.isSpent) return this.#replies.refusal;
     } else if (saysReadOnly) {
       // Other members have skipped it.
       return NOT_READ_ONLY;
     }
     if (known.grows && this.alarm !== null) return OUT_OF_MEMORY;
     // Only this member may be running what only reads: it must not draw from the entry's random numbers.
-    return run(known.command, known.readsOnly ? this.#queryContext : this.#context, args);
+    const reply = run(known.command, known.readsOnly ? this.#queryContext : this.#context, args);
+    return wantsReply ? this.#replies.admit(reply, known.readsOnly) : reply;
   }
 
   #applyExec(wantsReply: boolean, saysReadOnly: boolean): Reply {

@@ -903,8 +903,11 @@ export class KvNode implements Backend {
     try {
       const { origin, boot, sequence } = originOf(data);
       const answered = this.#rules.answered(this.#proposals, origin, boot, sequence, index);
-      const replies = this.#machine.apply(index, term, data, answered !== null);
-      if (answered === null) return;
+      if (answered === null) {
+        this.#machine.apply(index, term, data, false);
+        return;
+      }
+      const replies = this.#machine.apply(index, term, data, true, this.#proposals.countsOf(answered));
       this.#answeredMs = this.#parts.clock.nowMs();
       this.#proposals.applied(answered, replies);
     } catch (error) {

@@ -237,6 +237,11 @@ export class Proposals {
     return this.#batches.has(sequence);
   }
 
+  /** How many items each submission of a batch has, in order. */
+  countsOf(sequence: number): readonly number[] {
+    return this.#batches.get(sequence)?.waiters.map(({ count }) => count) ?? [];
+  }
+
   /** The batch that was last told to stand at an index, whatever came of it there. */
   stoodAt(index: number): number | null {
     for (const batch of this.#batches.values()) if (batch.index === index) return batch.sequence;

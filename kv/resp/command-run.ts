@@ -12,6 +12,10 @@ export class CommandRun {
   count = 0;
   bytes = 0;
   hasWrites = false;
+  /** About as many bytes will be answered; kept once it has writes. */
+  replyBytes = 0;
+  /** A write of it may have made a long value of a short command. */
+  amplifies = false;
   /** Of a run that only reads: arguments, and how many have been answered. */
   args: string[][] = [];
   answered = 0;
@@ -23,6 +27,7 @@ export class CommandRun {
     this.count += 1;
     this.bytes += bytes;
     if (!command.isRead) this.hasWrites = true;
+    if (command.amplifies) this.amplifies = true;
   }
 
   firstArg(index: number): number {
@@ -37,6 +42,8 @@ export class CommandRun {
     this.count = 0;
     this.bytes = 0;
     this.hasWrites = false;
+    this.replyBytes = 0;
+    this.amplifies = false;
     this.answered = 0;
     if (this.args.length > 0) this.args = [];
   }

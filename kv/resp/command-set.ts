@@ -5,6 +5,7 @@ import { commandTable, type KeyPositions, keysOf, type RedisCommand } from '../m
 import type { Reply } from '../machine/reply.js';
 import { categoriesOf, type CommandGroup, groupOf } from './command-groups.js';
 import { CommandIndex } from './command-index.js';
+import { AMPLIFIERS, BRIEF_READS, TELLING_WRITES } from './reply-estimate.js';
 import { CommandStats } from './command-stats.js';
 import type { RespClient } from './resp-client.js';
 
@@ -49,6 +50,10 @@ export class Command {
   readonly local: LocalHandler | null;
   /** Of the machine, and only to be read. */
   readonly isRead: boolean;
+  /** It answers with no more than some bytes, whatever a value holds. */
+  readonly isBrief: boolean;
+  /** It may make a long value, though it is short itself. */
+  readonly amplifies: boolean;
   readonly inTransaction: InTransaction;
   readonly isForStrangers: boolean;
   readonly isForSubscribers: boolean;
@@ -68,6 +73,8 @@ export class Command {
     this.summary = source.summary ?? '';
     this.local = local?.run ?? null;
     this.isRead = local === null && this.flags.includes('readonly');
+    this.isBrief = this.isRead ? BRIEF_READS.has(this.name) : !TELLING_WRITES.has(this.name);
+    this.amplifies = AMPLIFIERS.has(this.name);
     this.inTransaction = local?.inTransaction ?? 'queue';
     this.isForStrangers = local?.isForStrangers ?? false;
     this.isForSubscribers = local?.isForSubscribers ?? false;

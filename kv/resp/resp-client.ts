@@ -20,6 +20,7 @@ import {
   unknownCommand,
   wrongArity,
 } from './error-replies.js';
+import { estimatedReplyBytes } from './reply-estimate.js';
 import { ReplyWriter } from './reply-writer.js';
 import { RequestParser } from './request-parser.js';
 import type { RespShared } from './resp-shared.js';
@@ -296,7 +297,7 @@ export class RespClient implements Subscriber {
       const isFull =
         run.count >= (this.skipsNext ? 1 : RUN_COMMANDS_MAX) ||
         run.bytes + parser.commandBytes > RUN_BYTES_MAX;
-      if (run.count > 0 && (isOwn || isFull)) {
+      if (run.count > 0 && (isOwn || isFull || !this.#mayAnswerTogether(command!))) {
         parser.putBack(); // it begins what comes after this run
         break;
       }
@@ -309,6 +310,27 @@ export class RespClient implements Subscriber {
     }
     if (run.count > 0) this.#start();
     return run.count > 0 || !isFinished;
+  }
+
+  /** Whether the run stays one whose answers may all be there at once when the command is added to it. */
+  #mayAnswerTogether(command: Command): boolean {
+    const run = this.#run;
+    if (!run.hasWrites) {
+      if (command.isRead) return true; // reads alone are answered one by one
+      for (let index = 0; index < run.count; index += 1)
+        run.replyBytes += this.#estimate(run.commands[index]!, run.firstArg(index), run.argCount(index));
+    }
+    if (!command.isBrief) {
+      if (run.amplifies) return false;
+      run.replyBytes += this.#estimate(command, this.#parser.firstArg, this.#parser.argCount);
+    }
+    return run.replyBytes <= OUTPUT_WAITING_MAX;
+  }
+
+  #estimate(command: Command, firstArg: number, argCount: number): number {
+    if (command.isBrief) return 0;
+    const { keyspace } = this.shared.backend.machine;
+    return estimatedReplyBytes(keyspace, command, this.#argumentsAt(firstArg, argCount));
   }
 
   #find(): Command | undefined {

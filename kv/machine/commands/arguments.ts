@@ -1,6 +1,7 @@
 // Arguments turned into numbers and options, and the refusals that several command families share.
 // Everything here throws CommandFailure, so that commands read their arguments first and change something only then.
 
+import { GATHERED_BYTES_MAX } from '../limits.js';
 import { CommandFailure, ErrorReply, NOT_AN_INTEGER, SYNTAX_ERROR } from '../reply.js';
 import { type Integer, parseDouble, parseIndex, parseInteger } from './numbers.js';
 
@@ -13,6 +14,11 @@ export const WORK_MAX: number = 2 ** 26;
 /** Refuses what would hold up every member for minutes, and again whenever the entry is read after a restart. */
 export function checkWork(members: number): void {
   if (members > WORK_MAX) fail(`ERR one command would go through more than ${WORK_MAX} elements`);
+}
+
+/** Refuses what would be larger than any answer: a long value may be named again and again. */
+export function checkGathered(bytes: number): void {
+  if (bytes > GATHERED_BYTES_MAX) fail(`ERR one command would gather more than ${GATHERED_BYTES_MAX} bytes`);
 }
 
 /** Ends the command with an error. */

@@ -8,7 +8,7 @@ import { ListValue } from '../values/list-value.js';
 import { SetValue } from '../values/set-value.js';
 import { SortedSetValue } from '../values/sorted-set-value.js';
 import { textOf } from '../bytes.js';
-import { fail, failSyntax, indexOf, optionAt } from './arguments.js';
+import { checkGathered, fail, failSyntax, indexOf, optionAt } from './arguments.js';
 import {
   type CommandContext,
   define,
@@ -59,10 +59,7 @@ function sort({ keyspace }: CommandContext, args: readonly string[], mayStore: b
   const start = Math.max(0, offset);
   const chosen = elements.slice(start, limit < 0 ? elements.length : start + limit);
   if (chosen.length * gets.length > RESULTS_MAX) fail(`ERR more than ${RESULTS_MAX} results`);
-  const results =
-    gets.length === 0
-      ? chosen
-      : chosen.flatMap((element) => gets.map((pattern) => lookUp(keyspace, pattern, element)));
+  const results = gets.length === 0 ? chosen : lookUpAll(keyspace, gets, chosen);
   if (target === null) return results;
   if (results.length === 0) keyspace.delete(target);
   else keyspace.set(target, ListValue.of(results.map((result) => result ?? '')));
@@ -119,10 +116,8 @@ function elementsOf(keyspace: Keyspace, key: string): string[] {
 /** Sorts in place. Elements that compare equal are ordered by their bytes, so that all members agree. */
 function order(keyspace: Keyspace, elements: string[], { by, alpha, descending }: SortOptions): void {
   const sign = descending ? -1 : 1;
-  const weighed = elements.map((element) => ({
-    element,
-    weight: weightOf(by === null ? element : lookUp(keyspace, by, element), alpha),
-  }));
+  const texts = by === null ? elements : lookUpAll(keyspace, [by], elements);
+  const weighed = elements.map((element, at) => ({ element, weight: weightOf(texts[at] ?? null, alpha) }));
   weighed.sort((a, b) => sign * (compare(a.weight, b.weight) || compare(a.element, b.element)));
   for (let at = 0; at < elements.length; at += 1) elements[at] = weighed[at]!.element;
 }
@@ -135,6 +130,25 @@ function weightOf(text: string | null, alpha: boolean): string | number {
 
 function compare(a: string | number, b: string | number): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** What each pattern names for each element. */
+function lookUpAll(
+  keyspace: Keyspace,
+  patterns: readonly string[],
+  elements: readonly string[],
+): (string | null)[] {
+  const found: (string | null)[] = [];
+  let bytes = 0;
+  for (const element of elements) {
+    for (const pattern of patterns) {
+      const text = lookUp(keyspace, pattern, element);
+      bytes += text?.length ?? 0;
+      checkGathered(bytes);
+      found.push(text);
+    }
+  }
+  return found;
 }
 
 /** The string value or, with `->field`, the hash field that a pattern names for an element; `#` is the element. */

@@ -4,6 +4,7 @@ import { textOf } from '../bytes.js';
 import type { Keyspace } from '../keyspace.js';
 import { OK, type Reply } from '../reply.js';
 import {
+  checkGathered,
   clampRange,
   failArity,
   fail,
@@ -76,8 +77,13 @@ export const STRING_COMMANDS: readonly RedisCommand[] = [
     'Returns the string values of several keys.',
     ({ keyspace }, args) => {
       const values: Reply[] = [];
+      let bytes = 0;
       for (let at = 1; at < args.length; at += 1) {
         const value = keyspace.find(args[at]!)?.value;
+        if (Buffer.isBuffer(value)) {
+          bytes += value.length;
+          checkGathered(bytes);
+        }
         values.push(typeof value === 'string' ? value : Buffer.isBuffer(value) ? textOf(value) : null);
       }
       return values;

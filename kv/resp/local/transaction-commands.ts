@@ -2,6 +2,7 @@
 // or not at all if a watched key has changed by then.
 
 import { ErrorReply, NIL_ARRAY, OK, type Reply } from '../../machine/reply.js';
+import { REPLY_BYTES_MAX, ReplyBudget } from '../../machine/reply-budget.js';
 import { type LocalCommand, NO_REPLY } from '../command-set.js';
 import type { RespClient } from '../resp-client.js';
 import { Transaction } from '../transaction.js';
@@ -102,14 +103,17 @@ async function answerAll(
   logged: readonly Reply[],
 ): Promise<Reply> {
   const replies: Reply[] = [];
+  const budget = new ReplyBudget(REPLY_BYTES_MAX);
   let next = 0;
   for (const { command, args } of queued) {
     if (command.local === null) {
       replies.push(logged[next]!);
       next += 1;
+    } else if (budget.isSpent) {
+      replies.push(budget.refusal);
     } else {
       const reply = await client.answerOf(command, args);
-      replies.push(reply === NO_REPLY ? null : reply);
+      replies.push(reply === NO_REPLY ? null : budget.admit(reply, false));
     }
   }
   return replies;

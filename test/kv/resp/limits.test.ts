@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { replyBytes } from '../../../kv/machine/reply-budget.js';
 import { RespServer } from '../../../kv/resp/resp-server.js';
 import { forEachTransport } from '../../support/transports.js';
 import { until } from '../../support/until.js';
@@ -37,6 +38,67 @@ forEachTransport((transport) => {
     const answer = `$100000\r\n${value}\r\n`;
     await client.hears(answer.repeat(count));
   });
+});
+
+test('big reads among writes go to the log a few at a time, and not at all while a client does not read', async (t) => {
+  const backend = new LocalBackend();
+  const submit = backend.submit.bind(backend);
+  const runs: number[] = [];
+  backend.submit = (items, done) => {
+    submit(items, (error, replies) => {
+      runs.push((replies ?? []).reduce<number>((bytes, reply) => bytes + replyBytes(reply), 0));
+      done(error, replies);
+    });
+  };
+  const { connect } = await respPair(t, {}, backend);
+  const client = await connect();
+  const element = 'e'.repeat(10_000);
+  await client.asks(['RPUSH', 'big', ...Array.from({ length: 100 }, () => element)], ':100\r\n');
+  runs.length = 0;
+  client.raw.socket.pause();
+  const rounds = 100;
+  const commands = Array.from({ length: rounds }, (_, at) => [
+    requestOf(['SET', 'n', String(at)]),
+    requestOf(['LRANGE', 'big', '0', '-1']),
+    requestOf(['GET', 'n']),
+  ]).flat();
+  client.raw.write(Buffer.concat(commands));
+  const other = await connect();
+  let seen = -1;
+  while (seen !== runs.length) {
+    seen = runs.length;
+    for (let round = 0; round < 5; round += 1) await other.asks('ECHO x', '$1\r\nx\r\n');
+  }
+  const taken = runs.reduce((sum, bytes) => sum + bytes, 0);
+  assert(taken > 2 ** 20 && taken < 30 * 2 ** 20, `${taken} bytes of answers to a client that does not read`);
+  client.raw.socket.resume();
+  const list = `*100\r\n${`$10000\r\n${element}\r\n`.repeat(100)}`;
+  for (let at = 0; at < rounds; at += 1)
+    await client.hears(`+OK\r\n${list}$${String(at).length}\r\n${at}\r\n`);
+  assert(Math.max(...runs) < 8 * 2 ** 20, `${Math.max(...runs)} bytes of answers at once`);
+});
+
+test('a read behind a short command that makes a long value is not refused for what came of it', async (t) => {
+  const { connect } = await respPair(t, {}, new LocalBackend({ replyBytesMax: 3_000_000 }));
+  const client = await connect();
+  client.send('SETRANGE k 1999999 x');
+  for (let at = 0; at < 4; at += 1) client.send('GET k');
+  client.send('STRLEN k');
+  const value = `$2000000\r\n${'\0'.repeat(1_999_999)}x\r\n`;
+  await client.hears(`:2000000\r\n${value.repeat(4)}:2000000\r\n`);
+});
+
+test('one answer above the limit is refused in words, and the connection stays', async (t) => {
+  const { connect } = await respPair(t, {}, new LocalBackend({ replyBytesMax: 100_000 }));
+  const client = await connect();
+  await client.asks(['RPUSH', 'l', 'e'.repeat(60_000), 'e'.repeat(60_000)], ':2\r\n');
+  const refused =
+    '-ERR the answer is too large, by itself or with those before it: the limit is 100000 bytes; ask for it in parts\r\n';
+  await client.asks('LRANGE l 0 -1', refused);
+  client.send('SET a 1');
+  client.send('LRANGE l 0 -1');
+  await client.hears(`+OK\r\n${refused}`);
+  await client.asks('LLEN l', ':2\r\n');
 });
 
 test('output above the limit cuts a client that does not read', async (t) => {
