@@ -1,8 +1,9 @@
 // The commands of the area `render`: each verb declares its own in a file, and render.ts carries them out.
 
 import type { CommandSpec } from './command-spec.js';
+import { RENDER_CLIENT_COMMANDS, type RenderClientOptions } from './render-client-command.js';
 import { RENDER_MAIN_COMMANDS, type RenderMainOptions } from './render-main-command.js';
 
-export type RenderOptions = RenderMainOptions;
+export type RenderOptions = RenderMainOptions | RenderClientOptions;
 
-export const RENDER_COMMANDS: readonly CommandSpec[] = [...RENDER_MAIN_COMMANDS];
+export const RENDER_COMMANDS: readonly CommandSpec[] = [...RENDER_MAIN_COMMANDS, ...RENDER_CLIENT_COMMANDS];

@@ -96,3 +96,35 @@ export {
   type RendererState,
   type RenderOutcome,
 } from './worker/renderer-process.js';
+export {
+  type FetchOptions,
+  FarmClient,
+  type JobWithImages,
+} from './driver/farm-client.js';
+export type { MainNodeOptions, RenderDriverOptions } from './driver/driver-options.js';
+export { nameOf } from './driver/failures.js';
+export { type DriverCallOptions, RenderDriver } from './driver/render-driver.js';
+export type { RenderJob, RenderOptions } from './driver/render-job.js';
+export type { LightSet, RenderRequest } from './driver/render-request.js';
+export type {
+  ImageResult,
+  MissingImage,
+  RenderedImage,
+  RenderedJob,
+  RenderProgress,
+  RenderState,
+  RenderSummary,
+} from './driver/render-results.js';
+export type { SceneSource } from './driver/scene-upload.js';
+export { type AnimationRequest, animationProblem, FPS_MAX, writeAnimation } from './images/animation.js';
+export { ApngEncoder } from './images/apng.js';
+export { encodeImage, extensionOf, type Pixels } from './images/image-encoding.js';
+export { type FolderJob, ImageFolder } from './images/image-folder.js';
+export {
+  type Image,
+  ImageState,
+  type Job,
+  type JobOutcome,
+  JobState as JobStates,
+  type Worker,
+} from './proto/farm.js';
