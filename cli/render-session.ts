@@ -2,12 +2,12 @@
 // Exit codes: 1 the farm said no, 3 nobody was reached, 130 interrupted.
 
 import { readFileSync } from 'node:fs';
-import { FarmClient, type MainNodeOptions, RenderError } from '../render/index.js';
+import { FarmClient, type FarmClientOptions, RenderError } from '../render/index.js';
 import { EXIT_FAILED, EXIT_UNREACHABLE, type Io } from './main.js';
 import type { RenderTargetFlags } from './render-client-flags.js';
 import { EXIT_INTERRUPTED } from './shutdown.js';
 
-export function mainNodeOptionsOf(flags: RenderTargetFlags): MainNodeOptions {
+export function clientOptionsOf(flags: RenderTargetFlags): FarmClientOptions {
   const { main, timeoutMs, token, tokenFile, tls, tlsCa, tlsCert, tlsKey, tlsServerName } = flags;
   const shown = token ?? (tokenFile === null ? null : readFileSync(tokenFile, 'utf8').trim());
   const isTls = tls || tlsCa !== null || tlsCert !== null || tlsServerName !== null;
@@ -31,7 +31,7 @@ export function withFarm(
   work: (farm: FarmClient, signal: AbortSignal) => Promise<number>,
 ): Promise<number> {
   return interruptible(flags, io, async (signal) => {
-    const farm = new FarmClient(mainNodeOptionsOf(flags));
+    const farm = new FarmClient(clientOptionsOf(flags));
     try {
       return await work(farm, signal);
     } finally {

@@ -17,14 +17,14 @@ import {
 import { EXIT_FAILED, type Io } from './main.js';
 import { animate, tellMissing } from './render-output.js';
 import { ProgressLine } from './render-progress.js';
-import { interruptible, mainNodeOptionsOf, say } from './render-session.js';
+import { interruptible, clientOptionsOf, say } from './render-session.js';
 import { type Submission, submissionOf } from './render-submission.js';
 import type { RenderSubmitOptions } from './render-submit-command.js';
 
 export function renderSubmit(options: RenderSubmitOptions, io: Io): Promise<number> {
   return interruptible(options, io, async (signal) => {
     const request = submissionOf(options);
-    const target = mainNodeOptionsOf(options);
+    const target = clientOptionsOf(options);
     // A folder that is taken is told of before anything is rendered.
     const { out, overwrite } = options;
     const folder = out === null ? null : await ImageFolder.open(out, { own: null, overwrite });

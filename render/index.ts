@@ -101,7 +101,7 @@ export {
   FarmClient,
   type JobWithImages,
 } from './driver/farm-client.js';
-export type { MainNodeOptions, RenderDriverOptions } from './driver/driver-options.js';
+export type { FarmClientOptions, RenderDriverOptions } from './driver/driver-options.js';
 export { nameOf } from './driver/failures.js';
 export { type DriverCallOptions, RenderDriver } from './driver/render-driver.js';
 export type { RenderJob, RenderOptions } from './driver/render-job.js';

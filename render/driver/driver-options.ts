@@ -6,7 +6,7 @@ import { RpcClient } from '../../rpc/index.js';
 import { RenderError } from '../errors.js';
 import { errorOfCall } from './failures.js';
 
-export interface MainNodeOptions {
+export interface FarmClientOptions {
   /** RPC address of the main node, `host:port`; several with commas when a standby may take over. */
   main: string;
   /** Shown to main nodes that ask for one. Default none. */
@@ -20,24 +20,24 @@ export interface MainNodeOptions {
   messageBytesMax?: number;
 }
 
-export interface RenderDriverOptions extends MainNodeOptions {
+export interface RenderDriverOptions extends FarmClientOptions {
   /** Shown to people beside its jobs. Default 'driver'. */
   name?: string;
   /** Of the cluster it wants; main nodes may refuse others. Default '': any. */
   version?: string;
 }
 
-export type CompleteMainNodeOptions = Required<Omit<MainNodeOptions, 'tls'>> & {
+export type CompleteClientOptions = Required<Omit<FarmClientOptions, 'tls'>> & {
   readonly tls: TlsClientOptions | null;
 };
-export type CompleteDriverOptions = CompleteMainNodeOptions &
+export type CompleteDriverOptions = CompleteClientOptions &
   Required<Pick<RenderDriverOptions, 'name' | 'version'>>;
 
 const DURATION_MS_MAX = 2 ** 31 - 1;
 const MESSAGE_BYTES_MAX = 2 ** 30;
 
 /** @throws RenderError RENDER_OPTION_INVALID naming the option */
-export function completeMainNodeOptions(options: MainNodeOptions): CompleteMainNodeOptions {
+export function completeClientOptions(options: FarmClientOptions): CompleteClientOptions {
   const { main, token = '', tls = null, callTimeoutMs = 10_000, reconnectMs = 60_000 } = options;
   const { messageBytesMax = MESSAGE_BYTES_MAX } = options;
   if (typeof main !== 'string' || main === '')
@@ -54,11 +54,11 @@ export function completeDriverOptions(options: RenderDriverOptions): CompleteDri
   const { name = 'driver', version = '' } = options;
   if (typeof name !== 'string' || typeof version !== 'string')
     throw new RenderError('RENDER_OPTION_INVALID', 'name and version must be text');
-  return { ...completeMainNodeOptions(options), name, version };
+  return { ...completeClientOptions(options), name, version };
 }
 
 /** Connects to nothing yet. @throws RenderError RENDER_OPTION_INVALID */
-export function clientOf(options: CompleteMainNodeOptions): RpcClient {
+export function clientOf(options: CompleteClientOptions): RpcClient {
   const { main, token, tls, callTimeoutMs, messageBytesMax } = options;
   try {
     return new RpcClient({

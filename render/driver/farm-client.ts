@@ -13,8 +13,8 @@ import {
   type Worker,
 } from '../proto/farm.js';
 import { ErrCode } from '../proto/render.js';
-import { clientOf, completeMainNodeOptions, type CompleteMainNodeOptions } from './driver-options.js';
-import type { MainNodeOptions } from './driver-options.js';
+import { clientOf, completeClientOptions, type CompleteClientOptions } from './driver-options.js';
+import type { FarmClientOptions } from './driver-options.js';
 import { errorOfCall, isPassing } from './failures.js';
 import { Patience } from './patience.js';
 import type { ImageResult } from './render-results.js';
@@ -41,13 +41,13 @@ const UPLOAD_TIMEOUT_MS = 3_600_000;
 const NO_TIMEOUT_MS: number = 2 ** 31;
 
 export class FarmClient implements AsyncDisposable {
-  readonly #options: CompleteMainNodeOptions;
+  readonly #options: CompleteClientOptions;
   readonly #rpc: RpcClient;
   readonly #farm: FarmCalls;
 
   /** Connects to nothing yet. @throws RenderError RENDER_OPTION_INVALID */
-  constructor(options: MainNodeOptions) {
-    this.#options = completeMainNodeOptions(options);
+  constructor(options: FarmClientOptions) {
+    this.#options = completeClientOptions(options);
     this.#rpc = clientOf(this.#options);
     this.#farm = new FarmCalls(this.#rpc);
   }
