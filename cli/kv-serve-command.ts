@@ -30,6 +30,7 @@ interface MemberFlags {
   snapshotEvery: number | null;
   snapshotBytes: number | null;
   quotaBytes: number | null;
+  valueBytesMax: number | null;
   electionMs: number;
   heartbeatMs: number;
   leaseReads: boolean;
@@ -127,6 +128,15 @@ const MEMBER_FLAGS: FlagTable<MemberFlags> = {
     read: readBytes(0, TIB),
     fallback: null,
     fallbackText: 'as the cluster has it, none at first',
+  },
+  valueBytesMax: {
+    flag: 'value-bytes-max',
+    value: 'BYTES',
+    group: KEEPING,
+    summary: 'what a string value may grow to, in the whole cluster; 4 MiB to 512 MiB less 1 KiB',
+    read: readBytes(4 * 2 ** 20, 2 ** 29 - 1024),
+    fallback: null,
+    fallbackText: 'as the cluster has it, 64MiB at first',
   },
   electionMs: {
     flag: 'election-ms',

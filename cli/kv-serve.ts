@@ -67,8 +67,8 @@ function explainedByFlag({ id, cluster, listen, resp, http }: KvServeOptions, er
 
 function serverOptions(options: KvServeOptions): Parameters<typeof KvServer.start>[1] {
   const { id, cluster, join, learner, listen, resp, advertiseResp, data, http, clusterId } = options;
-  const { tlsCert, tlsKey, tlsCa, tlsMemberName, quotaBytes, heartbeatMs, electionMs, leaseReads } = options;
-  const { snapshotEvery, snapshotBytes } = options;
+  const { tlsCert, tlsKey, tlsCa, tlsMemberName, heartbeatMs, electionMs, leaseReads } = options;
+  const { snapshotEvery, snapshotBytes, quotaBytes, valueBytesMax } = options;
   return {
     id,
     cluster,
@@ -89,6 +89,7 @@ function serverOptions(options: KvServeOptions): Parameters<typeof KvServer.star
     token: tokenOf(options.tokenFile),
     version: packageVersion(),
     quotaBytes,
+    valueBytesMax,
     heartbeatMs,
     electionMs,
     leaseReads,

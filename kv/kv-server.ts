@@ -12,6 +12,7 @@ import {
 } from '../reactor/index.js';
 import { loadAddon } from '../addon/index.js';
 import { RpcClient, RpcError, RpcServer, type ServiceImplementation } from '../rpc/index.js';
+import { closeAll } from './close-all.js';
 import { KvError } from './errors.js';
 import { KvMetrics } from './kv-metrics.js';
 import { KvWeb } from './kv-web.js';
@@ -26,7 +27,8 @@ import type { PeerTransport } from './peer/peer-transport.js';
 import { RespFront } from './resp-front.js';
 import { RpcTransport } from './peer/rpc-transport.js';
 import { ItemWriter } from './machine/batch.js';
-import { SETTING_QUOTA } from './machine/settings.js';
+import { SETTING_QUOTA, SETTING_VALUE_BYTES } from './machine/settings.js';
+import { ErrorReply } from './machine/reply.js';
 import { KvService } from './service/kv-service.js';
 import { DiskFiles } from './wal/disk-files.js';
 import type { WalFiles } from './wal/wal-files.js';
@@ -63,6 +65,8 @@ export interface KvServerOptions {
   readonly token?: string;
   /** Memory above which growing writes are refused; set in the cluster when this member says so. */
   readonly quotaBytes?: number | null;
+  /** Bytes of a string value, 4 MiB to 512 MiB; set in the cluster when this member says so. There: 64 MiB. */
+  readonly valueBytesMax?: number | null;
   /** Of the program, for the status. */
   readonly version?: string;
   readonly heartbeatMs?: number;
@@ -104,7 +108,7 @@ export interface KvAddresses {
 export const KV_PORT = 7500;
 const JOIN_RETRY_MS = 300;
 const CALL_TIMEOUT_MS = 5000;
-const QUOTA_RETRY_MS = 1000;
+const SETTING_RETRY_MS = 1000;
 /** Of the time to stop: for handing over, and then for clients that wait. */
 const TRANSFER_SHARE = 0.3;
 const SETTLE_SHARE = 0.8;
@@ -252,7 +256,8 @@ export class KvServer {
       if (options.join !== null && options.join !== undefined) {
         await joinCluster(logger, options, member, facts.clusterId, stopped, signal);
       }
-      setQuota(logger, member, options.quotaBytes ?? null);
+      setSetting(logger, member, SETTING_QUOTA, options.quotaBytes ?? null);
+      setSetting(logger, member, SETTING_VALUE_BYTES, options.valueBytesMax ?? null);
       readiness.reason = null;
       return new KvServer(
         { node: member, transport, server, fronts, web, drain },
@@ -287,6 +292,7 @@ export class KvServer {
   /**
    * Goes away without a failed request: hands leadership over, takes nothing new, finishes what is under way.
    * A second call joins. @returns whether everything was finished within `graceMs`
+   * @throws the first thing that could not be closed; everything else is, all the same
    */
   close(graceMs: number = 10_000): Promise<boolean> {
     this.#closing ??= this.#close(graceMs);
@@ -298,15 +304,29 @@ export class KvServer {
     const endMs = performance.now() + graceMs;
     const leftMs = (): number => Math.max(0, endMs - performance.now());
     this.#readiness.reason = 'stopping';
-    await within(node.resign(), graceMs * TRANSFER_SHARE);
-    const cutFronts = await Promise.all(fronts.map((front) => front.close(leftMs())));
-    drain.graceMs = leftMs() * SETTLE_SHARE;
-    const { cut } = await server.close({ graceMs: leftMs() });
-    const isSettled = await node.settled(leftMs());
-    await node.close();
-    await transport.close();
-    await web?.close();
-    return isSettled && cut === 0 && cutFronts.every((count) => count === 0);
+    let isFinished = true;
+    await closeAll(
+      () => within(node.resign(), graceMs * TRANSFER_SHARE),
+      async () => {
+        const counts = await Promise.allSettled(fronts.map((front) => front.close(leftMs())));
+        for (const count of counts) {
+          if (count.status === 'rejected') throw count.reason;
+          if (count.value > 0) isFinished = false;
+        }
+      },
+      async () => {
+        drain.graceMs = leftMs() * SETTLE_SHARE;
+        const { cut } = await server.close({ graceMs: leftMs() });
+        if (cut > 0) isFinished = false;
+      },
+      async () => {
+        if (!(await node.settled(leftMs()))) isFinished = false;
+      },
+      () => node.close(),
+      () => transport.close(),
+      () => web?.close(),
+    );
+    return isFinished;
   }
 }
 
@@ -512,18 +532,21 @@ function joinError(error: KvError): RpcError {
   return new RpcError(code, error.message, { cause: error });
 }
 
-/** The quota is the cluster's: whoever is started with another one changes it for all. */
-function setQuota(logger: Logger, node: KvNode, quotaBytes: number | null): void {
-  if (quotaBytes === null || node.machine.settings.quotaBytes === quotaBytes) return;
+/** A setting is the cluster's: whoever is started with another value changes it for all. */
+function setSetting(logger: Logger, node: KvNode, name: string, value: number | null): void {
+  if (value === null || node.machine.settings.get(name) === String(value)) return;
   const writer = new ItemWriter();
-  writer.setting(SETTING_QUOTA, String(quotaBytes));
-  node.submit(writer.take(), (error) => {
-    if (error === null) {
-      logger.info({ quotaBytes }, 'the quota of the cluster is set');
+  writer.setting(name, String(value));
+  node.submit(writer.take(), (error, replies) => {
+    const reply = replies?.[0];
+    if (reply instanceof ErrorReply) {
+      logger.error({ name, value }, `a setting of the cluster was refused: ${reply.text}`);
+    } else if (error === null) {
+      logger.info({ name, value }, 'a setting of the cluster is set');
     } else if (error.code === 'KV_CLOSED' || error.code === 'KV_STORAGE_FAILED') {
-      logger.warn({ err: error }, 'the quota of the cluster is not set');
+      logger.warn({ err: error, name }, 'a setting of the cluster is not set');
     } else {
-      systemClock.after(QUOTA_RETRY_MS, () => setQuota(logger, node, quotaBytes)); // the others may come up later
+      systemClock.after(SETTING_RETRY_MS, () => setSetting(logger, node, name, value)); // the others may come up later
     }
   });
 }

@@ -3,7 +3,7 @@
 // old members were is forgotten. Everything else is as it was, sessions and leases too.
 
 import { createHash } from 'node:crypto';
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { KvError } from '../errors.js';
 import { BatchWriter, ItemWriter } from '../machine/batch.js';
 import { Machine } from '../machine/machine.js';
@@ -38,7 +38,7 @@ const WRITE = 1;
 export async function restoreMember(file: string, options: RestoreOptions): Promise<Restored> {
   const { dataDir, id, cluster } = options;
   if (!cluster.has(id)) throw new KvError('KV_OPTION_INVALID', `the new cluster has no member ${id}`);
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const files = await DiskFiles.open(dataDir);
   if ((await readdir(dataDir)).length > 0)
     throw new KvError(
       'KV_OPTION_INVALID',
@@ -49,7 +49,6 @@ export async function restoreMember(file: string, options: RestoreOptions): Prom
   const machine = loader.finish();
   const position = forgetMembers(machine, backup);
   const newClusterId = options.clusterId ?? clusterIdOf(backup, cluster);
-  const files = await DiskFiles.open(dataDir);
   const snapshots = await SnapshotFiles.open(files, newClusterId);
   const voters = [...cluster.keys()].toSorted((a, b) => a - b);
   const snapshot = machine.snapshot();

@@ -10,6 +10,13 @@ export const EXEC_COMMANDS_MAX: number = 65_536;
 /** Bytes of one batch; one item may be nearly as large. */
 export const BATCH_BYTES_MAX: number = 600 * 2 ** 20;
 
+/** A string value may not grow beyond this: 512 MiB as in Redis, less what the longest JavaScript string falls short of it. */
+export const STRING_BYTES_MAX: number = 2 ** 29 - 1024;
+/** What it may grow to where the setting `value-bytes-max` does not say otherwise: a command of 40 bytes makes it so long. */
+export const STRING_BYTES_DEFAULT: number = 64 * 2 ** 20;
+/** The setting may not be less: what one request can hold can be kept. */
+export const STRING_BYTES_MIN: number = 4 * 2 ** 20;
+
 /** Texts of other keys that one command gathers, each counted as often as it is named. */
 export const GATHERED_BYTES_MAX: number = 128 * 2 ** 20;
 
@@ -37,4 +44,5 @@ export const KEY_OVERHEAD_BYTES: number = 112;
 export const DEADLINE_OVERHEAD_BYTES: number = 48;
 
 assert(ORIGIN_WINDOW > 0);
+assert(STRING_BYTES_MIN <= STRING_BYTES_DEFAULT && STRING_BYTES_DEFAULT <= STRING_BYTES_MAX);
 assert(EXEC_COMMANDS_MAX <= ARGUMENTS_MAX);

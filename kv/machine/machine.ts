@@ -68,14 +68,17 @@ export class Machine {
     this.native = restored?.native ?? (options.native ?? nativePart)(this.keyspace);
     this.#origins = restored?.origins ?? new Origins();
     this.#settings = restored?.settings ?? new Settings();
-    this.#context = new LogContext(this.keyspace, options.onPublish ?? heardByNobody);
+    this.#context = new LogContext(this.keyspace, this.#settings, options.onPublish ?? heardByNobody);
     this.#replies = new ReplyBudget(options.replyBytesMax ?? REPLY_BYTES_MAX);
     const random = options.random ?? seededRandom(1);
-    const { keyspace } = this;
+    const { keyspace, settings } = this;
     this.#queryContext = {
       keyspace,
       get nowMs() {
         return keyspace.nowMs;
+      },
+      get stringBytesMax() {
+        return settings.stringBytesMax;
       },
       random,
       publish: heardByNobody, // a message goes through the log
@@ -308,16 +311,22 @@ export class Machine {
 class LogContext implements CommandContext {
   readonly keyspace: Keyspace;
   readonly publish: (channel: string, message: string) => number;
+  readonly #settings: Settings;
   #index = 0;
   #random: (() => number) | null = null;
 
-  constructor(keyspace: Keyspace, publish: (channel: string, message: string) => number) {
+  constructor(keyspace: Keyspace, settings: Settings, publish: (channel: string, message: string) => number) {
     this.keyspace = keyspace;
+    this.#settings = settings;
     this.publish = publish;
   }
 
   get nowMs(): number {
     return this.keyspace.nowMs;
+  }
+
+  get stringBytesMax(): number {
+    return this.#settings.stringBytesMax;
   }
 
   begin(index: number): void {

@@ -1,11 +1,20 @@
 // Settings that every member has alike, because they are changed through the log and kept in snapshots.
-// The machine obeys `quota-bytes` and `alarm-disk-…`; any other name is kept for whoever set it.
+// The machine obeys `quota-bytes`, `value-bytes-max` and `alarm-disk-…`; any other name is kept for whoever set it.
 
-import { SETTING_NAME_BYTES_MAX, SETTING_VALUE_BYTES_MAX, SETTINGS_MAX } from './limits.js';
+import {
+  SETTING_NAME_BYTES_MAX,
+  SETTING_VALUE_BYTES_MAX,
+  SETTINGS_MAX,
+  STRING_BYTES_DEFAULT,
+  STRING_BYTES_MAX,
+  STRING_BYTES_MIN,
+} from './limits.js';
 import { damaged, type ValueReader, type ValueWriter } from './value.js';
 
 /** Memory (machine.memoryBytes) above which writes that need more are refused; 0 or absent: no quota. */
 export const SETTING_QUOTA = 'quota-bytes';
+/** Bytes that a string value may grow to; absent: STRING_BYTES_DEFAULT. */
+export const SETTING_VALUE_BYTES = 'value-bytes-max';
 /** With a member's id behind it and any value: that member's disk is full. Refuses growing writes like the quota. */
 export const SETTING_DISK_ALARM = 'alarm-disk-';
 
@@ -15,6 +24,12 @@ export class Settings {
   readonly #values = new Map<string, string>();
   #quotaBytes = 0;
   #diskAlarms = 0;
+  #stringBytesMax = STRING_BYTES_DEFAULT;
+
+  /** Bytes that a string value may grow to. */
+  get stringBytesMax(): number {
+    return this.#stringBytesMax;
+  }
 
   /** 0: none. */
   get quotaBytes(): number {
@@ -43,6 +58,9 @@ export class Settings {
     if (value === '') return null;
     if (name === SETTING_QUOTA && (!/^\d{1,16}$/.test(value) || !Number.isSafeInteger(Number(value)))) {
       return 'quota-bytes is a whole number of bytes, 0 for none';
+    }
+    if (name === SETTING_VALUE_BYTES && !isStringBytes(value)) {
+      return `value-bytes-max is a whole number of bytes from ${STRING_BYTES_MIN} to ${STRING_BYTES_MAX}`;
     }
     if (!this.#values.has(name) && this.#values.size === SETTINGS_MAX) return 'there are too many settings';
     return null;
@@ -79,7 +97,13 @@ export class Settings {
 
   #read(): void {
     this.#quotaBytes = Number(this.#values.get(SETTING_QUOTA) ?? 0);
+    this.#stringBytesMax = Number(this.#values.get(SETTING_VALUE_BYTES) ?? STRING_BYTES_DEFAULT);
     this.#diskAlarms = 0;
     for (const name of this.#values.keys()) if (name.startsWith(SETTING_DISK_ALARM)) this.#diskAlarms += 1;
   }
+}
+
+function isStringBytes(value: string): boolean {
+  const bytes = /^\d{1,9}$/.test(value) ? Number(value) : 0;
+  return bytes >= STRING_BYTES_MIN && bytes <= STRING_BYTES_MAX;
 }

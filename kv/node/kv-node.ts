@@ -5,6 +5,7 @@
 
 import { KvError, type KvErrorCode } from '../errors.js';
 import type { Backend, BackendStatus, Done, PublishListener, ReadDone } from '../backend.js';
+import { closeAll } from '../close-all.js';
 import { type EncodedItems, ItemWriter, originOf, stampTime, timeBatch } from '../machine/batch.js';
 import { Machine, type MachineOptions } from '../machine/machine.js';
 import type { ChangeSet } from '../machine/changes.js';
@@ -1170,8 +1171,10 @@ export class KvNode implements Backend {
     if (!this.#isOver) this.#state = 'closed';
     this.#cancelTick();
     this.#endRequests('KV_CLOSED', 'this member is stopping');
-    await this.#parts.peers.close();
-    await this.#storage.close();
+    await closeAll(
+      () => this.#parts.peers.close(),
+      () => this.#storage.close(),
+    );
   }
 }
 

@@ -2,6 +2,7 @@
 // kv-node.ts hands it the effects that concern the disk and is told by token when they are done. `persist` and `install`
 // form one queue: while a snapshot is being installed, or the disk is full, what comes waits here, in order.
 
+import { closeAll } from '../close-all.js';
 import { KvError } from '../errors.js';
 import {
   bootstrap,
@@ -241,8 +242,10 @@ export class NodeStorage<State> {
     await this.#taking;
     await this.#compacting;
     this.#isClosed = true;
-    await this.#incoming?.writer.abort();
-    await this.#wal.close();
+    await closeAll(
+      () => this.#incoming?.writer.abort(),
+      () => this.#wal.close(),
+    );
   }
 
   /** For the log: a write is done. */

@@ -4,6 +4,7 @@
 import { constants, write } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { KvError } from '../errors.js';
 import { lockFolder } from './folder-lock.js';
 import type { WalFile, WalFiles } from './wal-files.js';
 
@@ -16,14 +17,18 @@ export class DiskFiles implements WalFiles {
     this.folder = folder;
   }
 
-  /** Makes the folder if need be, readable for its owner alone. */
+  /** Makes the folder if need be, readable for its owner alone. @throws KvError KV_IO */
   static async open(folder: string): Promise<DiskFiles> {
     const absolute = path.resolve(folder);
-    const first = await mkdir(absolute, { recursive: true, mode: 0o700 });
-    // The entry of a new folder must survive too; `first` is the topmost one that was made.
-    const existed = first === undefined ? absolute : path.dirname(first);
-    for (let made = absolute; made !== existed; made = path.dirname(made))
-      await syncFolder(path.dirname(made));
+    try {
+      await makeFolder(absolute);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new KvError('KV_IO', `the folder ${absolute} cannot be made: ${reason}`, {
+        cause: error,
+        file: absolute,
+      });
+    }
     return new DiskFiles(absolute);
   }
 
@@ -120,6 +125,21 @@ class DiskFile implements WalFile {
       await this.#handle.close();
     }
   }
+}
+
+/** Step by step: where a file system has no room for folders, as /proc, Node's recursive mkdir goes on for ever. */
+async function makeFolder(folder: string): Promise<void> {
+  const parent = path.dirname(folder);
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await stat(folder)).isDirectory()) return;
+    if (code !== 'ENOENT' || parent === folder) throw error;
+    await makeFolder(parent);
+    await mkdir(folder, { mode: 0o700 });
+  }
+  await syncFolder(parent); // the entry of a new folder must survive too
 }
 
 /** As FileHandle.write does it, at half the cost on the loop's side: this is once per batch of the log. */

@@ -113,8 +113,11 @@ export class SnapshotWriter {
   async abort(): Promise<void> {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
-    await this.#file.close();
-    await this.#files.remove(this.#temporaryName);
+    try {
+      await this.#file.close();
+    } finally {
+      await this.#files.remove(this.#temporaryName);
+    }
   }
 
   async #putFrame(): Promise<void> {

@@ -5,9 +5,6 @@ import { GATHERED_BYTES_MAX } from '../limits.js';
 import { CommandFailure, ErrorReply, NOT_AN_INTEGER, SYNTAX_ERROR } from '../reply.js';
 import { type Integer, parseDouble, parseIndex, parseInteger } from './numbers.js';
 
-/** A string value may not grow beyond this: 512 MiB as in Redis, less what the longest JavaScript string falls short of it. */
-export const STRING_BYTES_MAX: number = 2 ** 29 - 1024;
-
 /** Members that one command goes through, those of a key named twice counted twice: each member's one thread does it all. */
 export const WORK_MAX: number = 2 ** 26;
 

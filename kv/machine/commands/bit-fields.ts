@@ -2,7 +2,8 @@
 
 import { type Bytes } from '../bytes.js';
 import type { Reply } from '../reply.js';
-import { fail, failSyntax, integerOf, optionAt, STRING_BYTES_MAX } from './arguments.js';
+import { STRING_BYTES_MAX } from '../limits.js';
+import { fail, failSyntax, integerOf, optionAt } from './arguments.js';
 import { byteAt } from './bits.js';
 import { type CommandContext, define, ONE_KEY, READ_FAST, type RedisCommand, WRITE_GROW } from './command.js';
 import { parseInteger, shortest } from './numbers.js';
@@ -32,11 +33,16 @@ interface Step {
   readonly overflow: Overflow;
 }
 
-function bitField({ keyspace }: CommandContext, args: readonly string[], readOnly: boolean): Reply {
+function bitField(
+  { keyspace, stringBytesMax }: CommandContext,
+  args: readonly string[],
+  readOnly: boolean,
+): Reply {
   const steps = stepsOf(args, readOnly);
   const key = args[1]!;
   let writesTo = 0;
   for (const { kind, field } of steps) if (kind !== 'GET') writesTo = Math.max(writesTo, endOf(field));
+  if (writesTo > stringBytesMax) failOffset();
   let value: Bytes = keyspace.string(key) ?? '';
   if (writesTo > 0) value = keyspace.writableBytes(key, writesTo);
   const replies = steps.map((step): Reply => {
@@ -84,10 +90,12 @@ function fieldOf(type: string, place: string): Field {
   const counted = place[0] === '#';
   const number = parseInteger(counted ? place.slice(1) : place);
   const offset = number === null ? -1 : Number(number) * (counted ? bits : 1);
-  if (offset < 0 || offset + bits > STRING_BYTES_MAX * 8) {
-    fail('ERR bit offset is not an integer or out of range');
-  }
+  if (offset < 0 || offset + bits > STRING_BYTES_MAX * 8) failOffset();
   return { signed, bits, offset };
+}
+
+function failOffset(): never {
+  fail('ERR bit offset is not an integer or out of range');
 }
 
 /** What SET is to store: for an unsigned field a negative number is a huge one. */

@@ -3,7 +3,8 @@
 
 import type { Bytes } from '../bytes.js';
 import type { Reply } from '../reply.js';
-import { fail, failSyntax, indexOf, optionAt, STRING_BYTES_MAX } from './arguments.js';
+import { STRING_BYTES_MAX } from '../limits.js';
+import { fail, failSyntax, indexOf, optionAt } from './arguments.js';
 import {
   type CommandContext,
   define,
@@ -17,7 +18,7 @@ import { parseIndex } from './numbers.js';
 
 export const BIT_COMMANDS: readonly RedisCommand[] = [
   define('getbit', 3, READ_FAST, ONE_KEY, 'Returns a bit of a string.', ({ keyspace }, args) => {
-    const offset = bitOffsetOf(args[2]!);
+    const offset = bitOffsetOf(args[2]!, STRING_BYTES_MAX);
     const value = keyspace.string(args[1]!);
     return value === undefined ? 0 : bitAt(value, offset);
   }),
@@ -53,16 +54,16 @@ function bitAt(value: Bytes, offset: number): number {
   return index < value.length ? (byteAt(value, index) >> (7 - (offset % 8))) & 1 : 0;
 }
 
-function bitOffsetOf(text: string): number {
+function bitOffsetOf(text: string, bytesMax: number): number {
   const offset = parseIndex(text);
-  if (offset === null || offset < 0 || offset >= STRING_BYTES_MAX * 8) {
+  if (offset === null || offset < 0 || offset >= bytesMax * 8) {
     fail('ERR bit offset is not an integer or out of range');
   }
   return offset;
 }
 
-function setBit({ keyspace }: CommandContext, args: readonly string[]): Reply {
-  const offset = bitOffsetOf(args[2]!);
+function setBit({ keyspace, stringBytesMax }: CommandContext, args: readonly string[]): Reply {
+  const offset = bitOffsetOf(args[2]!, stringBytesMax);
   if (args[3] !== '0' && args[3] !== '1') fail('ERR bit is not an integer or out of range');
   const index = Math.floor(offset / 8);
   const bytes = keyspace.writableBytes(args[1]!, index + 1);

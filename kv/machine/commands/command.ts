@@ -27,6 +27,8 @@ export interface CommandContext {
   readonly keyspace: Keyspace;
   /** Log time. The only clock there is. */
   readonly nowMs: number;
+  /** Bytes that a string value may grow to. */
+  readonly stringBytesMax: number;
   /** [0, 1). In the log: from the entry's index, the same on every member. */
   random(): number;
   /** Delivers a message to those who listen on this member; how many they were. Other members deliver it to theirs. */

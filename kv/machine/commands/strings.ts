@@ -12,7 +12,6 @@ import {
   indexOf,
   integerOf,
   optionAt,
-  STRING_BYTES_MAX,
 } from './arguments.js';
 import {
   ALL_KEYS,
@@ -119,13 +118,13 @@ export const STRING_COMMANDS: readonly RedisCommand[] = [
     WRITE_GROW_FAST,
     ONE_KEY,
     'Appends to a string, or creates it.',
-    ({ keyspace }, args) => {
+    ({ keyspace, stringBytesMax }, args) => {
       const before = keyspace.string(args[1]!);
       if (before === undefined) {
         keyspace.set(args[1]!, args[2]!);
         return args[2]!.length;
       }
-      checkLength(before.length + args[2]!.length);
+      checkLength(before.length + args[2]!.length, stringBytesMax);
       if (Buffer.isBuffer(before) && before.length > LONG_BYTES) {
         // It stays one: to and fro, each of them would copy all of it.
         const { length } = before;
@@ -151,8 +150,8 @@ const KEEP_TTL = { keepTtl: true };
 /** A Buffer of more bytes is appended to where it lies. */
 const LONG_BYTES = 4096;
 
-export function checkLength(bytes: number): void {
-  if (bytes > STRING_BYTES_MAX) fail('ERR string exceeds maximum allowed size (proto-max-bulk-len)');
+function checkLength(bytes: number, bytesMax: number): void {
+  if (bytes > bytesMax) fail('ERR string exceeds maximum allowed size (proto-max-bulk-len)');
 }
 
 function set(context: CommandContext, args: readonly string[]): Reply {
@@ -239,13 +238,13 @@ function getRange({ keyspace }: CommandContext, args: readonly string[]): Reply 
   return typeof value === 'string' ? value.slice(start, end) : value.toString('latin1', start, end);
 }
 
-function setRange({ keyspace }: CommandContext, args: readonly string[]): Reply {
+function setRange({ keyspace, stringBytesMax }: CommandContext, args: readonly string[]): Reply {
   const [, key, , part] = args as readonly [string, string, string, string];
   const offset = Number(integerOf(args[2]!));
   if (offset < 0) fail('ERR offset is out of range');
   const before = keyspace.string(key);
   if (part === '') return before?.length ?? 0;
-  checkLength(offset + part.length);
+  checkLength(offset + part.length, stringBytesMax);
   const bytes = keyspace.writableBytes(key, offset + part.length);
   bytes.write(part, offset, 'latin1');
   keyspace.changed(key);

@@ -7,7 +7,7 @@ import { Machine } from '../../../kv/machine/machine.js';
 import { ErrorReply } from '../../../kv/machine/reply.js';
 import { ValueWriter } from '../../../kv/machine/value.js';
 import { crc32c } from '../../../kv/wal/crc32c.js';
-import { Harness } from './machine-harness.js';
+import { Harness, snapshotOf } from './machine-harness.js';
 
 /** Far more than linear work takes, far less than quadratic work does. */
 const PROMPT_MS = 5000;
@@ -49,6 +49,30 @@ test('work that would take minutes on every member is refused', () => {
     isRefused(harness.run(command, 'd', '7000', ...often('s', 7000)), /would go through more than/);
   isRefused(harness.run('SORT', 'l', ...often('GET', 2000).flatMap((word) => [word, '#'])), /more than/);
   assert.equal(harness.machine.keyspace.has('d'), false);
+});
+
+test('a short command makes no value beyond the limit, which is the same on every member', () => {
+  const harness = new Harness();
+  const most = 64 * 2 ** 20;
+  const tooLong = /^ERR string exceeds maximum allowed size \(proto-max-bulk-len\)$/;
+  const outOfRange = /^ERR bit offset is not an integer or out of range$/;
+  isRefused(harness.run('SETRANGE', 'k', String(most), 'x'), tooLong);
+  isRefused(harness.run('SETBIT', 'k', String(most * 8), '1'), outOfRange);
+  isRefused(harness.run('BITFIELD', 'k', 'SET', 'u8', String(most * 8 - 7), '1'), outOfRange);
+  assert.equal(harness.machine.keyspace.has('k'), false);
+  assert.equal(harness.query('GETBIT', 'k', String(most * 8)), 0);
+
+  harness.setting('value-bytes-max', String(4 * 2 ** 20));
+  isRefused(harness.run('SETRANGE', 'k', String(4 * 2 ** 20), 'x'), tooLong);
+  assert.equal(harness.run('SETBIT', 'k', String(4 * 2 ** 23 - 1), '1'), 0);
+  isRefused(harness.run('APPEND', 'k', 'x'), tooLong);
+  assert.equal(harness.query('STRLEN', 'k'), 4 * 2 ** 20);
+  const restored = Machine.restore([snapshotOf(harness.machine)]);
+  assert.equal(restored.settings.stringBytesMax, 4 * 2 ** 20);
+  harness.setting('value-bytes-max', '');
+  assert.equal(harness.run('APPEND', 'k', 'x'), 4 * 2 ** 20 + 1);
+  for (const value of ['1', '-1', 'x', '4194303', '536870912', '99999999999'])
+    isRefused(harness.setting('value-bytes-max', value), /value-bytes-max is a whole number/);
 });
 
 test('a long string that grows bit by bit, or is appended to, stays where it is', () => {

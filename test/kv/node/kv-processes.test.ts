@@ -72,6 +72,13 @@ test('a busy port ends with one line that names the flag, before any member star
   }
 });
 
+test('a folder that cannot be made, such as one in /proc, ends with one line that says so', async (t) => {
+  const args = ['kv', 'serve', '--id=1', '--cluster=1=127.0.0.1:1', '--listen=127.0.0.1:0'];
+  const member = new Command(t, [...args, '--data=/proc/reactor-net-test/kv']);
+  assert.equal(await member.exitCode, 1);
+  assert.match(member.stderr, /^reactor-net: .*\/proc\/reactor-net-test\/kv cannot be made: ENOENT.*\n$/);
+});
+
 test('a killed leader is replaced, and comes back with everything that was acknowledged', async (t) => {
   const cluster = new ProcessCluster(t);
   await cluster.startAll();
