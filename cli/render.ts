@@ -8,6 +8,8 @@ export async function render(options: RenderOptions, io: Io): Promise<number> {
   switch (options.verb) {
     case 'main':
       return (await import('./render-main.js')).renderMain(options, io);
+    case 'worker':
+      return (await import('./render-worker.js')).renderWorker(options, io);
     case 'submit':
       return (await import('./render-submit.js')).renderSubmit(options, io);
     case 'jobs':

@@ -21,12 +21,13 @@ const CONNECTIONS_MAX = 2;
 const WILDCARDS: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
 
 /** Connects to nothing yet. @throws RpcError RPC_OPTION_INVALID */
-export function connectMain({ main, registry, token }: CompleteWorkerOptions): MainConnection {
-  const registryClient = registry === null ? null : connectRegistry(registry, { token });
+export function connectMain({ main, registry, token, tls }: CompleteWorkerOptions): MainConnection {
+  const registryClient = registry === null ? null : connectRegistry(registry);
   const client = new RpcClient({
     target: registryClient === null ? main! : registryClient.resolver(Emulate.fullName),
     name: `the main node${main === null ? '' : ` ${main}`}`,
     token,
+    ...(tls === null ? {} : { tls }),
     // The link does its own trying again, for ever; nothing may keep it from asking.
     retry: { attemptsMax: 1 },
     selector: { outlier: false, breaker: false, drainingMs: DRAINING_MS },

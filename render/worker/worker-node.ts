@@ -282,10 +282,11 @@ function beatOf(desk: RenderDesk, meter: LoadMeter): MessageInit<NodeHeartBeat> 
   };
 }
 
-function openServer({ listen, token }: CompleteWorkerOptions, service: SlaveService): RpcServer {
+function openServer({ listen, token, tls }: CompleteWorkerOptions, service: SlaveService): RpcServer {
   return new RpcServer({
     ...listen,
-    transport: loadAddon() === null ? 'net' : 'epoll',
+    transport: tls === null && loadAddon() !== null ? 'epoll' : 'net',
+    ...(tls === null ? {} : { tls }),
     ...(token === '' ? {} : { tokens: [{ token, name: 'cluster' }] }),
     threads: 0,
     agent: 'reactor-net-render',

@@ -1,6 +1,7 @@
 // What a worker node may be asked for: who it is, where, what it keeps; defaults and checks, once.
 // worker-node.ts reads it; inside, options are complete.
 
+import type { TlsClientOptions, TlsServerOptions } from '../../reactor/index.js';
 import { RenderError } from '../errors.js';
 import type { AutoscalerOptions } from './autoscaler.js';
 import type { TaskTableOptions } from './render-task.js';
@@ -46,8 +47,10 @@ export interface WorkerNodeOptions {
   readonly tags?: readonly string[];
   /** Share of the work beside other nodes, 1 to 1,000. Default 1. */
   readonly weight?: number;
-  /** Shown to the main node and the registry, and asked of whoever calls. Default none. */
+  /** Shown to the main node, and asked of whoever calls. Default none. */
   readonly token?: string;
+  /** Of this node as server, and as client of the main node. Default: no TLS. */
+  readonly tls?: (TlsServerOptions & TlsClientOptions) | null;
   readonly pool?: RendererPoolOptions;
   readonly autoscaler?: Omit<AutoscalerOptions, 'min' | 'max'>;
   readonly tasks?: TaskTableOptions;
@@ -91,6 +94,7 @@ export function completeWorkerOptions(options: WorkerNodeOptions): CompleteWorke
     tags: [],
     weight: 1,
     token: '',
+    tls: null,
     pool: {},
     autoscaler: {},
     tasks: {},
