@@ -226,7 +226,7 @@ export class Membership implements EmulateHost {
     const entry = new NodeEntry({
       key,
       serial,
-      info: { ...info, token: '', slots: Math.max(1, info.slots) },
+      info: { ...info, token: '', slots: Math.max(1, info.slots), weight: Math.max(1, info.weight) },
       address,
       link: new NodeLink({ address, token, tls }),
       registeredAt: this.#parts.clock.nowMs(),

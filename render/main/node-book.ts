@@ -40,7 +40,9 @@ export class NodeEntry {
     const running = runningTasks.map(Number);
     if (load === undefined) return { running };
     this.load = load;
-    const { cpu, mem, gpu, slots, draining } = load;
+    const { cpu, mem, gpu, draining } = load;
+    // Neither told: it is a node that does not speak of slots.
+    const slots = load.slots === 0 && load.slotsMax === 0 ? this.info.slots : load.slots;
     const highest = Math.min(1, Math.max(0, cpu, mem, gpu));
     return { running, load: Number.isFinite(highest) ? highest : 1, slots, draining };
   }

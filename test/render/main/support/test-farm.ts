@@ -70,9 +70,14 @@ export class TestFarm {
     return new FarmClient(this.client(token));
   }
 
-  async driver(info: MessageInit<DriverInfo> = {}): Promise<TestDriver> {
+  /** @param beatMs 0: it does not beat */
+  async driver(info: MessageInit<DriverInfo> = {}, beatMs = 20): Promise<TestDriver> {
     const driver = new TestDriver(new EmulateClient(this.client()));
     await driver.register(info);
+    if (beatMs > 0) {
+      const timer = setInterval(() => void driver.beat(), beatMs);
+      this.#t.after(() => clearInterval(timer));
+    }
     return driver;
   }
 }
@@ -89,6 +94,12 @@ export class TestDriver {
     const { status, serial } = await this.emulate.registerDriver({ name: 'test', ...info });
     if (serial !== undefined) this.serial = serial;
     return status?.code ?? Code.OK;
+  }
+
+  /** Null: the main node did not answer. */
+  async beat(): Promise<Code | null> {
+    const status = await this.emulate.heartBeatUser(this.serial).catch(() => null);
+    return status?.code ?? null;
   }
 
   request(more: MessageInit<RenderReq> = {}): MessageInit<RenderReq> {

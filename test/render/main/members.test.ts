@@ -1,0 +1,122 @@
+// Who may be there: ids that run out and come back, epochs, tokens, versions, and those who fall silent.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Code, EmulateClient } from '../../../render/proto/render.js';
+import { RpcError } from '../../../rpc/index.js';
+import { until } from '../../support/until.js';
+import { TestDriver, TestFarm } from './support/test-farm.js';
+
+const OFTEN = { heartbeatMs: 60_000 };
+
+test('the eleventh of ten drivers is refused, and a returned id is fenced by its epoch', async (t) => {
+  const farm = await TestFarm.start(t, { ...OFTEN, driversMax: 10 });
+  const drivers = await Promise.all(Array.from({ length: 10 }, () => farm.driver()));
+  const late = new TestDriver(new EmulateClient(farm.client()));
+  const refused = await late.emulate.registerDriver({ name: 'eleventh' });
+  assert.equal(refused.status?.code, Code.EXHAUSTED);
+  assert((refused.status?.retryAfterMs ?? 0) > 0);
+
+  const [first] = drivers;
+  assert.equal((await late.emulate.unRegisterDriver(first!.serial)).code, Code.OK);
+  assert.equal(await late.register(), Code.OK);
+  assert.equal(late.serial.serial, first!.serial.serial, 'the id is used again');
+  assert.notEqual(late.serial.epoch, first!.serial.epoch);
+  assert.equal((await late.emulate.heartBeatUser(first!.serial)).code, Code.UNAUTHORIZED);
+  assert.equal((await late.emulate.unRegisterDriver(first!.serial)).code, Code.UNAUTHORIZED);
+  const withoutEpoch = { serial: late.serial.serial };
+  assert.equal((await late.emulate.heartBeatUser(withoutEpoch)).code, Code.UNAUTHORIZED);
+  assert.equal(
+    (await late.emulate.heartBeatUser({ serial: 2 })).code,
+    Code.OK,
+    'given once: no epoch needed',
+  );
+  assert.equal((await late.emulate.heartBeatUser(late.serial)).code, Code.OK, 'the new owner lives');
+});
+
+test('a silent driver is removed once, its position and its jobs with it; a detached job goes on', async (t) => {
+  const farm = await TestFarm.start(t, { heartbeatMs: 40 });
+  const worker = await farm.worker();
+  worker.hold();
+  const driver = await farm.driver({ name: 'silent' }, 0);
+  const ended: Promise<unknown>[] = [];
+  for (const detached of [false, true]) {
+    const gone = new AbortController();
+    const call = driver.stream(
+      { taskCount: 3, requestId: detached ? 2n : 1n, detached },
+      { signal: gone.signal },
+    );
+    ended.push(call.catch(() => null));
+    await until(() => farm.main.farm.jobs().total === (detached ? 2 : 1));
+    gone.abort();
+  }
+  await Promise.all(ended);
+  await until(() => farm.main.figures().driversExpired === 1);
+  assert.equal((await driver.emulate.heartBeatUser(driver.serial)).code, Code.UNAUTHORIZED);
+  const position = await driver.emulate.getPosition({ id: driver.serial });
+  assert.equal(position.status?.code, Code.UNAUTHORIZED);
+  const [detached, attached] = farm.main.farm.jobs().jobs;
+  assert.equal(attached?.state, 'canceled');
+  assert.notEqual(detached?.state, 'canceled');
+  worker.release();
+  await until(() => farm.main.farm.job(2).state === 'completed');
+  assert.equal(farm.main.figures().driversExpired, 1);
+});
+
+test('who waits in a call need not beat', async (t) => {
+  const farm = await TestFarm.start(t, { heartbeatMs: 20 });
+  const worker = await farm.worker({ beatMs: 10 });
+  worker.hold();
+  const driver = await farm.driver({}, 0);
+  const result = driver.render();
+  const beforeMs = performance.now();
+  await until(() => performance.now() - beforeMs > 300);
+  worker.release();
+  assert.equal((await result).status?.code, Code.OK);
+});
+
+test('drivers, nodes and people with a wrong token are turned away', async (t) => {
+  const farm = await TestFarm.start(t, { driverToken: 'open', nodeToken: 'sesame' });
+  const driver = new TestDriver(new EmulateClient(farm.client()));
+  assert.equal(await driver.register({ token: 'close' }), Code.UNAUTHORIZED);
+  assert.equal(await driver.register({ token: '' }), Code.UNAUTHORIZED);
+  assert.equal(await driver.register({ token: 'open' }), Code.OK);
+  const wrong = await driver.emulate.registerNode({ accessPort: 1, token: 'open' });
+  assert.equal(wrong.status?.code, Code.UNAUTHORIZED);
+  const right = await driver.emulate.registerNode({ accessPort: 1, token: 'sesame' });
+  assert.equal(right.status?.code, Code.OK, right.status?.message);
+
+  await assert.rejects(farm.farm().listJobs({}), (error) => isUnauthenticated(error));
+  await assert.rejects(farm.farm('close').listJobs({}), (error) => isUnauthenticated(error));
+  assert.equal((await farm.farm('open').listJobs({})).total, 0);
+  assert.equal((await farm.farm('sesame').listWorkers({})).workers.length, 1);
+});
+
+test('a worker node that renders with another version than the others is refused', async (t) => {
+  const farm = await TestFarm.start(t);
+  await farm.worker({ version: 'Blender 3.4.1' });
+  const driver = await farm.driver();
+  const other = await driver.emulate.registerNode({ accessPort: 9, version: 'Blender 4.0.0' });
+  assert.equal(other.status?.code, Code.VERSION_MISMATCH);
+  assert.match(other.status?.message ?? '', /Blender 4\.0\.0.*Blender 3\.4\.1/);
+
+  const strict = await TestFarm.start(t, { nodeVersion: 'Blender 3.4.1' });
+  const asked = await (await strict.driver()).emulate.registerNode({ accessPort: 9, version: '' });
+  assert.equal(asked.status?.code, Code.VERSION_MISMATCH);
+});
+
+test('a worker node that comes back to its port takes the place of the one that was there', async (t) => {
+  const farm = await TestFarm.start(t, OFTEN);
+  const worker = await farm.worker({ name: 'same' });
+  const before = worker.serial;
+  assert.equal(await worker.register(), Code.OK);
+  assert.equal(farm.main.farm.workers().length, 1);
+  const emulate = new EmulateClient(farm.client());
+  assert.equal((await emulate.heartBeatNode({ serial: before ?? {} })).code, Code.UNAUTHORIZED);
+  assert.equal(await worker.goodbye(), Code.OK);
+  assert.equal(farm.main.farm.workers().length, 0);
+});
+
+function isUnauthenticated(error: unknown): boolean {
+  return error instanceof RpcError && error.status === 'UNAUTHENTICATED';
+}
