@@ -1,0 +1,62 @@
+// A real Chromium: Debian's, driven by playwright-core. Pictures of what it shows are kept as artefacts of the test run.
+
+import { existsSync, mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+
+const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const FOLDER = new URL('../../../../../artifacts/web/', import.meta.url);
+/** Everything takes longer on a machine that is busy. */
+const PATIENCE_MS = 60_000;
+
+export const CHROMIUM: string | undefined = PLACES.find((place) => existsSync(place));
+
+/** For `skip`: why there is nothing to test with; in CI there has to be. */
+export function skipWithoutChromium(): string | false {
+  if (CHROMIUM !== undefined || process.env['CI'] === 'true') return false;
+  return 'no chromium: apt-get install --no-install-recommends chromium';
+}
+
+export class TestBrowser {
+  readonly #browser: Browser;
+  /** What pages complained of: errors of scripts, and what the policy of the page forbids. */
+  readonly complaints: string[] = [];
+
+  private constructor(browser: Browser) {
+    this.#browser = browser;
+  }
+
+  static async open(): Promise<TestBrowser> {
+    // Its sandbox cannot be had by root, as which CI runs; the pages are our own.
+    return new TestBrowser(
+      await chromium.launch({
+        ...(CHROMIUM === undefined ? {} : { executablePath: CHROMIUM }),
+        args: ['--no-sandbox', '--disable-dev-shm-usage'],
+        timeout: PATIENCE_MS,
+      }),
+    );
+  }
+
+  async page(url: string, options: BrowserContextOptions = {}): Promise<Page> {
+    const page = await this.#browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
+    page.setDefaultTimeout(PATIENCE_MS);
+    page.on('pageerror', (error) => this.complaints.push(error.message));
+    page.on('console', (message) => {
+      // A main node that is away, and tokens that are wrong, are for the page to tell.
+      if (message.type() === 'error' && !/ERR_|status of (?:401|404|503)/.test(message.text()))
+        this.complaints.push(message.text());
+    });
+    await page.goto(url);
+    return page;
+  }
+
+  async close(): Promise<void> {
+    await this.#browser.close();
+  }
+}
+
+/** Keeps a picture of the whole page. */
+export async function keepPicture(page: Page, name: string): Promise<void> {
+  mkdirSync(FOLDER, { recursive: true });
+  await page.screenshot({ path: fileURLToPath(new URL(`${name}.png`, FOLDER)), fullPage: true });
+}
