@@ -77,7 +77,7 @@ export class WebServer {
       this.#server.once('error', fail);
       this.#server.listen(port, host, () => {
         this.#server.off('error', fail);
-        this.#server.on('error', this.#parts.onError);
+        this.#server.on('error', (error) => this.#parts.onError(error));
         resolve();
       });
     });

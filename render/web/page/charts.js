@@ -1,6 +1,6 @@
 // Load over time, drawn by uPlot in the colours of the page.
 
-import uPlot from '/vendor/uplot.js';
+import uPlot from './vendor/uplot.js';
 import { el } from './dom.js';
 
 /**

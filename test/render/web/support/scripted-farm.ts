@@ -110,7 +110,7 @@ export class ScriptedFarm implements Farm {
     const all = [...this.jobsById.values()]
       .filter(({ state }) => states === undefined || states.length === 0 || states.includes(state))
       .toSorted((a, b) => b.id - a.id);
-    return { jobs: all.slice(offset, offset + limit).map((job) => ({ ...job })), total: all.length };
+    return { jobs: structuredClone(all.slice(offset, offset + limit)), total: all.length };
   }
 
   job(id: number): FarmJob {
