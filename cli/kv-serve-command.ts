@@ -208,10 +208,10 @@ const MEMBER_FLAGS: FlagTable<MemberFlags> = {
     flag: 'tls-member-name',
     value: 'NAME',
     group: SECURITY,
-    summary: 'name in the certificate of a member, {id} standing for its id',
+    summary:
+      'name in the certificate of a member, {id} standing for its id; "any": every certificate of the authority will do',
     read: readText,
     fallback: null,
-    fallbackText: 'any',
   },
   drainTimeoutMs: {
     flag: 'drain-timeout',
@@ -447,6 +447,11 @@ function checkMember(flags: MemberFlags, context: ArgsContext): void {
   if (tlsKey !== null && tlsCert === null) throw new UsageError('--tls-key: needs --tls-cert as well');
   if (tlsCa !== null && tlsCert === null) throw new UsageError('--tls-ca: needs --tls-cert and --tls-key');
   if (tlsMemberName !== null && tlsCa === null) throw new UsageError('--tls-member-name: needs --tls-ca');
+  if (tlsCa !== null && tlsMemberName === null) {
+    throw new UsageError(
+      '--tls-ca: needs --tls-member-name, such as kv-{id}; "any" lets every certificate of the authority be any member',
+    );
+  }
   if (heartbeatMs < 1) throw new UsageError('--heartbeat-ms: should be 1ms or more');
   if (electionMs < 3 * heartbeatMs) {
     throw new UsageError(

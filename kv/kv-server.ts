@@ -59,7 +59,10 @@ export interface KvServerOptions {
   /** Default: made of `cluster`; with `join`: that of the cluster. */
   readonly clusterId?: number | null;
   readonly tls?: (TlsServerOptions & TlsClientOptions) | null;
-  /** What the certificate of a member must be named, `{id}` standing for its id. Default: any that the authority signed. */
+  /**
+   * What the certificate of a member must be named, `{id}` standing for its id; ANY_CERTIFICATE: every one that the
+   * authority signed is any member's. Has to be said where `tls` has an authority.
+   */
   readonly certificateName?: string | null;
   /** A secret that members and native clients show. */
   readonly token?: string;
@@ -106,6 +109,8 @@ export interface KvAddresses {
 }
 
 export const KV_PORT = 7500;
+/** For `certificateName`. */
+export const ANY_CERTIFICATE = 'any';
 const JOIN_RETRY_MS = 300;
 const CALL_TIMEOUT_MS = 5000;
 const SETTING_RETRY_MS = 1000;
@@ -160,6 +165,7 @@ export class KvServer {
         `cluster has no address for member ${options.id}, which is this one`,
       );
     }
+    const certificateName = certificateNameOf(options);
     const opened: (() => Promise<unknown>)[] = [];
     try {
       const files = await DiskFiles.open(options.dataDir);
@@ -174,7 +180,7 @@ export class KvServer {
         tls: options.tls ?? null,
         token: options.token ?? '',
         transport: transportOf(options),
-        certificateName: options.certificateName ?? null,
+        certificateName,
         describe: () => describe(node, facts.clusterId, options.id),
         join: (request) => join(node, request),
         onState: (to, isBulk, error) => {
@@ -328,6 +334,22 @@ export class KvServer {
     );
     return isFinished;
   }
+}
+
+/**
+ * An authority signs for clients too: whoever could show any of its certificates could vote.
+ * @throws KvError KV_OPTION_INVALID
+ */
+function certificateNameOf({ tls = null, certificateName = null }: KvServerOptions): string | null {
+  const hasAuthority = tls !== null && (tls.ca !== undefined || tls.caFile !== undefined);
+  if (hasAuthority && certificateName === null) {
+    throw new KvError(
+      'KV_OPTION_INVALID',
+      'with an authority certificateName has to say how certificates name members, such as kv-{id}; ' +
+        `"${ANY_CERTIFICATE}" takes every certificate of the authority for any member`,
+    );
+  }
+  return certificateName === ANY_CERTIFICATE ? null : certificateName;
 }
 
 /** Who this member is: what its folder says, or, for a new one, what flags and cluster say. */

@@ -54,6 +54,8 @@ export interface Peer {
   readonly port: number | undefined;
   /** The name its token or its client certificate stands for; null when it showed neither. */
   readonly identity: string | null;
+  /** The name in its client certificate, whatever token it showed; null or absent when it showed none. */
+  readonly certificate?: string | null;
 }
 
 /** The server's side of one call. */

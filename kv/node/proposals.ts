@@ -259,7 +259,7 @@ export class Proposals {
       at += waiter.count;
       if (waiter.isDone) continue;
       if (replies === null) {
-        this.#end(waiter, unknownOutcome('it was carried out, and its answer is lost'), null);
+        this.#end(waiter, unknownOutcome(UNANSWERED), null);
       } else {
         const isAll = batch.waiters.length === 1;
         this.#end(waiter, null, isAll ? replies : replies.slice(from, at));
@@ -349,6 +349,11 @@ export class Proposals {
     }
   }
 }
+
+/** The machine passed over the batch: it had executed it, or it can no longer tell (docs/kv-machine.md, Executed once). */
+const UNANSWERED =
+  'the batch was sent again and passed over: it was carried out before without an answer, ' +
+  'or it came too late for the log to tell whether it was';
 
 function notDone(hasLeader: boolean): KvError {
   return hasLeader

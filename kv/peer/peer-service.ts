@@ -45,8 +45,9 @@ export class PeerService {
     return implement(peerContract(), {
       exchange: (requests: AsyncIterable<PeerRequest>, call: ServerCall) => this.#exchange(requests, call),
       describe: () => this.#parts.describe(),
-      join: async (request: JoinRequest) => {
+      join: async (request: JoinRequest, call: ServerCall) => {
         this.#checkCluster(request.clusterId);
+        this.#checkCertificate(request.member?.id ?? 0, call);
         await this.#parts.join(request);
         return {};
       },
@@ -111,7 +112,7 @@ export class PeerService {
 
   #admit(hello: HelloMessage | undefined, call: ServerCall): NodeId {
     if (hello === undefined) throw this.#refused(0, 'RPC_INVALID_ARGUMENT', 'a stream begins with a Hello');
-    const { id, certificateName } = this.#parts;
+    const { id } = this.#parts;
     const { from, to, formatMajor } = hello;
     this.#checkCluster(hello.clusterId, from);
     if (formatMajor !== FORMAT_MAJOR) {
@@ -131,18 +132,22 @@ export class PeerService {
     if (from < 1 || from > NODE_ID_MAX || from === id) {
       throw this.#refused(from, 'RPC_FAILED_PRECONDITION', `${from} is the id of no other member`);
     }
-    if (certificateName !== null) {
-      const name = certificateName.replaceAll('{id}', String(from));
-      if (call.peer.identity !== name) {
-        const shown = call.peer.identity ?? 'nobody';
-        throw this.#refused(
-          from,
-          'RPC_UNAUTHENTICATED',
-          `member ${from} shows the certificate of ${shown}, not of ${name}`,
-        );
-      }
-    }
+    this.#checkCertificate(from, call);
     return from;
+  }
+
+  /** Whoever says that it is a member has to show that member's certificate; a token says less. */
+  #checkCertificate(from: NodeId, call: ServerCall): void {
+    const { certificateName } = this.#parts;
+    if (certificateName === null) return;
+    const name = certificateName.replaceAll('{id}', String(from));
+    const shown = call.peer.certificate ?? null;
+    if (shown === name) return;
+    throw this.#refused(
+      from,
+      'RPC_UNAUTHENTICATED',
+      `member ${from} shows the certificate of ${shown ?? 'nobody'}, not of ${name}`,
+    );
   }
 
   #checkCluster(clusterId: bigint, from = 0): void {

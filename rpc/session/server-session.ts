@@ -113,7 +113,9 @@ export class ServerSession extends Session<ServerStream> {
   }
 
   protected override greeted(hello: Hello): void {
-    this.identity = this.host.identify(hello, { ...this.peerAddress, identity: this.certifiedName });
+    const { certifiedName } = this;
+    const peer = { ...this.peerAddress, identity: certifiedName, certificate: certifiedName };
+    this.identity = this.host.identify(hello, peer);
     const serializer = hello.serializers.find((name) => this.options.serializers.includes(name));
     if (serializer === undefined) {
       throw new RpcError('RPC_VERSION_MISMATCH', 'client and server have no serializer in common', {

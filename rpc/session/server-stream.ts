@@ -69,7 +69,8 @@ export class ServerStream extends CallStream implements EnclosingCall {
   }
 
   get peer(): Peer {
-    return { ...this.#server.peerAddress, identity: this.#server.identity };
+    const { peerAddress, identity, certifiedName } = this.#server;
+    return { ...peerAddress, identity, certificate: certifiedName };
   }
 
   get previousAttempts(): number {

@@ -169,7 +169,7 @@ test('the commands speak TLS and show a token where members ask for them', async
   const key = `--tls-key=${await file('key.pem', SERVER_KEY)}`;
   const ca = `--tls-ca=${await file('ca.pem', AUTHORITY)}`;
   const token = `--token-file=${await file('token', 'a secret that nobody knows\n')}`;
-  const cluster = new ProcessCluster(t, [cert, key, ca, token]);
+  const cluster = new ProcessCluster(t, [cert, key, ca, token, '--tls-member-name=localhost']);
   await cluster.startAll([1]);
   const put = ['put', 'a', '1', '--endpoints', cluster.ports.get(1)!.rpc, '--timeout', '20s'];
   const { code, err } = await runKv([...put, cert, key, ca, token]);

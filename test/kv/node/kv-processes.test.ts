@@ -4,8 +4,10 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
+import { FORMAT_MAJOR } from '../../../kv/peer/message-codec.js';
+import { peerContract, type PeerRequest } from '../../../kv/peer/peer-contract.js';
 import { Kv } from '../../../kv/proto/kv.js';
-import { AUTHORITY, SERVER_CERT, SERVER_KEY } from '../../support/certificates.js';
+import { AUTHORITY, CLIENT_CERT, CLIENT_KEY, SERVER_CERT, SERVER_KEY } from '../../support/certificates.js';
 import { Command } from '../../support/command.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { ProcessCluster } from './support/process-cluster.js';
@@ -186,10 +188,54 @@ test('members speak TLS to each other and to clients, and turn away whoever show
     caFile: await file('ca.pem', AUTHORITY),
   };
   const flags = [`--tls-cert=${files.certFile}`, `--tls-key=${files.keyFile}`, `--tls-ca=${files.caFile}`];
-  const cluster = new ProcessCluster(t, flags, files);
+  const cluster = new ProcessCluster(t, [...flags, '--tls-member-name=localhost'], files);
   await cluster.startAll();
   await cluster.put(cluster.client(THREE), 'key', 'value');
   assert.equal(await cluster.get(cluster.client([2]), 'key'), 'value');
+
+  // A client of the same authority is no member, whatever it says.
+  const certificate = {
+    certFile: await file('client.pem', CLIENT_CERT),
+    keyFile: await file('client-key.pem', CLIENT_KEY),
+    caFile: files.caFile,
+  };
+  const impostor = cluster.client([1], certificate);
+  await cluster.put(impostor, 'key', 'value');
+  const { clusterId, term } = (await cluster.status(1))!;
+  const { exchange, join } = peerContract().methods;
+  const hello = {
+    clusterId: BigInt(clusterId),
+    from: 2,
+    to: 1,
+    formatMajor: FORMAT_MAJOR,
+    formatMinor: 0,
+    bulk: false,
+  };
+  const isRefused = {
+    code: 'RPC_UNAUTHENTICATED',
+    message: /shows the certificate of .*client.*, not of localhost/,
+  };
+  async function* greeting(): AsyncGenerator<PeerRequest> {
+    yield { hello };
+  }
+  await assert.rejects(async () => {
+    for await (const _ of impostor.bidiStream(exchange, greeting())) assert.fail('it was let in');
+  }, isRefused);
+  const member = { id: 9, rpc: '127.0.0.1:9', resp: '' };
+  const request = { clusterId: BigInt(clusterId), member, learner: false };
+  await assert.rejects(impostor.unary(join, request), isRefused);
+  assert.equal((await cluster.status(1))!.term, term);
+
+  const careless = new Command(t, [
+    'kv',
+    'serve',
+    '--id=1',
+    '--cluster=1=127.0.0.1:1',
+    '--data=/nowhere',
+    ...flags,
+  ]);
+  assert.equal(await careless.exitCode, 2);
+  assert.match(careless.stderr, /--tls-ca: needs --tls-member-name/);
   const stranger = cluster.client([1], { caFile: files.caFile });
   await assert.rejects(cluster.get(stranger, 'key'));
 });
