@@ -16,8 +16,6 @@ export interface FarmClientOptions {
   callTimeoutMs?: number;
   /** How long images are awaited while the main node cannot be reached, in ms. Default 60,000. */
   reconnectMs?: number;
-  /** The longest message received, in bytes: an image that Farm/Fetch sends is one. Default 1 GiB. */
-  messageBytesMax?: number;
 }
 
 export interface RenderDriverOptions extends FarmClientOptions {
@@ -34,19 +32,16 @@ export type CompleteDriverOptions = CompleteClientOptions &
   Required<Pick<RenderDriverOptions, 'name' | 'version'>>;
 
 const DURATION_MS_MAX = 2 ** 31 - 1;
-const MESSAGE_BYTES_MAX = 2 ** 30;
 
 /** @throws RenderError RENDER_OPTION_INVALID naming the option */
 export function completeClientOptions(options: FarmClientOptions): CompleteClientOptions {
   const { main, token = '', tls = null, callTimeoutMs = 10_000, reconnectMs = 60_000 } = options;
-  const { messageBytesMax = MESSAGE_BYTES_MAX } = options;
   if (typeof main !== 'string' || main === '')
     throw new RenderError('RENDER_OPTION_INVALID', 'main must be the address of a main node, host:port');
   if (typeof token !== 'string') throw new RenderError('RENDER_OPTION_INVALID', 'token must be text');
   checkNumber('callTimeoutMs', callTimeoutMs, 1, DURATION_MS_MAX);
   checkNumber('reconnectMs', reconnectMs, 0, DURATION_MS_MAX);
-  checkNumber('messageBytesMax', messageBytesMax, 4 * 2 ** 20, MESSAGE_BYTES_MAX);
-  return { main, token, tls, callTimeoutMs, reconnectMs, messageBytesMax };
+  return { main, token, tls, callTimeoutMs, reconnectMs };
 }
 
 /** @throws RenderError RENDER_OPTION_INVALID naming the option */
@@ -59,13 +54,12 @@ export function completeDriverOptions(options: RenderDriverOptions): CompleteDri
 
 /** Connects to nothing yet. @throws RenderError RENDER_OPTION_INVALID */
 export function clientOf(options: CompleteClientOptions): RpcClient {
-  const { main, token, tls, callTimeoutMs, messageBytesMax } = options;
+  const { main, token, tls, callTimeoutMs } = options;
   try {
     return new RpcClient({
       target: main,
       name: `the main node ${main}`,
       timeoutMs: callTimeoutMs,
-      messageBytesMax,
       ...(token === '' ? {} : { token }),
       ...(tls === null ? {} : { tls }),
       // There is one main node at a time: to leave it alone because it failed would be to stop.

@@ -12,10 +12,10 @@ import {
   type LogsResponse,
   type Worker,
 } from '../proto/farm.js';
-import { ErrCode } from '../proto/render.js';
 import { clientOf, completeClientOptions, type CompleteClientOptions } from './driver-options.js';
 import type { FarmClientOptions } from './driver-options.js';
 import { errorOfCall, isPassing } from './failures.js';
+import { FetchAssembly } from './fetch-assembly.js';
 import { Patience } from './patience.js';
 import type { ImageResult } from './render-results.js';
 import { type SceneSource, sceneParts, sceneSum } from './scene-upload.js';
@@ -128,18 +128,15 @@ export class FarmClient implements AsyncDisposable {
     for (;;) {
       try {
         const stream = this.#farm.fetch({ job, from, follow }, { timeoutMs: NO_TIMEOUT_MS, signal });
-        for await (const { index, code, error, ...image } of stream) {
+        const assembly = new FetchAssembly();
+        for await (const message of stream) {
           isReached = true;
           lost = null;
-          if (index < from || seen.has(index)) continue;
-          if (index === from) from += 1;
-          else seen.add(index);
+          const result = assembly.take(message);
+          if (result === null || result.index < from || seen.has(result.index)) continue;
+          seen.add(result.index);
           while (seen.delete(from)) from += 1;
-          if (code === ErrCode.EC_OK) {
-            // Numbers of a newer main node are passed on as they are.
-            const format = image.format as ImageFormat;
-            yield { kind: 'rendered', index, ...UNTOLD, ...image, format };
-          } else yield { kind: 'missing', index, code: code as ErrCode, error, attempts: 0, node: 0 };
+          yield result;
         }
         return;
       } catch (thrown) {
@@ -187,8 +184,4 @@ export class FarmClient implements AsyncDisposable {
   }
 }
 
-type ImageFormat = Extract<ImageResult, { kind: 'rendered' }>['format'];
-
 const NEVER: AbortSignal = new AbortController().signal;
-/** What Fetch does not say of an image; GetJob does. */
-const UNTOLD = { attempts: 0, renderMs: 0, node: 0, times: null };

@@ -4,6 +4,7 @@
 import { RenderError } from '../errors.js';
 import { ErrCode, type RenderRsp, type TaskStatus } from '../proto/render.js';
 import { imageBytes } from '../renderer/message.js';
+import { joined } from './fetch-assembly.js';
 import type { CheckedRequest } from './render-request.js';
 import type { ImageResult } from './render-results.js';
 
@@ -58,12 +59,7 @@ export class ImageAssembly {
   #gathered(last: Uint8Array): Uint8Array {
     if (this.#parts.length === 0) return last;
     this.#keep(last);
-    const whole = new Uint8Array(this.#partBytes);
-    let offset = 0;
-    for (const part of this.#parts) {
-      whole.set(part, offset);
-      offset += part.length;
-    }
+    const whole = joined(this.#parts, this.#partBytes);
     this.#parts = [];
     this.#partBytes = 0;
     return whole;

@@ -183,7 +183,7 @@ export class RenderJob implements AsyncIterable<ImageResult> {
         registration.forgotten(serial);
         throw new RenderError('RENDER_UNAVAILABLE', 'the main node does not know this driver any more');
       }
-      this.#heard(chunk.job);
+      if (errorOfStatus(chunk.status) === null) this.#heard(chunk.job);
       for (const result of assembly.take(chunk)) await this.#deliver(result);
       if (chunk.last) return this.#ended(chunk.status?.code ?? Code.OK, errorOfStatus(chunk.status));
     }

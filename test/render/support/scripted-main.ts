@@ -321,7 +321,13 @@ export class ScriptedMain {
         code === ErrCode.EC_OK
           ? this.pixels(index, request, request.position ?? { x: 0, y: 0, z: 0 })
           : new Uint8Array(0);
-      yield { index, width, height, format, pixels, code, error };
+      const { chunkBytes = 2 ** 20 } = this.script;
+      let at = 0;
+      do {
+        const part = pixels.subarray(at, at + chunkBytes);
+        at += chunkBytes;
+        yield { index, width, height, format, pixels: part, code, error, more: at < pixels.length };
+      } while (at < pixels.length);
     }
   }
 }
