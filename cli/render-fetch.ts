@@ -79,7 +79,7 @@ export function renderFetch(options: RenderFetchOptions, io: Io): Promise<number
 /** Stretches of wanted images, from the first to the last of each; small gaps are taken along. */
 export function runsOf(wanted: ReadonlySet<number>): { first: number; last: number }[] {
   const runs: { first: number; last: number }[] = [];
-  for (const index of [...wanted].sort((a, b) => a - b)) {
+  for (const index of [...wanted].toSorted((a, b) => a - b)) {
     const run = runs.at(-1);
     if (run === undefined || index - run.last > GAP_MAX) runs.push({ first: index, last: index });
     else run.last = index;

@@ -10,7 +10,7 @@ export function errorName(code: number): string {
 
 /** The missing ones by name and reason: JSON on standard output, for people on standard error. */
 export function tellMissing(missing: readonly MissingImage[], io: Io, json: boolean): void {
-  for (const { index, code, error, attempts } of [...missing].sort((a, b) => a.index - b.index)) {
+  for (const { index, code, error, attempts } of [...missing].toSorted((a, b) => a.index - b.index)) {
     const name = errorName(code);
     if (json)
       io.stdout.write(

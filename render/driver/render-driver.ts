@@ -117,7 +117,8 @@ export class RenderDriver implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    await Promise.all(Array.from(this.#jobs).map((job) => (job.isDetached ? undefined : job.cancel())));
+    const bound = Array.from(this.#jobs).filter(({ isDetached }) => !isDetached);
+    await Promise.all(bound.map((job) => job.cancel()));
     await this.#registration.close();
     await this.#rpc.close(0);
   }

@@ -26,7 +26,7 @@ async function start(
 function images(folder: string): string[] {
   return readdirSync(folder)
     .filter((name) => name.startsWith('image-'))
-    .sort();
+    .toSorted();
 }
 
 test('submit writes numbered images with the pixels that came', async (t) => {

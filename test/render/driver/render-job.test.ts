@@ -147,7 +147,7 @@ test('a connection that breaks in mid-stream costs nothing: each image has one r
   const results: ImageResult[] = [];
   for await (const result of job) results.push(result);
   assert.deepEqual(
-    indexes(results).sort((a, b) => a - b),
+    indexes(results).toSorted((a, b) => a - b),
     TEN,
   );
   assert(main.requests.length > 1, 'it was cut');
@@ -158,26 +158,24 @@ test('a connection that breaks in mid-stream costs nothing: each image has one r
 });
 
 test('a main node that forgot the driver is asked for what is missing, where the object was', async (t) => {
-  const { main, driver } = await start(t, {
+  const moved = deferred<void>();
+  const main = await ScriptedMain.start(t, {
     heartbeatMs: 60_000,
     before: async (index, _request, stream) => {
       if (stream !== 1 || index !== 4) return;
       main.forgetDrivers();
       await moved.promise;
-      proxyCut();
+      proxy.cut();
     },
   });
-  const moved = deferred<void>();
   const proxy = await startCutProxy(t, main.target);
-  const proxyCut = proxy.cut;
-  await driver.close();
-  const other = await RenderDriver.connect({ main: proxy.target });
-  t.after(() => other.close());
-  await other.move({ x: 1, y: 0, z: 0 });
+  const driver = await RenderDriver.connect({ main: proxy.target });
+  t.after(() => driver.close());
+  await driver.move({ x: 1, y: 0, z: 0 });
   const lights = TEN.map((index) => [index * 10]);
-  const job = other.render({ ...SMALL, lights });
+  const job = driver.render({ ...SMALL, lights });
   await until(() => job.progress.rendered === 4);
-  await other.move({ x: 2, y: 0, z: 0 });
+  await driver.move({ x: 2, y: 0, z: 0 });
   moved.resolve();
   const { results, code } = await job.outcome();
   assert.deepEqual([code, indexes(results)], [Code.OK, TEN]);
@@ -185,7 +183,7 @@ test('a main node that forgot the driver is asked for what is missing, where the
   assert.deepEqual([first.taskCount, again.taskCount], [10, 6]);
   assert.deepEqual(again.lights, [40, 50, 60, 70, 80, 90]);
   assert.deepEqual(again.position, { x: 1, y: 0, z: 0 });
-  assert.deepEqual(await other.getPosition(), { x: 2, y: 0, z: 0 });
+  assert.deepEqual(await driver.getPosition(), { x: 2, y: 0, z: 0 });
 });
 
 test('nobody to take it now is waited for; without patience it is told with the time to wait', async (t) => {

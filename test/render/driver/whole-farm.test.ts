@@ -130,7 +130,7 @@ test('connections that break in mid-stream change nothing: one result for each i
     if (indexes.length % 6 === 0) proxy.cut();
   }
   assert.deepEqual(
-    indexes.sort((a, b) => a - b),
+    indexes.toSorted((a, b) => a - b),
     Array.from({ length: 20 }, (_, index) => index),
   );
   assert(reconnected > 0);

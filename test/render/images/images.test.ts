@@ -130,7 +130,7 @@ test('an animation of files has black where an image is missing', async (t) => {
       [255, 255, 255, 255],
     ],
   );
-  assert.deepEqual(readdirSync(folder).sort(), ['all.png', 'white.png']);
+  assert.deepEqual(readdirSync(folder).toSorted(), ['all.png', 'white.png']);
 });
 
 test('a video is what ffmpeg makes of the frames; when it fails nothing is left', {
@@ -159,7 +159,7 @@ test('a video is what ffmpeg makes of the frames; when it fails nothing is left'
   assert.deepEqual(readFileSync(file), Buffer.concat([png, png]));
   stand('cat > /dev/null; echo "no such codec" >&2; exit 1');
   await assert.rejects(writeAnimation({ ...request, file: `${file}.mp4` }), /ffmpeg failed: no such codec/);
-  assert.deepEqual(readdirSync(folder).sort(), ['all.mp4', 'bin', 'one.png']);
+  assert.deepEqual(readdirSync(folder).toSorted(), ['all.mp4', 'bin', 'one.png']);
 });
 
 test('a file whose writer fails is not there, and what was there stays', async (t) => {
@@ -186,7 +186,7 @@ async function filled(t: TestContext): Promise<{ path: string; folder: ImageFold
 
 test('a folder has the images of one job by number, and knows which are missing or not whole', async (t) => {
   const { folder, path: where } = await filled(t);
-  assert.deepEqual(readdirSync(where).sort(), [
+  assert.deepEqual(readdirSync(where).toSorted(), [
     'image-0001.png',
     'image-0002.png',
     'image-0003.png',
@@ -224,5 +224,5 @@ test('what an interrupted writer left long ago is removed, what is being written
     writeFileSync(path.join(where, name), '');
   utimesSync(path.join(where, 'image-0001.png.partial-00'), 1, 1);
   await ImageFolder.open(where, { own: JOB, overwrite: false });
-  assert.deepEqual(readdirSync(where).sort(), ['image-0002.png.partial-11', 'render.json']);
+  assert.deepEqual(readdirSync(where).toSorted(), ['image-0002.png.partial-11', 'render.json']);
 });

@@ -1,14 +1,13 @@
 // A way to a server that can be cut: every connection through it ends at once, later ones go through again.
 
-import { connect, createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 
 export interface CutProxy {
   readonly target: string;
   /** Ends every connection that goes through it now. */
-  cut(): void;
+  readonly cut: () => void;
 }
 
 export async function startCutProxy(t: TestContext, target: string): Promise<CutProxy> {

@@ -8,7 +8,7 @@ export interface Outcome {
   readonly stdout: string;
   readonly stderr: string;
   /** Standard output line by line, as JSON. */
-  events(): Record<string, unknown>[];
+  readonly events: () => Record<string, unknown>[];
 }
 
 export async function runRender(
