@@ -31,10 +31,9 @@ function images(folder: string): string[] {
 
 test('submit writes numbered images with the pixels that came', async (t) => {
   const { main, to, out } = await start(t);
-  const { exitCode, stdout, stderr } = await runRender([
-    ...['submit', ...to, '--images', '10', '--size', '6x4', '--out', out, '--format', 'rgb'],
-    ...['--position', '0.5,0,-1', '--priority', '-3', '--seed', '5', '--tag', 'gpu', '--deadline', '1m'],
-  ]);
+  const what = ['--images', '10', '--size', '6x4', '--format', 'rgb', '--position', '0.5,0,-1'];
+  const how = ['--priority', '-3', '--seed', '5', '--tag', 'gpu', '--deadline', '1m'];
+  const { exitCode, stdout, stderr } = await runRender(['submit', ...to, ...what, ...how, '--out', out]);
   assert.deepEqual([exitCode, stderr], [0, '']);
   assert.match(stdout, /^job 1\n10 images in /);
   assert.equal(images(out).length, 10);

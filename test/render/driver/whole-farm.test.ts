@@ -96,10 +96,9 @@ test('images are those of the built-in renderer for these lights, in the order o
     const lights = path.join(folder, 'lights.json');
     const animation = path.join(folder, 'all.png');
     writeFileSync(lights, JSON.stringify(LIGHTS));
-    const submit = new Command(t, [
-      ...['render', 'submit', '--main', target, '--images', '10', '--size', '24x16', '--samples', '2'],
-      ...['--lights', lights, '--out', out, '--animation', animation],
-    ]);
+    const what = ['--images', '10', '--size', '24x16', '--samples', '2', '--lights', lights];
+    const where = ['--main', target, '--out', out, '--animation', animation];
+    const submit = new Command(t, ['render', 'submit', ...what, ...where]);
     assert.equal(await submit.exitCode, 0, submit.stderr);
     const { frames } = decodeApng(readFileSync(animation));
     for (const index of TEN) {

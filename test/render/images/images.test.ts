@@ -123,7 +123,7 @@ test('an animation of files has black where an image is missing', async (t) => {
   await writeAnimation({ file, fps: 5, width: 3, height: 3, format: RGBA8, frames: [white, null, white] });
   const { frames } = decodeApng(readFileSync(file));
   assert.deepEqual(
-    frames.map(({ data }) => [...data.subarray(0, 4)]),
+    frames.map(({ data }) => Array.from(data.subarray(0, 4))),
     [
       [255, 255, 255, 255],
       [0, 0, 0, 255],
