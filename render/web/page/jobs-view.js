@@ -126,9 +126,8 @@ export class JobsView {
     const text = hasNone ? 'No jobs yet. Ask for some images:' : 'No jobs in this state.';
     if (this.#empty.firstChild?.textContent !== text)
       this.#empty.replaceChildren(el('p', { text }), ...(hasNone ? [this.#command.node] : []));
-    const main = this.#store.farm?.main ?? '';
     this.#command.update(
-      `reactor-net render submit --main ${main || 'HOST:PORT'} --images 10 --size 320x240 --out images`,
+      `reactor-net render submit --main ${this.#store.main} --images 10 --size 320x240 --out images`,
     );
   }
 

@@ -37,6 +37,13 @@ export class Store {
     return Date.now() + this.#clockMs;
   }
 
+  /** Where the main node is, as far as this device can tell: HOST:PORT. */
+  get main() {
+    const main = this.farm?.main ?? '';
+    if (main === '') return 'HOST:PORT';
+    return main.replace(/^(?:0\.0\.0\.0|\[::\])(?=:)/, location.hostname);
+  }
+
   /** @param {WebFarm} farm */
   setFarm(farm) {
     this.farm = farm;

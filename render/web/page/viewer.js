@@ -147,7 +147,7 @@ export class Viewer {
     let text;
     try {
       const log = await api.log(this.#job, this.#index);
-      text = `${log.node}, attempt ${log.attempt}\n\n${log.text || '(nothing was printed)'}`;
+      text = `${log.node}\n\n${log.text || '(nothing was printed)'}`;
     } catch (error) {
       text = messageOf(error);
     }

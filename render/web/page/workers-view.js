@@ -60,8 +60,7 @@ export class WorkersView {
     }
     this.#cards.update(workers);
     this.#empty.hidden = workers.length > 0;
-    const main = this.#store.farm?.main ?? '';
-    this.#command.update(`reactor-net render worker --main ${main || 'HOST:PORT'} --backend builtin`);
+    this.#command.update(`reactor-net render worker --main ${this.#store.main} --backend builtin`);
   }
 
   close() {
