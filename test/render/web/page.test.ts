@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import test, { after, before, describe } from 'node:test';
 import type { Locator, Page } from 'playwright-core';
 import { type FarmWeb, serveFarmWeb } from '../../../render/web/serve-farm-web.js';
-import { keepPicture, skipWithoutChromium, TestBrowser } from './support/browser.js';
+import { keepPicture, painted, type Picture, skipWithoutChromium, TestBrowser } from './support/browser.js';
 import { ScriptedFarm } from './support/scripted-farm.js';
 
 const LAYOUTS = [
@@ -247,25 +247,6 @@ function crowded(): ScriptedFarm {
   for (let index = 0; index < 8; index += 1) farm.render(5, index, index === 2 ? 'missing' : 'rendered');
   farm.jobsById.get(4)!.state = 'paused';
   return farm;
-}
-
-/** What we use of an HTMLImageElement: there are no types of a browser here. */
-interface Picture {
-  readonly naturalWidth: number;
-  readonly naturalHeight: number;
-  decode(): Promise<void>;
-}
-
-/** Waits for an image whose pixels are there. */
-async function painted(image: Locator): Promise<void> {
-  await image.scrollIntoViewIfNeeded();
-  await image.and(image.page().locator('img:not(.waits)')).waitFor();
-  const isPainted = await image.evaluate(async (node: unknown) => {
-    const picture = node as Picture; // the locator is of an img
-    await picture.decode();
-    return picture.naturalWidth > 0;
-  });
-  assert.equal(isPainted, true);
 }
 
 async function sizeOf(image: Locator): Promise<readonly number[]> {

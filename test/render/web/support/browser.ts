@@ -1,8 +1,9 @@
 // A real Chromium: Debian's, driven by playwright-core. Pictures of what it shows are kept as artefacts of the test run.
 
+import assert from 'node:assert/strict';
 import { existsSync, mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const FOLDER = new URL('../../../../../artifacts/web/', import.meta.url);
@@ -59,4 +60,23 @@ export class TestBrowser {
 export async function keepPicture(page: Page, name: string): Promise<void> {
   mkdirSync(FOLDER, { recursive: true });
   await page.screenshot({ path: fileURLToPath(new URL(`${name}.png`, FOLDER)), fullPage: true });
+}
+
+/** What we use of an HTMLImageElement: there are no types of a browser here. */
+export interface Picture {
+  readonly naturalWidth: number;
+  readonly naturalHeight: number;
+  decode(): Promise<void>;
+}
+
+/** Waits for an image whose pixels are there. */
+export async function painted(image: Locator): Promise<void> {
+  await image.scrollIntoViewIfNeeded();
+  await image.and(image.page().locator('img:not(.waits)')).waitFor();
+  const isPainted = await image.evaluate(async (node: unknown) => {
+    const picture = node as Picture; // the locator is of an img
+    await picture.decode();
+    return picture.naturalWidth > 0;
+  });
+  assert.equal(isPainted, true);
 }
