@@ -6,8 +6,9 @@ import {
   type Image,
   ImageFolder,
   ImageState,
+  ImageWriter,
   type MissingImage,
-  RenderError,
+  type RenderedImage,
 } from '../render/index.js';
 import { EXIT_FAILED, type Io } from './main.js';
 import type { RenderFetchOptions } from './render-farm-command.js';
@@ -38,26 +39,31 @@ export function renderFetch(options: RenderFetchOptions, io: Io): Promise<number
     };
     for (const index of absent) if (!wanted.has(index)) lost.set(index, reasonOf(images[index], index));
     show();
+    const writer = new ImageWriter<RenderedImage>(folder, ({ index }, file) => {
+      say(io, json, { event: 'image', index, file }, null);
+      wanted.delete(index);
+      show();
+    });
     try {
       for (const { first, last } of follow ? wholeRun(wanted) : runsOf(wanted)) {
         for await (const result of farm.fetch(id, { from: first, follow, signal })) {
           const { index } = result;
-          if (wanted.delete(index)) {
-            if (result.kind === 'missing') lost.set(index, result);
+          if (wanted.has(index)) {
+            if (result.kind === 'rendered') await writer.add(result);
             else {
-              const file = await folder.save(result);
-              say(io, json, { event: 'image', index, file }, null);
+              wanted.delete(index);
+              lost.set(index, result);
+              show();
             }
-            show();
           }
-          if (signal.aborted || index >= last || wanted.size === 0) break;
+          if (index >= last) break;
         }
-        if (signal.aborted) break;
       }
+      await writer.finish();
     } finally {
+      await writer.close();
       line.clear();
     }
-    if (signal.aborted) throw new RenderError('RENDER_CANCELED', 'it was interrupted');
     for (const index of wanted) lost.set(index, reasonOf(undefined, index));
     const files = Array.from({ length: own.images }, (_, index) =>
       lost.has(index) ? null : folder.fileOf(index, own.format),

@@ -7,9 +7,11 @@ import {
   FarmClient,
   type FolderJob,
   ImageFolder,
+  ImageWriter,
   type MissingImage,
   nameOf,
   RenderDriver,
+  type RenderedImage,
   RenderError,
   type RenderJob,
   type RenderProgress,
@@ -118,15 +120,16 @@ class SubmittedJob {
 
   async #collect(job: RenderJob, { images, format }: Submission): Promise<number> {
     const { json } = this.#options;
-    for await (const result of job) {
-      if (result.kind === 'missing') {
-        this.#missing.push(result);
-        continue;
+    // Only with --detach there is no folder.
+    const writer = new ImageWriter<RenderedImage>(this.#folder!, (image, file) => this.#written(image, file));
+    try {
+      for await (const result of job) {
+        if (result.kind === 'missing') this.#missing.push(result);
+        else await writer.add(result);
       }
-      const file = await this.#folder!.save(result); // only with --detach there is none
-      this.#files[result.index] = file;
-      const { index, attempts, renderMs, node } = result;
-      say(this.#io, json, { event: 'image', index, file, attempts, renderMs, node }, null);
+      await writer.finish();
+    } finally {
+      await writer.close();
     }
     const summary = await job.summary;
     this.#line.clear();
@@ -144,6 +147,12 @@ class SubmittedJob {
         : `${rendered} of ${images} images, ${missing} missing (${name})`,
     );
     return code === Code.OK ? 0 : EXIT_FAILED;
+  }
+
+  #written({ index, attempts, renderMs, node }: RenderedImage, file: string): void {
+    this.#files[index] = file;
+    const facts = { event: 'image', index, file, attempts, renderMs, node };
+    say(this.#io, this.#options.json, facts, null);
   }
 
   #progressed(progress: RenderProgress): void {

@@ -120,6 +120,7 @@ export { type AnimationRequest, animationProblem, FPS_MAX, writeAnimation } from
 export { ApngEncoder } from './images/apng.js';
 export { encodeImage, extensionOf, type Pixels } from './images/image-encoding.js';
 export { type FolderJob, ImageFolder } from './images/image-folder.js';
+export { ImageWriter, type NumberedImage } from './images/image-writer.js';
 export {
   type Image,
   ImageState,

@@ -7,6 +7,7 @@ import { EmulateClient, type Position, type Serial, type Status } from '../proto
 import { clientOf, completeDriverOptions, type CompleteDriverOptions } from './driver-options.js';
 import type { RenderDriverOptions } from './driver-options.js';
 import { errorOfCall, errorOfStatus, isPassing } from './failures.js';
+import { LinkedAbort } from './linked-abort.js';
 import { Patience } from './patience.js';
 import { Registration } from './registration.js';
 import { type JobLink, RenderJob, type RenderOptions } from './render-job.js';
@@ -54,9 +55,14 @@ export class RenderDriver implements AsyncDisposable {
   }
 
   /** Who it is now; after it was forgotten, who it becomes. @throws RenderError */
-  serial({ signal, timeoutMs }: DriverCallOptions = {}): Promise<Serial> {
-    const { callTimeoutMs } = this.#options;
-    return this.#registration.serial(new Patience(timeoutMs ?? callTimeoutMs, this.#signalOf(signal)));
+  async serial({ signal, timeoutMs }: DriverCallOptions = {}): Promise<Serial> {
+    const abort = new LinkedAbort(signal, this.#registration.signal);
+    try {
+      const patience = new Patience(timeoutMs ?? this.#options.callTimeoutMs, abort.signal);
+      return await this.#registration.serial(patience);
+    } finally {
+      abort.unlink();
+    }
   }
 
   /** How often it has registered; above 1, it was forgotten in between. */
@@ -123,18 +129,23 @@ export class RenderDriver implements AsyncDisposable {
     await this.#rpc.close(0);
   }
 
-  #signalOf(signal: AbortSignal | undefined): AbortSignal {
-    return signal === undefined
-      ? this.#registration.signal
-      : AbortSignal.any([signal, this.#registration.signal]);
-  }
-
   /** One question under our serial, asked again while that may help. */
   async #call(
     { signal, timeoutMs }: DriverCallOptions,
     ask: (id: Serial, call: { timeoutMs: number; signal: AbortSignal }) => Promise<Status | undefined>,
   ): Promise<void> {
-    const patience = new Patience(timeoutMs ?? this.#options.callTimeoutMs, this.#signalOf(signal));
+    const abort = new LinkedAbort(signal, this.#registration.signal);
+    try {
+      await this.#ask(new Patience(timeoutMs ?? this.#options.callTimeoutMs, abort.signal), ask);
+    } finally {
+      abort.unlink();
+    }
+  }
+
+  async #ask(
+    patience: Patience,
+    ask: (id: Serial, call: { timeoutMs: number; signal: AbortSignal }) => Promise<Status | undefined>,
+  ): Promise<void> {
     for (;;) {
       const id = await this.#registration.serial(patience);
       try {

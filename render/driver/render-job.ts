@@ -6,6 +6,7 @@ import { RenderError } from '../errors.js';
 import { Code, type EmulateClient, type Position, type RenderReq, type Serial } from '../proto/render.js';
 import { errorOfCall, errorOfStatus, isPassing } from './failures.js';
 import { ImageAssembly } from './image-assembly.js';
+import { LinkedAbort } from './linked-abort.js';
 import { canceled, Patience } from './patience.js';
 import type { Registration } from './registration.js';
 import { type CheckedRequest, requestMessage } from './render-request.js';
@@ -62,8 +63,8 @@ export class RenderJob implements AsyncIterable<ImageResult> {
   readonly #options: RenderOptions;
   readonly #position: Position | null;
   readonly #queue: ResultQueue;
-  readonly #stopping = new AbortController();
-  readonly #signal: AbortSignal;
+  readonly #abort: LinkedAbort;
+  readonly #deadline: NodeJS.Timeout | null;
   /** By image: whether it has its result. */
   readonly #isDone: Uint8Array;
   readonly #untilMs: number;
@@ -85,14 +86,16 @@ export class RenderJob implements AsyncIterable<ImageResult> {
     this.#queue = new ResultQueue(options.bufferBytesMax ?? BUFFER_BYTES_MAX);
     this.#isDone = new Uint8Array(request.images);
     this.#untilMs = performance.now() + request.deadlineMs;
-    const { signal } = options;
-    this.#signal = AbortSignal.any([
-      this.#stopping.signal,
-      link.registration.signal,
-      ...(signal === undefined ? [] : [signal]),
-    ]);
+    this.#abort = new LinkedAbort(options.signal, link.registration.signal);
+    // Whoever waits for room in the queue hears it, too: its reader may never come.
+    this.#signal.addEventListener('abort', () => this.#queue.release(), { once: true });
+    this.#deadline = this.#deadlineTimer(request.deadlineMs + DEADLINE_GRACE_MS);
     this.summary = this.#run();
     this.summary.catch(() => {}); // whoever takes the images hears it there
+  }
+
+  get #signal(): AbortSignal {
+    return this.#abort.signal;
   }
 
   get isDetached(): boolean {
@@ -135,7 +138,7 @@ export class RenderJob implements AsyncIterable<ImageResult> {
 
   /** Resolves once it has ended; a job that has ended already is not touched. */
   async cancel(): Promise<void> {
-    this.#stopping.abort(new RenderError('RENDER_CANCELED', 'it was canceled'));
+    this.#abort.abort(new RenderError('RENDER_CANCELED', 'it was canceled'));
     await this.summary.catch(() => {}); // how it ended is told there
   }
 
@@ -156,7 +159,17 @@ export class RenderJob implements AsyncIterable<ImageResult> {
       this.#tell('failed', failure.message);
       this.#queue.end(failure);
       throw failure;
+    } finally {
+      this.#abort.unlink();
+      if (this.#deadline !== null) clearTimeout(this.#deadline);
     }
+  }
+
+  /** Null where timers do not go so far. */
+  #deadlineTimer(ms: number): NodeJS.Timeout | null {
+    if (ms >= NO_TIMEOUT_MS) return null;
+    const late = new RenderError('RENDER_TIMEOUT', 'it was not done, or its images were not taken, in time');
+    return setTimeout(() => this.#abort.abort(late), ms);
   }
 
   /** One attempt, from asking to the last chunk. */

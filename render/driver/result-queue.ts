@@ -9,6 +9,7 @@ export class ResultQueue {
   readonly #results: ImageResult[] = [];
   #bytes = 0;
   #end: { readonly error: Error | null } | null = null;
+  #isOpen = false;
   #onRoom: (() => void) | null = null;
   #onResult: (() => void) | null = null;
 
@@ -28,11 +29,17 @@ export class ResultQueue {
     this.#results.push(result);
     this.#bytes += bytesOf(result);
     this.#onResult?.();
-    if (this.#bytes <= this.#bytesMax) return;
+    if (this.#bytes <= this.#bytesMax || this.#isOpen) return;
     await new Promise<void>((resolve) => {
       this.#onRoom = resolve;
     });
     this.#onRoom = null;
+  }
+
+  /** The writer is about to end, and waits for nobody any more. */
+  release(): void {
+    this.#isOpen = true;
+    this.#onRoom?.();
   }
 
   /** No more will come: what is there can still be taken, then `error` is thrown where there is one. */

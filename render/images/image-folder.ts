@@ -78,9 +78,13 @@ export class ImageFolder {
   }
 
   /** @returns the path of the file. @throws RenderError RENDER_IO, RENDER_MESSAGE_INVALID */
-  async save(image: Pixels & { readonly index: number }): Promise<string> {
-    const file = this.fileOf(image.index, image.format);
-    const bytes = encodeImage(image);
+  save(image: Pixels & { readonly index: number }): Promise<string> {
+    return this.put(image.index, image.format, encodeImage(image));
+  }
+
+  /** The file of an image as it is to be. @returns its path. @throws RenderError RENDER_IO */
+  async put(index: number, format: PixelFormat, bytes: Uint8Array): Promise<string> {
+    const file = this.fileOf(index, format);
     await writeAtomically(file, (handle) => handle.writeFile(bytes));
     return file;
   }

@@ -257,6 +257,21 @@ test('a slow reader holds the stream back, whatever there is to send', async (t)
   assert.equal(taken, images);
 });
 
+test('a job whose images nobody takes is canceled all the same, and so its driver closes', async (t) => {
+  const { driver, main } = await start(t);
+  const job = driver.render({ images: 64, width: 512, height: 512 }, { bufferBytesMax: 2 ** 19 });
+  await until(() => job.progress.rendered >= 3);
+  await driver.close();
+  await assert.rejects(job.summary, failsWith('RENDER_CANCELED'));
+  assert.equal(main.canceled.length, 1);
+});
+
+test('a deadline also ends a job whose images nobody takes', async (t) => {
+  const { driver } = await start(t);
+  const request = { images: 64, width: 512, height: 512, deadlineMs: 100 };
+  await assert.rejects(driver.render(request, { bufferBytesMax: 1 }).summary, failsWith('RENDER_TIMEOUT'));
+});
+
 test('a deadline ends what no main node answers', async (t) => {
   const main = await ScriptedMain.start(t, {
     refusals: Array.from({ length: 1000 }, () => Code.UNAVAILABLE),

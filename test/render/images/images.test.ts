@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -18,6 +19,7 @@ import {
   encodeImage,
   type FolderJob,
   ImageFolder,
+  ImageWriter,
   PixelFormat,
   RenderError,
   writeAnimation,
@@ -200,6 +202,33 @@ test('a folder has the images of one job by number, and knows which are missing 
     encodeImage({ width: 4, height: 3, format: GRAY8, pixels: shades(12) }),
   );
   assert.deepEqual(await folder.missing({ ...JOB, images: 5 }), [1, 2, 4]);
+});
+
+test('large images are deflated on threads, small ones are not, and both are told once they are there', async (t) => {
+  const folder = await ImageFolder.open(path.join(temporaryFolder(t), 'out'), { own: JOB, overwrite: false });
+  const told = new Map<number, string>();
+  const writer = new ImageWriter(folder, ({ index }, file) => told.set(index, file));
+  t.after(() => writer.close());
+  const large = { width: 400, height: 400, format: RGB8, pixels: shades(480_000) };
+  const small = { width: 5, height: 3, format: GRAY8, pixels: shades(15) };
+  for (let index = 0; index < 6; index += 1)
+    await writer.add({ index, ...(index % 2 === 0 ? large : small) });
+  await writer.finish();
+  assert.equal(told.size, 6);
+  for (const [index, file] of told) {
+    const { pixels } = index % 2 === 0 ? large : small;
+    assert.deepEqual(new Uint8Array(decode(readFileSync(file)).data), pixels);
+  }
+});
+
+test('what goes wrong with an image is told at the next one, or at the end', async (t) => {
+  const where = path.join(temporaryFolder(t), 'out');
+  const folder = await ImageFolder.open(where, { own: JOB, overwrite: false });
+  const writer = new ImageWriter(folder, () => {});
+  t.after(() => writer.close());
+  rmSync(where, { recursive: true });
+  await writer.add({ index: 0, width: 5, height: 3, format: GRAY8, pixels: shades(15) }).catch(() => {});
+  await assert.rejects(writer.finish(), failsWith('RENDER_IO'));
 });
 
 test('the same job opens its folder again; another one is refused until it may overwrite', async (t) => {

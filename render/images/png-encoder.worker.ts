@@ -1,0 +1,3 @@
+// What the threads of image-writer.ts run.
+
+export { encodePng } from './png-encoder.js';
