@@ -11,9 +11,18 @@ import { RenderError } from '../errors.js';
 import { PixelFormat } from '../proto/render.js';
 import { fileError, writeAtomically } from './atomic-file.js';
 import { ApngEncoder } from './apng.js';
+import { imageBytes } from '../renderer/message.js';
 import { encodeImage } from './image-encoding.js';
+import { pngChunks } from './png-chunks.js';
 
 export const FPS_MAX = 65_535;
+/** In IHDR; and what its values are. */
+const COLOUR_TYPE_OFFSET = 9;
+const KINDS: Readonly<Record<number, PixelFormat>> = {
+  0: PixelFormat.GRAY8,
+  2: PixelFormat.RGB8,
+  6: PixelFormat.RGBA8,
+};
 
 export interface AnimationRequest {
   /** `.png` or `.apng`, or `.mp4`. */
@@ -48,29 +57,30 @@ export async function writeAnimation(request: AnimationRequest): Promise<void> {
   });
 }
 
-async function* pngFrames({ frames, width, height, format }: AnimationRequest): AsyncGenerator<Uint8Array> {
-  // Of the kind of pixels that the others have; PNG files of the renderer are taken to have all colours.
-  const kind = format === PixelFormat.PNG ? PixelFormat.RGBA8 : format;
-  const black = (): Uint8Array =>
-    encodeImage({ width, height, format: kind, pixels: blackPixels(width, height, kind) });
+async function* pngFrames(request: AnimationRequest): AsyncGenerator<Uint8Array> {
+  const { frames, width, height } = request;
+  const kind = await kindOf(request);
   for (const frame of frames) {
     try {
-      yield frame === null ? black() : await readFile(frame);
+      yield frame === null ? blackFrame(width, height, kind) : await readFile(frame);
     } catch (error) {
       throw fileError(error);
     }
   }
 }
 
-function blackPixels(width: number, height: number, format: PixelFormat): Uint8Array {
-  const bytesEach = format === PixelFormat.GRAY8 ? 1 : format === PixelFormat.RGB8 ? 3 : 4;
-  if (format !== PixelFormat.RGBA8 && format !== PixelFormat.RGBA32F)
-    return new Uint8Array(width * height * bytesEach);
-  const pixels =
-    format === PixelFormat.RGBA8 ? new Uint8Array(width * height * 4) : new Float32Array(width * height * 4);
-  for (let index = 3; index < pixels.length; index += 4)
-    pixels[index] = format === PixelFormat.RGBA8 ? 255 : 1;
-  return new Uint8Array(pixels.buffer);
+/** What the other frames have, and so must black ones; of files of the renderer the first one tells. */
+async function kindOf({ frames, format }: AnimationRequest): Promise<PixelFormat> {
+  if (format !== PixelFormat.PNG) return format === PixelFormat.RGBA32F ? PixelFormat.RGBA8 : format;
+  const first = frames.find((frame) => frame !== null);
+  const header = first === undefined ? undefined : pngChunks(await readFile(first))?.[0]?.data;
+  return KINDS[header?.[COLOUR_TYPE_OFFSET] ?? -1] ?? PixelFormat.RGBA8;
+}
+
+function blackFrame(width: number, height: number, format: PixelFormat): Uint8Array {
+  const pixels = new Uint8Array(imageBytes(width, height, format) ?? 0);
+  if (format === PixelFormat.RGBA8) for (let at = 3; at < pixels.length; at += 4) pixels[at] = 255;
+  return encodeImage({ width, height, format, pixels });
 }
 
 /** H.264 that every player takes: even sides, 4:2:0. */

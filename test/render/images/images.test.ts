@@ -135,6 +135,16 @@ test('an animation of files has black where an image is missing', async (t) => {
   assert.deepEqual(readdirSync(folder).toSorted(), ['all.png', 'white.png']);
 });
 
+test('among files of the renderer, black frames are of their kind', async (t) => {
+  const folder = temporaryFolder(t);
+  const one = path.join(folder, 'one.png');
+  writeFileSync(one, encodeImage({ width: 2, height: 1, format: RGB8, pixels: new Uint8Array(6).fill(9) }));
+  const file = path.join(folder, 'all.apng');
+  await writeAnimation({ file, fps: 5, width: 2, height: 1, format: PNG, frames: [null, one] });
+  const { frames, channels } = decodeApng(readFileSync(file));
+  assert.deepEqual([channels, frames[0]!.data[0], frames[1]!.data[0]], [3, 0, 9]);
+});
+
 test('a video is what ffmpeg makes of the frames; when it fails nothing is left', {
   skip: process.platform === 'win32',
 }, async (t) => {
