@@ -179,16 +179,17 @@ export class ClerkAdmin {
 
   /** The state of one member, in messages as they come; `address` null: of any. @throws KvError */
   async *backup(address: string | null = null): AsyncGenerator<BackupChunk, void, undefined> {
-    const from = address ?? this.#caller.choice.pickAny(performance.now(), null) ?? '';
+    const from = address ?? this.#caller.choice.pickAny(this.#caller.clock.nowMs(), null) ?? '';
     const stream = this.#caller.clientOf(from).backup({}, { timeoutMs: Number.POSITIVE_INFINITY });
     stream.headers.catch(() => {}); // whoever reads the messages hears of the failure
     stream.trailers.catch(() => {});
-    let timer = setTimeout(() => stream.cancel(), SILENT_MS);
+    const { clock } = this.#caller;
+    let cancelTimer = clock.after(SILENT_MS, () => stream.cancel());
     try {
       for await (const chunk of stream) {
-        clearTimeout(timer);
+        cancelTimer();
         yield chunk;
-        timer = setTimeout(() => stream.cancel(), SILENT_MS);
+        cancelTimer = clock.after(SILENT_MS, () => stream.cancel());
       }
     } catch (error) {
       const { code } = attemptOf(error);
@@ -199,7 +200,7 @@ export class ClerkAdmin {
         { cause: error },
       );
     } finally {
-      clearTimeout(timer);
+      cancelTimer();
     }
   }
 
@@ -222,7 +223,7 @@ export class ClerkAdmin {
     deadlineMs: number;
     signal?: AbortSignal;
   } {
-    return { deadlineMs: performance.now() + timeoutMs, ...(signal === undefined ? {} : { signal }) };
+    return { deadlineMs: this.#caller.clock.nowMs() + timeoutMs, ...(signal === undefined ? {} : { signal }) };
   }
 }
 

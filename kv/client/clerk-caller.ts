@@ -6,6 +6,7 @@ import { KvError, type KvErrorCode } from '../errors.js';
 import type { KvClient, Leader } from '../proto/kv.js';
 import { failureOf } from '../service/failures.js';
 import type { CompleteClerkOptions } from './clerk-options.js';
+import type { ClerkClock, ClerkParts, MemberStubs } from './clerk-parts.js';
 import {
   type Backoff,
   backoffMs,
@@ -15,7 +16,6 @@ import {
   MemberChoice,
   type Repetition,
 } from './clerk-policy.js';
-import { MemberClients } from './member-clients.js';
 
 /** What an attempt is given for its call. */
 export interface Attempt {
@@ -25,7 +25,7 @@ export interface Attempt {
 
 export interface Request<A> {
   readonly repetition: Repetition;
-  /** `performance.now()` at which it ends. */
+  /** By the clerk's clock, when it ends. */
   readonly deadlineMs: number;
   readonly send: (client: KvClient, attempt: Attempt) => Promise<A & { readonly leader?: Leader }>;
   /** Any member will do. */
@@ -43,15 +43,17 @@ const SUSPICION: Backoff = { firstMs: 250, maxMs: 4_000 };
 
 export class ClerkCaller {
   readonly choice: MemberChoice;
+  readonly clock: ClerkClock;
   readonly #options: CompleteClerkOptions;
-  readonly #clients: MemberClients;
+  readonly #clients: MemberStubs;
   readonly #pauses = new Set<() => void>();
   #pending = 0;
   #isClosed = false;
 
-  constructor(options: CompleteClerkOptions) {
+  constructor(options: CompleteClerkOptions, { clock, members }: ClerkParts) {
     this.#options = options;
-    this.#clients = new MemberClients(options);
+    this.clock = clock;
+    this.#clients = members(options);
     this.choice = new MemberChoice(options.endpoints, {
       suspicion: SUSPICION,
       followsUnlisted: options.followsUnlisted,
@@ -95,12 +97,12 @@ export class ClerkCaller {
   pause(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const wake = (): void => {
-        clearTimeout(timer);
+        cancel();
         this.#pauses.delete(wake);
         signal?.removeEventListener('abort', wake);
         resolve();
       };
-      const timer = setTimeout(wake, ms);
+      const cancel = this.clock.after(ms, wake);
       this.#pauses.add(wake);
       signal?.addEventListener('abort', wake, { once: true });
       if (this.#isClosed || signal?.aborted === true) wake();
@@ -117,7 +119,7 @@ export class ClerkCaller {
     let mayHaveRun = false;
     let pauses = 0;
     for (;;) {
-      const nowMs = performance.now();
+      const nowMs = this.clock.nowMs();
       const leftMs = deadlineMs - nowMs;
       if (leftMs <= 0 || this.#isClosed || signal?.aborted === true)
         throw this.#ended(last, mayHaveRun && repetition !== 'harmless', signal);
@@ -153,7 +155,7 @@ export class ClerkCaller {
       }
       const verdict = judge(attempt, repetition);
       if (verdict.kind === 'final') throw this.#final(last, mayHaveRun && repetition !== 'harmless');
-      const failedMs = performance.now();
+      const failedMs = this.clock.nowMs();
       if (verdict.blames) choice.failed(address, failedMs, random);
       else if (verdict.elsewhere) choice.notLeader(address);
       choice.leaderIs(attempt.leader === address && verdict.elsewhere ? '' : attempt.leader);

@@ -9,7 +9,7 @@ import type { Command, ExecuteResponse } from '../proto/kv.js';
 import { type ClerkCaller, closed } from './clerk-caller.js';
 
 export interface WriteTimes {
-  /** `performance.now()` at which it ends. */
+  /** By the clerk's clock, when it ends. */
   readonly deadlineMs: number;
   readonly signal?: AbortSignal;
 }
@@ -84,7 +84,7 @@ export class ClerkSessions {
   readonly #sessions: Session[] = [];
   readonly #waiters = new Set<Waiter>();
   #isOpening = false;
-  #timer: NodeJS.Timeout | null = null;
+  #cancelKeepAlive: (() => void) | null = null;
   #isClosed = false;
 
   constructor(caller: ClerkCaller, options: SessionOptions) {
@@ -111,7 +111,7 @@ export class ClerkSessions {
   /** Sessions with writes under way end by themselves. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#cancelKeepAlive?.();
     for (const waiter of this.#waiters) waiter.fail(closed());
     await Promise.all(this.#sessions.splice(0).map((session) => this.#end(session)));
   }
@@ -125,7 +125,7 @@ export class ClerkSessions {
     const { clientId } = session;
     let mayHaveRun = false;
     try {
-      const sentMs = performance.now();
+      const sentMs = this.#caller.clock.nowMs();
       const response = await this.#caller.call<ExecuteResponse>({
         ...times,
         repetition: 'once',
@@ -170,7 +170,7 @@ export class ClerkSessions {
   #room({ deadlineMs, signal }: WriteTimes): Promise<Slot | null> {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
-        clearTimeout(timer);
+        cancelTimer();
         this.#waiters.delete(waiter);
         signal?.removeEventListener('abort', cancel);
       };
@@ -186,9 +186,9 @@ export class ClerkSessions {
         },
       };
       const cancel = (): void => waiter.fail(new KvError('KV_CANCELLED', 'the request was cancelled'));
-      const timer = setTimeout(
-        () => waiter.fail(new KvError('KV_TIMEOUT', 'no session had room in time: the write was not sent')),
-        Math.max(0, deadlineMs - performance.now()) + GRACE_MS,
+      const { clock } = this.#caller;
+      const cancelTimer = clock.after(Math.max(0, deadlineMs - clock.nowMs()) + GRACE_MS, () =>
+        waiter.fail(new KvError('KV_TIMEOUT', 'no session had room in time: the write was not sent')),
       );
       this.#waiters.add(waiter);
       signal?.addEventListener('abort', cancel, { once: true });
@@ -214,7 +214,7 @@ export class ClerkSessions {
   async #open(deadlineMs: number): Promise<void> {
     this.#isOpening = true;
     try {
-      const openedMs = performance.now();
+      const openedMs = this.#caller.clock.nowMs();
       const { clientId, ttlMs } = await this.#caller.call({
         repetition: 'harmless', // one too many ends by itself
         deadlineMs,
@@ -228,22 +228,29 @@ export class ClerkSessions {
       const session = new Session(clientId, Number(ttlMs), openedMs);
       if (this.#isClosed) return await this.#end(session);
       this.#sessions.push(session);
-      this.#timer ??= setInterval(() => this.#keepAlive(), this.#options.ttlMs / 6).unref();
+      if (this.#cancelKeepAlive === null) this.#scheduleKeepAlive();
       this.#serve();
     } catch (error) {
       this.#isOpening = false;
       // With one session less than there might be, those that wait have theirs.
       if (this.#sessions.length > 0) return;
-      const nowMs = performance.now();
+      const nowMs = this.#caller.clock.nowMs();
       for (const waiter of this.#waiters)
         if (waiter.deadlineMs <= Math.max(nowMs, deadlineMs)) waiter.fail(error);
       this.#serve();
     }
   }
 
+  #scheduleKeepAlive(): void {
+    this.#cancelKeepAlive = this.#caller.clock.afterIdle(this.#options.ttlMs / 6, () => {
+      this.#scheduleKeepAlive();
+      this.#keepAlive();
+    });
+  }
+
   /** The first session is kept alive through quiet times; more than one is only needed in busy ones. */
   #keepAlive(): void {
-    const nowMs = performance.now();
+    const nowMs = this.#caller.clock.nowMs();
     for (const [index, session] of [...this.#sessions].entries()) {
       if (nowMs - session.heardMs < session.ttlMs / 3) continue;
       if (index > 0 && session.isIdle) {
@@ -282,7 +289,7 @@ export class ClerkSessions {
     try {
       await this.#caller.call({
         repetition: 'harmless',
-        deadlineMs: performance.now() + CLOSE_TIMEOUT_MS,
+        deadlineMs: this.#caller.clock.nowMs() + CLOSE_TIMEOUT_MS,
         send: (client, attempt) => client.closeSession({ clientId: session.clientId }, attempt),
       });
     } catch {

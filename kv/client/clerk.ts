@@ -7,6 +7,7 @@ import { type ExecuteResponse, type LeaseResult, ReadLevel } from '../proto/kv.j
 import { ClerkAdmin } from './admin.js';
 import { ClerkCaller, closed } from './clerk-caller.js';
 import { type ClerkOptions, type CompleteClerkOptions, completeClerkOptions } from './clerk-options.js';
+import { type ClerkParts, REAL_PARTS } from './clerk-parts.js';
 import { ClerkSessions, type WriteTimes } from './clerk-sessions.js';
 import {
   type CasAnswer,
@@ -69,10 +70,10 @@ export class Clerk {
   readonly tree: ClerkTree;
   readonly #leases = new Set<Lease>();
 
-  /** Connects to nothing yet. @throws KvError KV_OPTION_INVALID */
-  constructor(options: ClerkOptions) {
+  /** Connects to nothing yet. `parts` are for simulations. @throws KvError KV_OPTION_INVALID */
+  constructor(options: ClerkOptions, parts: ClerkParts = REAL_PARTS) {
     this.#options = completeClerkOptions(options);
-    this.#caller = new ClerkCaller(this.#options);
+    this.#caller = new ClerkCaller(this.#options, parts);
     this.admin = new ClerkAdmin(this.#caller, this.#options.timeoutMs);
     this.tree = new ClerkTree((operation, options) => this.execute(operation, options));
     const { session, sessionTtlMs: ttlMs } = this.#options;
@@ -177,7 +178,7 @@ export class Clerk {
 
   /** A lease that is kept alive until it is revoked, or lost, of which its signal tells. @throws KvError KV_LEASES_FULL */
   async lease({ ttlMs }: LeaseOptions, options: RequestOptions = {}): Promise<Lease> {
-    const sentMs = performance.now();
+    const sentMs = this.#caller.clock.nowMs();
     const granted = await this.#grant(ttlMs, options);
     const id = Number(granted.id);
     const lease = new Lease(
@@ -260,7 +261,7 @@ export class Clerk {
   }
 
   #times({ timeoutMs = this.#options.timeoutMs, signal }: RequestOptions): WriteTimes {
-    return { deadlineMs: performance.now() + timeoutMs, ...(signal === undefined ? {} : { signal }) };
+    return { deadlineMs: this.#caller.clock.nowMs() + timeoutMs, ...(signal === undefined ? {} : { signal }) };
   }
 
   #send<A>({ command, isRead }: Operation<A>, options: ReadOptions): Promise<ExecuteResponse> {

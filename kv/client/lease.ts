@@ -22,7 +22,7 @@ export class Lease {
   readonly #onEnd: (lease: Lease) => void;
   readonly #abort = new AbortController();
   #validUntilMs: number;
-  #keeper: NodeJS.Timeout | null = null;
+  #cancelKeeper: (() => void) | null = null;
   #keeping: Promise<void> | null = null;
 
   /** @param sentMs when the request that granted it was sent; `revoke` and `onEnd` are the clerk's */
@@ -48,12 +48,12 @@ export class Lease {
 
   /** Asks the clock, so that it is right even where no timer could run in time. */
   get isAlive(): boolean {
-    return !this.signal.aborted && performance.now() < this.#validUntilMs;
+    return !this.signal.aborted && this.#caller.clock.nowMs() < this.#validUntilMs;
   }
 
   /** Milliseconds for which it surely lasts. */
   get remainingMs(): number {
-    return this.signal.aborted ? 0 : Math.max(0, this.#validUntilMs - performance.now());
+    return this.signal.aborted ? 0 : Math.max(0, this.#validUntilMs - this.#caller.clock.nowMs());
   }
 
   /** Renews it now; it is renewed in time anyway. Resolves when that is done. @throws KvError KV_LEASE_NOT_FOUND: it is lost */
@@ -73,24 +73,21 @@ export class Lease {
   /** Lets it run out. */
   abandon(reason: KvError = new KvError('KV_LEASE_NOT_FOUND', `lease ${this.id} was given up here`)): void {
     if (this.signal.aborted) return;
-    if (this.#keeper !== null) clearTimeout(this.#keeper);
+    this.#cancelKeeper?.();
     this.#onEnd(this);
     this.#abort.abort(reason);
   }
 
   #schedule(): void {
-    if (this.#keeper !== null) clearTimeout(this.#keeper);
-    const renewInMs = this.#validUntilMs - performance.now() - this.ttlMs * (1 - 1 / KEEP_ALIVES);
-    this.#keeper = setTimeout(
-      () => {
-        // The end comes by this timer where no answer does.
-        this.#keeper = setTimeout(() => this.#lost(), Math.max(0, this.#validUntilMs - performance.now()));
-        this.#keeper.unref();
-        this.keepAlive().catch(() => this.#lost());
-      },
-      Math.max(0, renewInMs),
-    );
-    this.#keeper.unref();
+    this.#cancelKeeper?.();
+    const { clock } = this.#caller;
+    const renewInMs = this.#validUntilMs - clock.nowMs() - this.ttlMs * (1 - 1 / KEEP_ALIVES);
+    this.#cancelKeeper = clock.afterIdle(Math.max(0, renewInMs), () => {
+      // The end comes by this timer where no answer does.
+      const leftMs = Math.max(0, this.#validUntilMs - clock.nowMs());
+      this.#cancelKeeper = clock.afterIdle(leftMs, () => this.#lost());
+      this.keepAlive().catch(() => this.#lost());
+    });
   }
 
   async #renew(): Promise<void> {
@@ -102,7 +99,7 @@ export class Lease {
       attemptTimeoutMs: this.ttlMs / KEEP_ALIVES,
       signal: this.signal,
       send: (client, attempt) => {
-        sentMs = performance.now();
+        sentMs = this.#caller.clock.nowMs();
         return client.execute({ command: { leaseKeepAlive: { ids: [BigInt(this.id)] } } }, attempt);
       },
     });

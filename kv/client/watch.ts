@@ -155,7 +155,7 @@ export class ClerkWatch implements AsyncIterable<KvEvent> {
     let tried: Set<string> | null = null;
     while (!this.#isOver) {
       const { choice } = this.#caller;
-      const nowMs = performance.now();
+      const nowMs = this.#caller.clock.nowMs();
       const address = choice.pickAny(nowMs, union(tried, this.#forgetful));
       if (address === null) {
         tried = null;
@@ -229,7 +229,7 @@ export class ClerkWatch implements AsyncIterable<KvEvent> {
         leaderless = (await this.#hasLeader(opened.address)) ? 0 : leaderless + 1;
         if (leaderless >= LEADERLESS_MAX) {
           this.#leave();
-          this.#caller.choice.failed(opened.address, performance.now(), this.#random);
+          this.#caller.choice.failed(opened.address, this.#caller.clock.nowMs(), this.#random);
           return null;
         }
       } catch (error) {
@@ -245,11 +245,11 @@ export class ClerkWatch implements AsyncIterable<KvEvent> {
   /** Gives up a member that says nothing, though it should say at least that nothing has happened. */
   async #nextMessage({ stream, messages }: Opened): Promise<IteratorResult<WatchResponse>> {
     const silentMs = Math.max(SILENT_MS_MIN, this.#progressMs * SILENT_PROGRESSES);
-    const timer = setTimeout(() => stream.cancel(), silentMs);
+    const cancelTimer = this.#caller.clock.after(silentMs, () => stream.cancel());
     try {
       return await messages.next();
     } finally {
-      clearTimeout(timer);
+      cancelTimer();
     }
   }
 
@@ -258,7 +258,7 @@ export class ClerkWatch implements AsyncIterable<KvEvent> {
       const { leader } = await this.#caller.call({
         repetition: 'harmless',
         at: address,
-        deadlineMs: performance.now() + this.#progressMs,
+        deadlineMs: this.#caller.clock.nowMs() + this.#progressMs,
         signal: this.#signal,
         send: async (client, attempt) => ({
           leader: (await client.status({}, attempt)).leader ?? { id: 0, address: '' },
@@ -276,7 +276,7 @@ export class ClerkWatch implements AsyncIterable<KvEvent> {
     if (code !== 'KV_COMPACTED')
       throw new KvError(code as KvErrorCode, error?.message ?? 'the member ended the watch');
     this.#forgetful.add(address);
-    if (this.#caller.choice.pickAny(performance.now(), this.#forgetful) !== null) return;
+    if (this.#caller.choice.pickAny(this.#caller.clock.nowMs(), this.#forgetful) !== null) return;
     throw new KvError(
       'KV_COMPACTED',
       `${error?.message ?? ''}; revision ${revision} is the least that may be asked for`,
@@ -290,7 +290,7 @@ export class ClerkWatch implements AsyncIterable<KvEvent> {
     // A stream that is cancelled here was silent.
     if (verdict.kind === 'final' && attempt.code !== 'RPC_CANCELLED')
       throw new KvError('KV_REFUSED', `${attempt.code}: ${String(error)}`, { cause: error });
-    this.#caller.choice.failed(address, performance.now(), this.#random);
+    this.#caller.choice.failed(address, this.#caller.clock.nowMs(), this.#random);
   }
 
   async #pause(): Promise<void> {

@@ -43,6 +43,8 @@ export interface KvServiceOptions {
   readonly version?: string;
   /** Milliseconds of a clock that does not jump. Default: performance.now. */
   readonly nowMs?: () => number;
+  /** Calls `task` once, `delayMs` from now; what it returns takes that back. Default: a timer. */
+  readonly after?: (delayMs: number, task: () => void) => () => void;
 }
 
 const DEFAULTS: Required<KvServiceOptions> = {
@@ -50,6 +52,10 @@ const DEFAULTS: Required<KvServiceOptions> = {
   timeoutMs: 30_000,
   version: '',
   nowMs: () => performance.now(),
+  after: (delayMs, task) => {
+    const timer = setTimeout(task, delayMs);
+    return () => clearTimeout(timer);
+  },
 };
 
 export class KvService {
@@ -174,8 +180,8 @@ export class KvService {
     requests: AsyncIterable<WatchRequest>,
     call: ServerCall,
   ): AsyncGenerator<MessageInit<WatchResponse>> {
-    const { nowMs } = this.#options;
-    const stream = new WatchStream({ machine: () => this.#node.machine, hub: this.#hub, nowMs });
+    const { nowMs, after } = this.#options;
+    const stream = new WatchStream({ machine: () => this.#node.machine, hub: this.#hub, nowMs, after });
     const end = (): void => stream.end();
     if (this.#isStopping || call.signal.aborted) end();
     this.#streams.add(stream);

@@ -26,6 +26,8 @@ export interface WatchStreamParts {
   readonly hub: WatchHub;
   /** Milliseconds of a clock that does not jump. */
   readonly nowMs: () => number;
+  /** Calls `task` once, `delayMs` from now; what it returns takes that back. */
+  readonly after: (delayMs: number, task: () => void) => () => void;
 }
 
 const WATCHES_MAX = 1000;
@@ -252,10 +254,12 @@ export class WatchStream {
 
   #sleep(dueMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = Number.isFinite(dueMs) ? setTimeout(() => this.#resume?.(), dueMs) : null;
+      const cancelTimer = Number.isFinite(dueMs)
+        ? this.#parts.after(dueMs, () => this.#resume?.())
+        : null;
       this.#resume = () => {
         this.#resume = null;
-        if (timer !== null) clearTimeout(timer);
+        cancelTimer?.();
         resolve();
       };
     });
