@@ -228,7 +228,7 @@ export class ChaosCluster {
 }
 
 /** Members keep no port over their lives; each gets one that is free now. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -3,6 +3,8 @@
 // per order on standard input, answered on standard output. It ends when its input does, so none is ever left behind.
 
 import { createInterface } from 'node:readline';
+import v8 from 'node:v8';
+import vm from 'node:vm';
 import { KvServer } from '../../../kv/index.js';
 import type { PeerTransport } from '../../../kv/peer/peer-transport.js';
 import { createLogger } from '../../../reactor/index.js';
@@ -21,13 +23,15 @@ export interface MemberOptions {
   readonly electionMs: number;
   readonly heartbeatMs: number;
   readonly snapshotEntries: number;
+  /** Default: the member's. */
+  readonly snapshotBytes?: number;
   readonly trailingEntries: number;
   /** Answers reads from what it has, without a round among the members: a bug that a run must notice. */
   readonly readsCarelessly: boolean;
 }
 
 export type Order =
-  | { readonly do: 'status' | 'hash' | 'snapshot' | 'fail-disk' }
+  | { readonly do: 'status' | 'hash' | 'snapshot' | 'fail-disk' | 'heap' }
   | { readonly do: 'link'; readonly id: number; readonly address: string }
   | { readonly do: 'slow-disk'; readonly minMs: number; readonly maxMs: number }
   | { readonly do: 'stall-disk'; readonly isStalled: boolean }
@@ -48,6 +52,10 @@ export interface MemberReport {
   readonly snapshotsInstalled: number;
   readonly elections: number;
   readonly reproposed: number;
+  /** To other members, in this life. */
+  readonly sentMessages: number;
+  /** Content of the last snapshot that it took. */
+  readonly snapshotBytes: number;
   /** Of the state as of appliedIndex; with order `hash` alone. */
   readonly hash?: string;
 }
@@ -115,6 +123,8 @@ async function main(options: MemberOptions): Promise<void> {
       case 'fail-disk':
         disk?.fail();
         return {};
+      case 'heap':
+        return { heapBytes: heapBytes() };
       default:
         if (server === null) throw new Error('the member is starting');
         return carryOutOn(server, order);
@@ -143,6 +153,7 @@ async function main(options: MemberOptions): Promise<void> {
       electionMs: options.electionMs,
       heartbeatMs: options.heartbeatMs,
       snapshotEntries: options.snapshotEntries,
+      ...(options.snapshotBytes === undefined ? {} : { snapshotBytes: options.snapshotBytes }),
       trailingEntries: options.trailingEntries,
     },
     {
@@ -160,6 +171,15 @@ async function main(options: MemberOptions): Promise<void> {
   const event = await running.stopped;
   say({ event: event.kind });
   process.exit(event.kind === 'failed' ? 1 : 0);
+}
+
+/** What is in use, without garbage. */
+function heapBytes(): number {
+  v8.setFlagsFromString('--expose-gc');
+  const collect = vm.runInNewContext('gc') as () => void; // as just exposed
+  collect();
+  collect();
+  return process.memoryUsage().heapUsed;
 }
 
 async function carryOutOn({ node }: KvServer, order: Order): Promise<object> {
@@ -191,6 +211,8 @@ async function carryOutOn({ node }: KvServer, order: Order): Promise<object> {
         snapshotsInstalled: figures.snapshotsInstalled,
         elections: figures.elections,
         reproposed: figures.reproposed,
+        sentMessages: node.peerFigures().reduce((sum, { sentMessages }) => sum + sentMessages, 0),
+        snapshotBytes: figures.snapshotBytes,
       };
       return order.do === 'hash' ? { ...report, hash: node.machine.hash() } : report;
     }

@@ -16,7 +16,7 @@ const CALM: CallWeather = { delayMaxMs: 0, loss: 0 };
 const RELIABLE: CallWeather = { delayMaxMs: 3, loss: 0 };
 const UNRELIABLE: CallWeather = { delayMaxMs: 26, loss: 0.1 };
 /** Of an ordinary disk that others use as well. */
-const DISK = { syncMinMs: 5, syncMaxMs: 10 };
+const DISK = { syncMinMs: 10, syncMaxMs: 20 };
 const CLIENT_ATTEMPT_MS = 1000;
 
 export class VirtualLab extends Lab {
@@ -33,6 +33,7 @@ export class VirtualLab extends Lab {
       seed,
       voterCount: servers,
       disk: DISK,
+      lookEvery: 1024,
       node: {
         heartbeatMs: 100,
         electionMs: ELECTION_MS,

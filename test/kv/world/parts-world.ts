@@ -1,6 +1,6 @@
 // A simulated cluster of real members: KvNode with its core, log, snapshots and state machine on simulated disks, clocks
 // and network, in virtual time, from one seed. After every event the promises are checked. parts-swarm.ts makes it
-// hostile, kv-lab.ts plays the lab tests on it. Enter by outsideMicrotasks().
+// hostile, test/kv/labs plays the lab tests on it. Enter by outsideMicrotasks().
 
 import type { KvNodeOptions } from '../../../kv/node/node-options.js';
 import type { KvNode } from '../../../kv/node/kv-node.js';
@@ -32,6 +32,8 @@ export interface PartsOptions {
   readonly bugs?: MemberBugs;
   /** Killed as soon as it cannot go on, and started again after so long; null: left alone. */
   readonly restartMs?: number | null;
+  /** One in so many acknowledgements and commits is looked up on the disks. Default 64. */
+  readonly lookEvery?: number;
 }
 
 const CALM: NetWeather = {
@@ -74,6 +76,7 @@ export class PartsWorld implements MemberHost, NetHost {
     this.diskWeather = { syncMinMs: 0, syncMaxMs: 0, slowWrites: 0, ...options.disk };
     this.net = new SimNet(this, options.isEncoded === true);
     this.promises = new Promises({
+      lookEvery: options.lookEvery ?? 64,
       random: new SeededRandom(options.seed ^ 0x10ad),
       members: () => this.all.values(),
       fail: (message) => this.note(message),

@@ -31,6 +31,8 @@ interface Seen {
 }
 
 export interface PromisesHost {
+  /** One in so many acknowledgements and commits is looked up on the disks. */
+  readonly lookEvery: number;
   readonly random: SeededRandom;
   members(): Iterable<SimMember>;
   fail(message: string): void;
@@ -38,8 +40,6 @@ export interface PromisesHost {
   afterEvent(check: () => Promise<void>): void;
 }
 
-/** One in so many acknowledgements and commits is looked up on the disks. */
-const LOOK_EVERY = 64;
 /** One in so many entries has the whole state of the members compared that apply it. */
 const HASH_EVERY = 32;
 
@@ -136,7 +136,7 @@ export class Promises {
     const entryTerm = core.entryAt(index)?.term;
     if (entryTerm === undefined) return; // under its snapshot
     this.#of(member).acked = { index, term: entryTerm };
-    if (!this.#host.random.chance(1 / LOOK_EVERY)) return;
+    if (!this.#host.random.chance(1 / this.#host.lookEvery)) return;
     this.#look(member, (log) => {
       if (!holds(log, index, entryTerm))
         this.#fail(member, `acknowledged entry ${index} of term ${entryTerm}, which is not on its disk`);
@@ -175,7 +175,7 @@ export class Promises {
         this.#fail(member, `committed another entry at ${index}`);
     }
     const entry = core.entryAt(to);
-    if (core.role !== 'leader' || entry === undefined || !this.#host.random.chance(1 / LOOK_EVERY)) return;
+    if (core.role !== 'leader' || entry === undefined || !this.#host.random.chance(1 / this.#host.lookEvery)) return;
     const { voters, outgoing } = core.membership;
     this.#host.afterEvent(() => this.#restsOnQuorum(member, to, entry.term, [voters, outgoing]));
   }

@@ -126,7 +126,7 @@ export class SimRpc {
       };
       const fail = (error: RpcError): void => {
         if (end()) reject(error);
-        abort.abort();
+        abort.abort(error);
       };
       const lost = (): void => fail(new RpcError('RPC_CONNECTION_LOST', 'the connection broke'));
       const cancel = (): void => fail(new RpcError('RPC_CANCELLED', 'cancelled'));
@@ -183,7 +183,7 @@ export class SimRpc {
     let arrivesMs = 0;
     const fail = (error: Error): void => {
       messages.fail(error);
-      abort.abort();
+      abort.abort(error);
     };
     const lost = (): void => fail(new RpcError('RPC_CONNECTION_LOST', 'the connection broke'));
     const cancel = (): void => fail(new RpcError('RPC_CANCELLED', 'cancelled'));
