@@ -223,7 +223,10 @@ export class ClerkAdmin {
     deadlineMs: number;
     signal?: AbortSignal;
   } {
-    return { deadlineMs: this.#caller.clock.nowMs() + timeoutMs, ...(signal === undefined ? {} : { signal }) };
+    return {
+      deadlineMs: this.#caller.clock.nowMs() + timeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+    };
   }
 }
 

@@ -261,7 +261,10 @@ export class Clerk {
   }
 
   #times({ timeoutMs = this.#options.timeoutMs, signal }: RequestOptions): WriteTimes {
-    return { deadlineMs: this.#caller.clock.nowMs() + timeoutMs, ...(signal === undefined ? {} : { signal }) };
+    return {
+      deadlineMs: this.#caller.clock.nowMs() + timeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+    };
   }
 
   #send<A>({ command, isRead }: Operation<A>, options: ReadOptions): Promise<ExecuteResponse> {

@@ -254,9 +254,7 @@ export class WatchStream {
 
   #sleep(dueMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const cancelTimer = Number.isFinite(dueMs)
-        ? this.#parts.after(dueMs, () => this.#resume?.())
-        : null;
+      const cancelTimer = Number.isFinite(dueMs) ? this.#parts.after(dueMs, () => this.#resume?.()) : null;
       this.#resume = () => {
         this.#resume = null;
         cancelTimer?.();

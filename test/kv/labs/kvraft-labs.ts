@@ -194,7 +194,11 @@ const B: readonly Shape[] = [
   },
 ];
 
-function labOf(part: string, { name, servers, isUnreliable = false, ...options }: Shape, extra: object): LabTest {
+function labOf(
+  part: string,
+  { name, servers, isUnreliable = false, ...options }: Shape,
+  extra: object,
+): LabTest {
   const kind = part.startsWith('kvraft') ? 'append' : 'versioned';
   return {
     name: `${part} ${name}`,

@@ -3,7 +3,14 @@
 // disks and networks, process-lab.ts over processes and sockets. Members count from 0.
 
 import assert from 'node:assert/strict';
-import { type Clerk, type ClerkOptions, KvError, type MemberStatus, mayHaveRun, op } from '../../../kv/index.js';
+import {
+  type Clerk,
+  type ClerkOptions,
+  KvError,
+  type MemberStatus,
+  mayHaveRun,
+  op,
+} from '../../../kv/index.js';
 import type { SeededRandom } from '../../support/seeded-random.js';
 
 /** T of the labs: an upper bound for electing a leader. */
@@ -273,9 +280,7 @@ export abstract class Lab {
     await this.one('at-last', this.count, true);
     let logs: string[] = [];
     const areSame = async (): Promise<boolean> => {
-      logs = await Promise.all(
-        this.members().map(async (member) => (await this.commands(member)).join(' ')),
-      );
+      logs = await Promise.all(this.members().map(async (member) => (await this.commands(member)).join(' ')));
       return new Set(logs).size === 1;
     };
     assert(await this.until(areSame, 5000), `the logs differ: ${logs.map((log) => log.length).join(' ')}`);

@@ -1,16 +1,40 @@
-// The labs in virtual time, each once from a fixed seed: what run.ts (npm run labs:kv) repeats at length and plays over
-// processes too.
+// The labs in short: most of them once in virtual time from a fixed seed, and a few over processes. run.ts (npm run labs:kv)
+// plays all of them in both worlds, as often as wanted.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { LABS } from './catalogue.js';
+import { playOverProcesses } from './process-lab.js';
 import { playVirtually } from './virtual-lab.js';
 
 const SEED = Number(process.env['REACTOR_TEST_SEED'] ?? 1);
 const ROUNDS = Number(process.env['REACTOR_TEST_ROUNDS'] ?? 1);
+/** Seconds each; played when rounds are asked for. */
+const LONG = new Set([
+  '3C Figure8',
+  '3C ReliableChurn',
+  '3C Figure8Unreliable',
+  '3D SnapshotInstallUnreliable',
+  '3D SnapshotInstallCrash',
+  '3D SnapshotInstallUnCrash',
+  'kvsrv MemPutManyClientsReliable',
+  'kvsrv LargeValues',
+  'kvraft A ManyPartitionsManyClients',
+  'kvraft B Speed',
+  'kvraft B SnapshotRecoverManyClients',
+  '4B ManyPartitionsManyClients',
+  '4C SnapshotRecoverManyClients',
+]);
+const OVER_PROCESSES = new Set([
+  '3A InitialElection',
+  '4A rsm Basic',
+  'lock ManyClients',
+  'kvraft B SnapshotRPC',
+]);
 
 for (const lab of LABS) {
-  test(lab.name, async () => {
+  const isLong = LONG.has(lab.name) && process.env['REACTOR_TEST_ROUNDS'] === undefined;
+  test(`in virtual time: ${lab.name}`, { skip: isLong && 'npm run labs:kv plays it' }, async () => {
     for (let seed = SEED; seed < SEED + ROUNDS; seed += 1) {
       try {
         await playVirtually({ ...lab, seed }, lab.run);
@@ -19,6 +43,10 @@ for (const lab of LABS) {
       }
     }
   });
+}
+
+for (const lab of LABS.filter(({ name }) => OVER_PROCESSES.has(name))) {
+  test(`over processes: ${lab.name}`, () => playOverProcesses({ ...lab, seed: SEED }, lab.run));
 }
 
 test('the same seed plays a lab the same way, event for event', async () => {

@@ -112,7 +112,9 @@ export class ProcessLab extends Lab {
         clock: REAL_PARTS.clock,
         members: (complete) => {
           stubs = REAL_PARTS.members(complete);
-          return shared === undefined ? stubs : { of: (address) => shared.of(address), close: async () => {} };
+          return shared === undefined
+            ? stubs
+            : { of: (address) => shared.of(address), close: async () => {} };
         },
       },
     );
@@ -138,7 +140,10 @@ export class ProcessLab extends Lab {
       for (const to of this.#ids()) if (from !== to) bytes += this.#network.counts(from, to).passedBytes;
     }
     const reports = await Promise.all(this.members().map((member) => this.#report(member)));
-    const messages = reports.reduce((sum, report) => sum + (report?.sentMessages ?? 0), this.#earlierMessages);
+    const messages = reports.reduce(
+      (sum, report) => sum + (report?.sentMessages ?? 0),
+      this.#earlierMessages,
+    );
     // Each has its answer.
     return { requests: Math.ceil(messages / 2), bytes };
   }

@@ -17,7 +17,10 @@ async function persist1(lab: Lab): Promise<void> {
   await lab.crash(second);
   const name = await lab.one('14', 2, true);
   await lab.restart(second);
-  assert(await lab.until(async () => (await lab.holders(name)) === 3, 10_000), 'the leader does not catch up');
+  assert(
+    await lab.until(async () => (await lab.holders(name)) === 3, 10_000),
+    'the leader does not catch up',
+  );
   const third = ((await lab.checkOneLeader()) + 1) % 3;
   await lab.crash(third);
   await lab.one('15', 2, true);
@@ -122,11 +125,11 @@ async function figure8Unreliable(lab: Lab): Promise<void> {
 
 /** Three clients give commands to all members; what they heard committed is in the log at the end, which checkLogs sees. */
 async function churn(lab: Lab): Promise<void> {
-  let isOver = false;
+  const running = { isOver: false };
   let command = 0;
   let seen = 0;
   const client = async (): Promise<void> => {
-    while (!isOver) {
+    while (!running.isOver) {
       const name = `c${command++}`;
       const members = lab.members().filter((member) => lab.isUp(member));
       for (const member of members) lab.start(member, `${name}.${member}`);
@@ -151,7 +154,7 @@ async function churn(lab: Lab): Promise<void> {
     await lab.sleep(0.7 * ELECTION_MS);
   }
   await lab.sleep(ELECTION_MS);
-  isOver = true;
+  running.isOver = true;
   lab.setUnreliable(false);
   for (const member of lab.members()) {
     if (!lab.isUp(member)) await lab.restart(member);

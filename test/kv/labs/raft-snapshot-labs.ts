@@ -15,7 +15,9 @@ type Fault = 'nothing' | 'disconnect' | 'crash';
 async function checkLogBytes(lab: Lab, members: readonly number[]): Promise<void> {
   let bytes: number[] = [];
   const areShort = async (): Promise<boolean> => {
-    bytes = await Promise.all(members.map(async (member) => (await lab.status(member))?.logBytes ?? Infinity));
+    bytes = await Promise.all(
+      members.map(async (member) => (await lab.status(member))?.logBytes ?? Infinity),
+    );
     return bytes.every((each) => each < LOG_BYTES_MAX);
   };
   assert(await lab.until(areShort, 2000), `logs of ${bytes.join(', ')} bytes`);

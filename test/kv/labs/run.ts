@@ -49,7 +49,9 @@ async function main(args: readonly string[]): Promise<number> {
       failed += failures.length;
       const took = ((performance.now() - startMs) / 1000).toFixed(1);
       const verdict = failures.length === 0 ? 'passed' : `FAILED ${failures.length} of`;
-      console.log(`${world}  ${lab.name}: ${verdict} ${rounds} ${rounds === 1 ? 'round' : 'rounds'}, ${took} s`);
+      console.log(
+        `${world}  ${lab.name}: ${verdict} ${rounds} ${rounds === 1 ? 'round' : 'rounds'}, ${took} s`,
+      );
       for (const failure of failures) console.log(`  ${failure.replaceAll('\n', '\n  ')}`);
     }
   }

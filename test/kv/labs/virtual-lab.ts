@@ -54,17 +54,16 @@ export class VirtualLab extends Lab {
 
   /** Plays a lab from its beginning to its end. Outside of promises: see outsideMicrotasks. @throws Violation, AssertionError */
   play(run: (lab: Lab) => Promise<void>): void {
-    let ended: { readonly error: unknown } | null = null;
-    run(this).then(
-      () => (ended = { error: null }),
-      (error: unknown) => (ended = { error }),
-    );
+    const played: { isOver: boolean; error: unknown } = { isOver: false, error: null };
+    const over = (error: unknown): void => {
+      Object.assign(played, { isOver: true, error });
+    };
+    run(this).then(() => over(null), over);
     runMicrotasks();
-    while (ended === null) {
+    while (!played.isOver) {
       if (!this.#world.step(LAB_MS_MAX)) throw new Error(`the lab does not end within ${LAB_MS_MAX} ms`);
     }
-    const { error } = ended as { readonly error: unknown };
-    if (error !== null) throw error;
+    if (played.error !== null) throw played.error;
   }
 
   get traceHash(): string {
@@ -79,7 +78,9 @@ export class VirtualLab extends Lab {
     return new Promise((resolve) => this.#world.later(ms, resolve));
   }
 
-  clerk({ to = this.members(), observes = false, sharesWith: _, ...options }: LabClerkOptions = {}): Clerk {
+  /** `sharesWith` changes nothing: there are no connections. */
+  clerk(given: LabClerkOptions = {}): Clerk {
+    const { to = this.members(), observes = false, ...options } = given;
     const weather = observes ? CALM : this.#weather;
     return new Clerk(
       {

@@ -175,7 +175,8 @@ export class Promises {
         this.#fail(member, `committed another entry at ${index}`);
     }
     const entry = core.entryAt(to);
-    if (core.role !== 'leader' || entry === undefined || !this.#host.random.chance(1 / this.#host.lookEvery)) return;
+    if (core.role !== 'leader' || entry === undefined || !this.#host.random.chance(1 / this.#host.lookEvery))
+      return;
     const { voters, outgoing } = core.membership;
     this.#host.afterEvent(() => this.#restsOnQuorum(member, to, entry.term, [voters, outgoing]));
   }

@@ -69,8 +69,11 @@ export class SimRpc {
   /** A life of a member serves calls. */
   started(member: SimMember, node: KvNode): void {
     this.ended(member);
-    const { nowMs, after } = this.clock;
-    const service = new KvService(node, { nowMs, after });
+    const { clock } = this;
+    const service = new KvService(node, {
+      nowMs: () => clock.nowMs(),
+      after: (delayMs, task) => clock.after(delayMs, task),
+    });
     const handlers = service.handlers() as unknown as Handlers; // looked up by the contract's names
     this.#serving.set(member, { service, handlers, life: member.life, calls: new Set() });
   }
@@ -262,9 +265,6 @@ function callOf(method: object, signal: AbortSignal, remainingMs: () => number):
   };
 }
 
-async function* overWire<Q>(
-  type: MessageType<Q>,
-  requests: Messages<Q>,
-): AsyncGenerator<Q, void, undefined> {
+async function* overWire<Q>(type: MessageType<Q>, requests: Messages<Q>): AsyncGenerator<Q, void, undefined> {
   for await (const request of requests) yield type.codec('protobuf').decode(bytesOf(type, request));
 }
