@@ -16,7 +16,7 @@ import type { Route } from './route.js';
 import { sessionRoutes } from './session-routes.js';
 import type { WebFarm } from './shapes.js';
 import { WebMetrics } from './web-metrics.js';
-import { FARM_WEB_DEFAULTS, type FarmWebOptions, type FarmWebSettings } from './web-options.js';
+import { completeFarmWebOptions, type FarmWebOptions, type FarmWebSettings } from './web-options.js';
 import { askerIn, SECURITY_HEADERS, WebServer } from './web-server.js';
 
 export interface FarmWeb {
@@ -28,40 +28,46 @@ export interface FarmWeb {
 
 const CLOSE_MS = 5000;
 
-/** @throws ReactorError REACTOR_PORT_IN_USE, REACTOR_OPTION_INVALID (TLS); RenderError RENDER_IO: it cannot listen there */
+/**
+ * @throws ReactorError REACTOR_PORT_IN_USE, REACTOR_OPTION_INVALID (TLS); RenderError RENDER_OPTION_INVALID, RENDER_IO: it
+ *   cannot listen there
+ */
 export async function serveFarmWeb(farm: Farm, options: FarmWebOptions = {}): Promise<FarmWeb> {
-  const settings: FarmWebSettings = { ...FARM_WEB_DEFAULTS, ...options };
+  const settings = completeFarmWebOptions(options);
   const hosts = [hostname(), ...settings.hosts].map((name) => name.toLowerCase());
   const access = new Access({ tokens: settings.tokens, hosts, isTls: settings.tls !== null });
   const facts = factsOf(farm, settings, access);
   const live = new LiveEvents(farm, facts, settings);
   const images = new FarmImages(farm);
   const metrics = new WebMetrics(farm, live, images);
-  const server = new WebServer(
-    {
-      access,
-      routes: withDocument(settings.version, [
-        ...farmRoutes({ farm, live, facts, loadStepMs: settings.loadStepMs, headers: SECURITY_HEADERS }),
-        ...jobRoutes(farm, images),
-        ...sessionRoutes(access, askerIn),
-      ]),
-      files: readPageFiles(),
-      metrics: async () => `${await metrics.text()}${await settings.metrics()}`,
-      notReady: settings.notReady,
-      onError: settings.onError,
-    },
-    settings.tls,
-  );
-  const close = async (deadlineMs: number = CLOSE_MS): Promise<void> => {
+  const stop = async (): Promise<void> => {
     live.close();
-    await server.close(deadlineMs);
     await images.close();
   };
   try {
+    const server = new WebServer(
+      {
+        access,
+        routes: withDocument(settings.version, [
+          ...farmRoutes({ farm, live, facts, loadStepMs: settings.loadStepMs, headers: SECURITY_HEADERS }),
+          ...jobRoutes(farm, images),
+          ...sessionRoutes(access, askerIn),
+        ]),
+        files: readPageFiles(),
+        metrics: async () => `${await metrics.text()}${await settings.metrics()}`,
+        notReady: settings.notReady,
+        onError: settings.onError,
+      },
+      settings.tls,
+    );
+    const close = async (deadlineMs: number = CLOSE_MS): Promise<void> => {
+      live.close(); // its answers would never end
+      await server.close(deadlineMs);
+      await stop();
+    };
     return { ...(await server.listen(settings)), close };
   } catch (error) {
-    live.close();
-    await images.close();
+    await stop();
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 // What the web side of a main node can be told, and what it takes when it is not told.
 
 import type { TlsServerOptions } from '../../reactor/index.js';
+import { RenderError } from '../errors.js';
 
 export interface FarmWebOptions {
   /** Default 127.0.0.1. */
@@ -53,3 +54,25 @@ export const FARM_WEB_DEFAULTS: FarmWebSettings = {
   gatherMs: 200,
   loadStepMs: 2000,
 };
+
+const NUMBERS = {
+  port: [0, 65_535],
+  watchersMax: [1, 65_536],
+  watcherBytesMax: [1024, 2 ** 30],
+  gatherMs: [0, 60_000],
+  loadStepMs: [10, 600_000],
+} as const satisfies Partial<Record<keyof FarmWebSettings, readonly [number, number]>>;
+
+/** @throws RenderError RENDER_OPTION_INVALID */
+export function completeFarmWebOptions(options: FarmWebOptions): FarmWebSettings {
+  const settings: FarmWebSettings = { ...FARM_WEB_DEFAULTS, ...options };
+  for (const [name, [min, max]] of Object.entries(NUMBERS)) {
+    const value = settings[name as keyof typeof NUMBERS]; // the names of the table
+    if (Number.isInteger(value) && value >= min && value <= max) continue;
+    throw new RenderError(
+      'RENDER_OPTION_INVALID',
+      `${name} should be a whole number from ${min} to ${max}, not ${value}`,
+    );
+  }
+  return settings;
+}

@@ -97,12 +97,13 @@ export class JobsView {
 
   update() {
     const { jobs, selected, jobsTotal } = this.#store;
-    const shown = this.#shown();
+    const all = this.#matching();
+    const shown = all.slice(0, this.#limit);
     this.#rows.update(shown);
     const ticked = shown.filter(({ id }) => selected.has(id));
     this.#table.hidden = shown.length === 0;
     this.#toolbar.hidden = shown.length === 0;
-    this.#more.hidden = jobsTotal <= shown.length || this.#limit >= LIMIT_MAX;
+    this.#more.hidden = Math.max(jobsTotal, all.length) <= shown.length || this.#limit >= LIMIT_MAX;
     this.#all.checked = ticked.length > 0 && ticked.length === shown.length;
     this.#all.indeterminate = ticked.length > 0 && ticked.length < shown.length;
     setText(this.#count, ticked.length === 0 ? 'Select all' : `${ticked.length} selected`);
@@ -110,13 +111,16 @@ export class JobsView {
     this.#updateEmpty(shown.length === 0, jobs.size === 0);
   }
 
-  /** @returns {WebJob[]} newest first */
   #shown() {
+    return this.#matching().slice(0, this.#limit);
+  }
+
+  /** @returns {WebJob[]} newest first */
+  #matching() {
     const states = this.#states;
     return [...this.#store.jobs.values()]
       .filter(({ state }) => states.length === 0 || states.includes(state))
-      .toSorted((a, b) => b.id - a.id)
-      .slice(0, this.#limit);
+      .toSorted((a, b) => b.id - a.id);
   }
 
   /** @param {boolean} isEmpty @param {boolean} hasNone */

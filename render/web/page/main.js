@@ -15,6 +15,7 @@ import { Viewer } from './viewer.js';
 /** @typedef {{ title: string, node: HTMLElement, update: () => void, close: () => void, focus?: () => void }} View */
 
 const IMAGES_PAGE = 200;
+const REFRESH_MS = 1000;
 const LINK_TEXT = { connecting: 'Connecting…', live: 'Live', lost: 'Not connected, trying again…' };
 const THEMES = ['system', 'light', 'dark'];
 
@@ -27,6 +28,7 @@ let viewer = null;
 /** The job that is looked at, and how many of its images. @type {{ id: number, limit: number } | null} */
 let looked = null;
 let isAsking = false;
+let refreshTimer = 0;
 
 const live = new Live(store, {
   onState: (state) => {
@@ -40,8 +42,9 @@ const live = new Live(store, {
   onImages: (job, images) => {
     const rendered = images.filter(({ state }) => state === 'rendered').map(({ index }) => ({ job, index }));
     store.cameIn(rendered);
-    // What else is to be known of them comes with the page of the job.
-    if (looked?.id === job) void refreshJob();
+    if (looked?.id !== job) return;
+    store.putImageStates(images);
+    refreshJobSoon();
   },
 });
 
@@ -71,6 +74,15 @@ async function findLatest() {
   const { images } = (await jobOrNull(newest.id, 0, 100)) ?? { images: [] };
   const kept = images.filter(({ kept }) => kept).map(({ index }) => ({ job: newest.id, index }));
   store.cameIn(kept.slice(-12));
+}
+
+/** What else is to be known of new images is asked for now and then, however fast they come. */
+function refreshJobSoon() {
+  if (refreshTimer !== 0) return;
+  refreshTimer = window.setTimeout(() => {
+    refreshTimer = 0;
+    refreshJob().catch((error) => notice(messageOf(error), 'bad'));
+  }, REFRESH_MS);
 }
 
 /** One asking at a time; images that come in meanwhile are asked for afterwards. */

@@ -6,6 +6,7 @@
 /** Newest images that came in while the page was open. */
 const LATEST_MAX = 12;
 const POINTS_MAX = 300;
+const JOBS_MAX = 4000;
 
 export class Store {
   /** @type {WebFarm | null} */
@@ -55,6 +56,7 @@ export class Store {
   /** @param {readonly WebJob[]} jobs */
   putJobs(jobs) {
     for (const job of jobs) this.jobs.set(job.id, job);
+    if (this.jobs.size > JOBS_MAX) this.#forgetOldJobs();
     this.changed();
   }
 
@@ -65,6 +67,18 @@ export class Store {
       this.selected.delete(id);
     }
     this.latest = this.latest.filter(({ job }) => !ids.includes(job));
+    this.changed();
+  }
+
+  /**
+   * Of the job that is looked at, ahead of what else is known of them.
+   * @param {readonly { index: number, state: 'rendered' | 'missing' }[]} changed
+   */
+  putImageStates(changed) {
+    for (const { index, state } of changed) {
+      const image = this.images.get(index);
+      if (image !== undefined) this.images.set(index, { ...image, state, kept: state === 'rendered' });
+    }
     this.changed();
   }
 
@@ -93,6 +107,12 @@ export class Store {
   listen(listener) {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** A page may stay open for weeks. */
+  #forgetOldJobs() {
+    const old = [...this.jobs.keys()].toSorted((a, b) => a - b).slice(0, this.jobs.size - JOBS_MAX / 2);
+    for (const id of old) if (!this.selected.has(id)) this.jobs.delete(id);
   }
 
   changed() {

@@ -83,6 +83,8 @@ class WorkerCard {
   #processes;
   #rows;
   #summary = el('summary');
+  /** The points that the graph shows. @type {Store['points'] | null} */
+  #drawn = null;
   node;
 
   /** @param {Store} store @param {number} serial @param {boolean} hasGraph */
@@ -156,19 +158,9 @@ class WorkerCard {
     setAttribute(this.#drain, 'aria-label', `Drain ${name}`);
     this.#cpu.update(shareText(cpu));
     this.#mem.update(shareText(mem));
-    const points = this.#points();
-    const hasGpu = gpu > 0 || points.some((load) => (load?.gpu ?? 0) > 0);
-    this.#gpu.node.hidden = !hasGpu;
+    this.#gpu.node.hidden = gpu === 0 && worker.gpuTemp === 0;
     this.#gpu.update(`${shareText(gpu)}${worker.gpuTemp > 0 ? `, ${Math.round(worker.gpuTemp)} °C` : ''}`);
-    this.#chart?.update(
-      this.#store.points.map(({ atMs }) => atMs / 1000),
-      [
-        points.map((load) => load?.cpu ?? null),
-        points.map((load) => load?.mem ?? null),
-        points.map((load) => (hasGpu ? (load?.gpu ?? null) : null)),
-      ],
-      `Load of ${name} over the last minutes, now CPU ${shareText(cpu)}, memory ${shareText(mem)}`,
-    );
+    this.#draw(worker);
     const failed = worker.imagesFailed > 0 ? `, ${countText(worker.imagesFailed)} failed` : '';
     setText(
       this.#facts,
@@ -182,8 +174,22 @@ class WorkerCard {
     this.#chart?.close();
   }
 
-  #points() {
-    return this.#store.points.map(({ workers }) => workers.find(({ serial }) => serial === this.#serial));
+  /** @param {WebWorker} worker */
+  #draw({ name, cpu, mem }) {
+    const { points } = this.#store;
+    if (this.#chart === null || points === this.#drawn) return;
+    this.#drawn = points;
+    const loads = points.map(({ workers }) => workers.find(({ serial }) => serial === this.#serial));
+    const hasGpu = loads.some((load) => (load?.gpu ?? 0) > 0);
+    this.#chart.update(
+      points.map(({ atMs }) => atMs / 1000),
+      [
+        loads.map((load) => load?.cpu ?? null),
+        loads.map((load) => load?.mem ?? null),
+        loads.map((load) => (hasGpu ? (load?.gpu ?? null) : null)),
+      ],
+      `Load of ${name} over the last minutes, now CPU ${shareText(cpu)}, memory ${shareText(mem)}`,
+    );
   }
 }
 

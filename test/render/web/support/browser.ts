@@ -1,7 +1,8 @@
 // A real Chromium: Debian's, driven by playwright-core. Pictures of what it shows are kept as artefacts of the test run.
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core';
 
@@ -9,6 +10,8 @@ const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/goog
 const FOLDER = new URL('../../../../../artifacts/web/', import.meta.url);
 /** Everything takes longer on a machine that is busy. */
 const PATIENCE_MS = 60_000;
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 export const CHROMIUM: string | undefined = PLACES.find((place) => existsSync(place));
 
@@ -79,4 +82,24 @@ export async function painted(image: Locator): Promise<void> {
     return picture.naturalWidth > 0;
   });
   assert.equal(isPainted, true);
+}
+
+/** What axe finds wrong for people who do not see, see little, or use a keyboard: rule, and where. */
+export async function barriers(page: Page): Promise<readonly string[]> {
+  // Run by the debugger: the policy of the page allows no script of others.
+  await page.evaluate(AXE);
+  const { violations, passes } = await page.evaluate<AxeResults>('axe.run()');
+  assert(passes.length > 10, 'axe has looked at the page');
+  return violations.map(
+    ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`,
+  );
+}
+
+/** What we use of axe's answer. */
+interface AxeResults {
+  readonly passes: readonly object[];
+  readonly violations: readonly {
+    readonly id: string;
+    readonly nodes: readonly { readonly html: string }[];
+  }[];
 }
