@@ -241,13 +241,19 @@ export class RenderDesk {
 
   #submit(run: RenderRun): void {
     const { request, id } = run;
-    const effects = this.#table.submit(performance.now(), {
-      id,
-      first: request.firstIndex,
-      count: request.taskCount,
-      imageKind: imageKindOf(request),
-      deadlineMs: deadlineOf(request),
-    });
+    let effects: WorkerEffect[];
+    try {
+      effects = this.#table.submit(performance.now(), {
+        id,
+        first: request.firstIndex,
+        count: request.taskCount,
+        imageKind: imageKindOf(request),
+        deadlineMs: deadlineOf(request),
+      });
+    } catch (error) {
+      this.#refused += 1;
+      throw error;
+    }
     for (const effect of effects) this.#work.push({ effect, outcome: null, flight: null });
   }
 

@@ -127,9 +127,16 @@ export class SceneCache implements SceneSource {
       this.#fetching.set(sha256, fetching);
     }
     fetching.waiting += 1;
+    let leave: () => void = () => {};
+    const left = new Promise<never>((_, reject) => {
+      leave = () => reject(new RenderError('RENDER_CANCELED', 'nobody waits for the scene any more'));
+    });
+    signal.addEventListener('abort', leave, { once: true });
+    if (signal.aborted) leave();
     try {
-      await Promise.race([fetching.done, aborted(signal)]);
+      await Promise.race([fetching.done, left]);
     } finally {
+      signal.removeEventListener('abort', leave);
       fetching.waiting -= 1;
       if (fetching.waiting === 0) fetching.giveUp.abort(); // without effect when it is done
     }
@@ -238,15 +245,6 @@ export class SceneCache implements SceneSource {
   #pathOf(sha256: string): string {
     return path.join(this.#folder, `${sha256}.blend`);
   }
-}
-
-async function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const give = (): void =>
-      reject(new RenderError('RENDER_CANCELED', 'nobody waits for the scene any more'));
-    if (signal.aborted) give();
-    else signal.addEventListener('abort', give, { once: true });
-  });
 }
 
 function asRenderError(error: unknown, what: string): RenderError {

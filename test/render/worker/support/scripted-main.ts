@@ -162,7 +162,7 @@ export class ScriptedMain {
       target: `${accessUrl}:${accessPort}`,
       token,
       retry: { attemptsMax: 1 },
-      timeoutMs: 60_000,
+      timeoutMs: 300_000, // on a busy machine everything takes longer
     });
     this.#clients.push(client);
     return { slave: new SlaveEmulateClient(client), worker: new FarmWorkerClient(client) };
@@ -181,7 +181,7 @@ export class ScriptedMain {
       height: 12,
       samples: 1,
       format: PixelFormat.GRAY8,
-      deadlineMs: 60_000,
+      deadlineMs: 300_000,
       ...fields,
       requestId: fields.requestId ?? this.#requests,
     };

@@ -27,6 +27,8 @@ export const QUIET: LoadSource = {
   cores: 4,
 };
 
+const nodes = new WeakMap<TestContext, WorkerNode[]>();
+
 export async function startNode(
   t: TestContext,
   options: WorkerNodeOptions & { renderer?: Renderer; load?: LoadSource } = {},
@@ -55,9 +57,16 @@ export async function startNode(
     undefined,
     { load },
   );
-  t.after(async () => {
-    await node.close(1000);
-    assert.deepEqual(leftovers(), NOTHING_LEFT);
-  });
+  const others = nodes.get(t);
+  if (others === undefined) {
+    const all = [node];
+    nodes.set(t, all);
+    t.after(async () => {
+      await Promise.all(all.map((one) => one.close(1000)));
+      assert.deepEqual(leftovers(), NOTHING_LEFT);
+    });
+  } else {
+    others.push(node);
+  }
   return { main: scripted, node };
 }
