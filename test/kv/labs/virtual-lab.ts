@@ -7,7 +7,7 @@ import { bytesOf, decoded, type Told, valueOf } from '../world/commands.js';
 import { outsideMicrotasks, runMicrotasks } from '../world/microtasks.js';
 import { addressOf, PartsWorld } from '../world/parts-world.js';
 import { type CallWeather, SimRpc } from '../world/sim-rpc.js';
-import type { SimMember } from '../world/sim-member.js';
+import type { MemberBugs, SimMember } from '../world/sim-member.js';
 import { ELECTION_MS, Lab, type LabClerkOptions, type LabOptions, type Traffic } from './lab.js';
 
 /** Of virtual time, for one lab. */
@@ -19,6 +19,12 @@ const UNRELIABLE: CallWeather = { delayMaxMs: 26, loss: 0.1 };
 const DISK = { syncMinMs: 10, syncMaxMs: 20 };
 const CLIENT_ATTEMPT_MS = 1000;
 
+/** Bugs that labs have to notice. */
+export interface LabBugs extends MemberBugs {
+  /** Reads are answered from what a member has, without a round among the members. */
+  readonly readsCarelessly?: boolean;
+}
+
 export class VirtualLab extends Lab {
   readonly isVirtual = true;
   readonly #world: PartsWorld;
@@ -26,7 +32,7 @@ export class VirtualLab extends Lab {
   readonly #weather: CallWeather = { delayMaxMs: 0, loss: 0 };
   #installs = 0;
 
-  constructor(options: LabOptions) {
+  constructor(options: LabOptions, bugs: LabBugs = {}) {
     super(options, new SeededRandom(options.seed ^ 0x1ab));
     const { seed, servers, snapshotBytes = 0, isUnreliable = false } = options;
     this.#world = new PartsWorld({
@@ -34,6 +40,7 @@ export class VirtualLab extends Lab {
       voterCount: servers,
       disk: DISK,
       lookEvery: 1024,
+      bugs,
       node: {
         heartbeatMs: 100,
         electionMs: ELECTION_MS,
@@ -45,6 +52,7 @@ export class VirtualLab extends Lab {
     const addresses = new Map([...this.#world.all.values()].map((member) => [addressOf(member.id), member]));
     this.#rpc = new SimRpc(this.#world, new SeededRandom(seed ^ 0x59c), addresses);
     this.#world.onStarted = (member, node) => {
+      if (bugs.readsCarelessly === true) node.read = (done) => done(null);
       this.#rpc.started(member, node);
       node.onReplaced(() => (this.#installs += 1));
     };
@@ -157,9 +165,13 @@ export class VirtualLab extends Lab {
 }
 
 /** Plays one lab in virtual time; gives the hash of its trace. @throws Violation, AssertionError */
-export function playVirtually(options: LabOptions, run: (lab: Lab) => Promise<void>): Promise<string> {
+export function playVirtually(
+  options: LabOptions,
+  run: (lab: Lab) => Promise<void>,
+  bugs: LabBugs = {},
+): Promise<string> {
   return outsideMicrotasks(() => {
-    const lab = new VirtualLab(options);
+    const lab = new VirtualLab(options, bugs);
     lab.play(run);
     return lab.traceHash;
   });
