@@ -98,7 +98,11 @@ export class Registration {
       const { serial, heartbeatMs } = answer;
       if (serial === undefined)
         throw new RenderError('RENDER_MESSAGE_INVALID', 'the main node registered us without a serial');
-      if (this.#position !== null) await this.#client.move({ id: serial, position: this.#position }, call);
+      if (this.#position !== null) {
+        const moved = await this.#client.move({ id: serial, position: this.#position }, call);
+        const failure = errorOfStatus(moved.status);
+        if (failure !== null) throw failure;
+      }
       this.#registrations += 1;
       this.#serial = serial;
       this.#beatEvery(heartbeatMs > 0 ? heartbeatMs : HEARTBEAT_MS);

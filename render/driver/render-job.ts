@@ -226,6 +226,7 @@ export class RenderJob implements AsyncIterable<ImageResult> {
 
   #heard(job: bigint): void {
     this.#lost = null;
+    this.#overloaded = null;
     if (job !== 0n) this.#job = job;
     if (this.#state !== 'rendering') this.#tell('rendering', '');
   }
