@@ -19,8 +19,9 @@ import {
   imageRequest,
   isOwnScene,
 } from './node-request.js';
+import { RunStore } from './run-store.js';
 import { endOf, goodImage, logOf, statusOf, withLastLines } from './results.js';
-import { RenderRun } from './render-run.js';
+import type { RenderRun } from './render-run.js';
 import type { TaskTableFigures, TaskTableOptions, WorkerEffect } from './render-task.js';
 import { type CrewOutcome, type Flight, RendererCrew } from './renderer-crew.js';
 import type { RendererPoolOptions } from './renderer-pool.js';
@@ -57,8 +58,6 @@ interface Work {
 }
 
 const RETRY_AFTER_MS = 200;
-const KEPT_MAX = 1024;
-const FORGOTTEN_MAX = 4096;
 
 export class RenderDesk {
   readonly crew: RendererCrew;
@@ -67,12 +66,7 @@ export class RenderDesk {
   readonly #options: Required<DeskOptions>;
   readonly #imagesMax: number;
   readonly #table: TaskTable;
-  readonly #runs = new Map<bigint, RenderRun>();
-  readonly #byId = new Map<number, RenderRun>();
-  /** Requests that were answered and are not kept any more. */
-  readonly #forgotten = new Set<bigint>();
-  #lastId = 0;
-  #reservedBytes = 0;
+  readonly #runs: RunStore;
   #fetchingImages = 0;
   #refused = 0;
   #isDraining = false;
@@ -90,6 +84,7 @@ export class RenderDesk {
   ) {
     this.#parts = parts;
     this.#options = options;
+    this.#runs = new RunStore(options.resultBytesMax);
     this.logs = new AttemptLogs(options.logCharsMax, options.logImagesMax);
     this.#table = new TaskTable(parts.random, tasks);
     const { tasksMax, graceMs } = { ...TASK_TABLE_DEFAULTS, ...tasks };
@@ -119,9 +114,9 @@ export class RenderDesk {
    *   RENDER_NOT_FOUND: it was answered, and is not kept any more
    */
   take(request: SlaveRenderReq): RenderRun {
-    const known = this.#runs.get(request.requestId);
+    const known = this.#runs.find(request.requestId);
     if (known !== undefined) return known;
-    if (this.#forgotten.has(request.requestId))
+    if (this.#runs.wasForgotten(request.requestId))
       throw new RenderError(
         'RENDER_NOT_FOUND',
         'the request was answered, and its images are not kept any more',
@@ -129,21 +124,17 @@ export class RenderDesk {
     checkNodeRequest(request);
     const bytes = bytesOf(request);
     this.#admit(request, bytes);
-    this.#lastId += 1;
-    const now = performance.now();
-    const run = new RenderRun(this.#lastId, request, bytes, now);
+    const run = this.#runs.make(performance.now(), request, bytes);
     if (isOwnScene(request.scene)) this.#submit(run);
     else void this.#fetchAndSubmit(run);
-    this.#runs.set(request.requestId, run);
-    this.#byId.set(run.id, run);
-    this.#reservedBytes += bytes;
+    this.#runs.add(run);
     this.#doWork();
     return run;
   }
 
   /** Whether there was anything to cancel. */
   cancel(requestId: bigint): boolean {
-    const run = this.#runs.get(requestId);
+    const run = this.#runs.find(requestId);
     if (run === undefined || run.end !== null) return false;
     run.isCanceled = true;
     run.giveUp.abort(); // it may still wait for its scene
@@ -153,12 +144,12 @@ export class RenderDesk {
 
   /** Nothing of what is here is wanted any more, and ids may be used again: they were those of another main node. */
   dropAll(): void {
-    for (const [requestId, run] of this.#runs) {
-      this.cancel(requestId);
+    for (const run of this.#runs.values()) {
+      this.cancel(run.request.requestId);
       if (run.end === null) this.#finish(run, statusOf(new RenderError('RENDER_CANCELED', 'canceled')));
       this.#forget(run);
     }
-    this.#forgotten.clear();
+    this.#runs.clearForgotten();
   }
 
   /** No new requests. */
@@ -178,7 +169,7 @@ export class RenderDesk {
 
   /** Requests that are not answered yet, as heartbeats tell them. */
   openRequests(): bigint[] {
-    return Array.from(this.#runs.values()).flatMap((run) => (run.isOpen ? [run.request.requestId] : []));
+    return this.#runs.open();
   }
 
   /** A reader has gone. */
@@ -197,7 +188,7 @@ export class RenderDesk {
       ...figures,
       queued: figures.queued + this.#fetchingImages,
       requests: this.#runs.size,
-      reservedBytes: this.#reservedBytes,
+      reservedBytes: this.#runs.bytes,
       refused: this.#refused,
     };
   }
@@ -206,10 +197,10 @@ export class RenderDesk {
   sweep(): void {
     const now = performance.now();
     const { keptMs, orphanMs } = this.#options;
-    for (const [requestId, run] of this.#runs) {
+    for (const run of this.#runs.values()) {
       if (run.end !== null && !run.isOpen && now - run.endedAt! > keptMs) this.#forget(run);
       else if (run.end === null && run.unheardSince !== null && now - run.unheardSince > orphanMs)
-        this.cancel(requestId);
+        this.cancel(run.request.requestId);
     }
   }
 
@@ -230,13 +221,7 @@ export class RenderDesk {
       );
     if (this.#isDraining) throw this.#overload('this node is draining');
     if (this.#fetchingImages + taskCount > this.#imagesMax) throw this.#overload('too many images wait here');
-    // Those that were answered make room first, the oldest before the others.
-    for (const run of this.#runs.values()) {
-      if (this.#reservedBytes + bytes <= resultBytesMax && this.#runs.size < KEPT_MAX) return;
-      if (!run.isOpen) this.#forget(run);
-    }
-    if (this.#reservedBytes + bytes > resultBytesMax)
-      throw this.#overload('the images that are here take the memory');
+    if (!this.#runs.makeRoom(bytes)) throw this.#overload('the images that are here take the memory');
   }
 
   #submit(run: RenderRun): void {
@@ -344,10 +329,10 @@ export class RenderDesk {
       case 'failed': {
         const { index, code, error, attempts } = effect;
         const failed = { renderMs: 0, times: {}, pixels: null, atMs: performance.now() };
-        return this.#byId.get(effect.request)?.add({ index, code, error, attempts, ...failed });
+        return this.#runs.get(effect.request)?.add({ index, code, error, attempts, ...failed });
       }
       case 'finished': {
-        const run = this.#byId.get(effect.request);
+        const run = this.#runs.get(effect.request);
         if (run !== undefined) this.#finish(run, endOf(run, effect));
         return;
       }
@@ -361,7 +346,7 @@ export class RenderDesk {
   }
 
   #send({ pid, task, version, request, index }: Extract<WorkerEffect, { kind: 'send' }>): void {
-    const run = this.#byId.get(request)!; // the table forgets a request before the desk does
+    const run = this.#runs.get(request)!; // the table forgets a request before the desk does
     const flight = { run, index, task, version, sentAt: performance.now() };
     this.crew.send(pid, flight, imageRequest(run.request, index, flight, run.scene));
   }
@@ -374,13 +359,7 @@ export class RenderDesk {
   }
 
   #forget(run: RenderRun): void {
-    const { requestId } = run.request;
-    this.#runs.delete(requestId);
-    this.#byId.delete(run.id);
-    this.#reservedBytes -= run.bytesReserved;
-    this.#forgotten.add(requestId);
-    const [oldest] = this.#forgotten;
-    if (this.#forgotten.size > FORGOTTEN_MAX) this.#forgotten.delete(oldest!);
+    this.#runs.forget(run);
     this.#tellIdle();
   }
 

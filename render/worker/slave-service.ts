@@ -75,7 +75,10 @@ export class SlaveService implements SlaveEmulateService, FarmWorkerService {
     call: ServerCall,
   ): AsyncGenerator<MessageInit<SlaveRenderRsp>, void, void> {
     const run = this.#taken(request);
-    if (run instanceof RenderError) return yield* refusal(request, run);
+    if (run instanceof RenderError) {
+      yield* refusal(request, run);
+      return;
+    }
     const pieces = new AnswerPieces(run.request);
     run.enter();
     try {

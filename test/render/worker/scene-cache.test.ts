@@ -161,7 +161,7 @@ test('a node fetches the scene of a request from its main node; without it there
   assert.equal(node.figures().scenes.bytes, 200_000);
   const missing = await main.render(main.request({ scene: 'f'.repeat(64), taskCount: 2 }));
   assert.equal(missing.code, Code.INTERNAL);
-  assert.deepEqual([...missing.statuses.keys()].toSorted(), [0, 1]);
+  assert.deepEqual(new Set(missing.statuses.keys()), new Set([0, 1]));
   assert.match(missing.message, /no such scene/);
   assert.equal((await main.render(main.request({ scene: 'default' }))).code, Code.OK);
 });

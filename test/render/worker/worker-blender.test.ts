@@ -48,7 +48,10 @@ test('two Blenders render what the main node asks for, one of them killed in the
   const killed = await answer;
   assert.equal(killed.code, Code.OK, killed.message);
   assert.deepEqual(killed.images.get(0), killed.images.get(1));
-  assert.deepEqual(Array.from(killed.statuses.values(), ({ attempts }) => attempts).toSorted(), [1, 2]);
+  assert.deepEqual(
+    Array.from(killed.statuses.values(), ({ attempts }) => attempts).toSorted((a, b) => a - b),
+    [1, 2],
+  );
 
   const png = await main.render(main.request({ ...SIZE, format: PixelFormat.PNG, taskCount: 2 }));
   assert.equal(png.images.get(1)!.subarray(1, 4).toString(), 'PNG');

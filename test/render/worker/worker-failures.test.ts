@@ -27,10 +27,10 @@ test('a renderer killed in mid-render costs a try: another one renders the image
   process.kill(victim!, 'SIGKILL');
   const { code, images, statuses } = await answer;
   assert.equal(code, Code.OK);
-  assert.deepEqual([...images].toSorted(), [...expected.images].toSorted());
-  const attempts = Array.from(statuses.values(), (status) => status.attempts).toSorted();
+  assert.deepEqual(images, expected.images);
+  const attempts = Array.from(statuses.values(), (status) => status.attempts).toSorted((a, b) => a - b);
   assert.deepEqual(attempts, [1, 1, 1, 2]);
-  const [retried] = [...statuses.values()].filter((status) => status.attempts === 2);
+  const retried = [...statuses.values()].find((status) => status.attempts === 2);
   const { text } = await main.node().worker.log({ requestId: request.requestId, index: retried!.index });
   assert.match(text, new RegExp(`\\[renderer ${victim}: error 3: .*ended by SIGKILL, \\d+ ms\\]`));
   assert.match(text, /: rendered, \d+ ms\]\n$/);

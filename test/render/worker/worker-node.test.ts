@@ -29,7 +29,7 @@ test('a node registers, beats, renders, and says good-bye', async (t) => {
   const request = main.request({ taskCount: 5, firstIndex: 10, lights: [WHITE, DIM, WHITE, WHITE, DIM] });
   const { images, statuses, code } = await main.render(request);
   assert.equal(code, Code.OK);
-  assert.deepEqual([...images.keys()].toSorted(), [10, 11, 12, 13, 14]);
+  assert.deepEqual(new Set(images.keys()), new Set([10, 11, 12, 13, 14]));
   assert.deepEqual(images.get(10), images.get(12));
   assert.deepEqual(images.get(11), images.get(14));
   assert.notDeepEqual(images.get(10), images.get(11));
