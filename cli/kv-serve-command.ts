@@ -31,6 +31,7 @@ interface MemberFlags {
   snapshotBytes: number | null;
   quotaBytes: number | null;
   valueBytesMax: number | null;
+  protocolVersion: number | null;
   electionMs: number;
   heartbeatMs: number;
   leaseReads: boolean;
@@ -137,6 +138,15 @@ const MEMBER_FLAGS: FlagTable<MemberFlags> = {
     read: readBytes(4 * 2 ** 20, 2 ** 29 - 1024),
     fallback: null,
     fallbackText: 'as the cluster has it, 64MiB at first',
+  },
+  protocolVersion: {
+    flag: 'protocol-version',
+    value: 'N',
+    group: KEEPING,
+    summary: 'use nothing newer than this: an upgrade that is held back this way can be undone',
+    read: readCount(1, 999),
+    fallback: null,
+    fallbackText: 'the newest that the program knows',
   },
   electionMs: {
     flag: 'election-ms',

@@ -68,7 +68,7 @@ function explainedByFlag({ id, cluster, listen, resp, http }: KvServeOptions, er
 function serverOptions(options: KvServeOptions): Parameters<typeof KvServer.start>[1] {
   const { id, cluster, join, learner, listen, resp, advertiseResp, data, http, clusterId } = options;
   const { tlsCert, tlsKey, tlsCa, tlsMemberName, heartbeatMs, electionMs, leaseReads } = options;
-  const { snapshotEvery, snapshotBytes, quotaBytes, valueBytesMax } = options;
+  const { snapshotEvery, snapshotBytes, quotaBytes, valueBytesMax, protocolVersion } = options;
   return {
     id,
     cluster,
@@ -90,6 +90,7 @@ function serverOptions(options: KvServeOptions): Parameters<typeof KvServer.star
     version: packageVersion(),
     quotaBytes,
     valueBytesMax,
+    ...(protocolVersion === null ? {} : { protocolVersion }),
     heartbeatMs,
     electionMs,
     leaseReads,

@@ -38,6 +38,7 @@ export { type NodeClock, systemClock } from './node/node-clock.js';
 export type { KvNodeOptions } from './node/node-options.js';
 export type { PeerFigures, PeerReceiver, PeerTransport } from './peer/peer-transport.js';
 export {
+  ANY_CERTIFICATE,
   type KvAddress,
   type KvAddresses,
   type KvFront,

@@ -26,6 +26,7 @@ import { PEER_MESSAGE_BYTES_MAX } from './peer/peer-lane.js';
 import type { PeerTransport } from './peer/peer-transport.js';
 import { RespFront } from './resp-front.js';
 import { RpcTransport } from './peer/rpc-transport.js';
+import { PROTOCOL_VERSION } from './machine/protocol-version.js';
 import { ItemWriter } from './machine/batch.js';
 import { SETTING_QUOTA, SETTING_VALUE_BYTES } from './machine/settings.js';
 import { ErrorReply } from './machine/reply.js';
@@ -79,6 +80,8 @@ export interface KvServerOptions {
   readonly snapshotBytes?: number;
   /** Entries kept behind a snapshot for members that lag. */
   readonly trailingEntries?: number;
+  /** The newest protocol version this member says it knows. Default: all that the program knows. */
+  readonly protocolVersion?: number;
 }
 
 /** A protocol in front of a member. */
@@ -96,7 +99,7 @@ export interface KvFront {
 export interface KvParts {
   readonly services?: (node: KvNode) => readonly ServiceImplementation[];
   readonly fronts?: (node: KvNode) => readonly KvFront[];
-  readonly machine?: Omit<MachineOptions, 'onChanges' | 'onPublish' | 'random'>;
+  readonly machine?: Omit<MachineOptions, 'onChanges' | 'onPublish' | 'random' | 'protocolVersion'>;
   /** What the member uses in place of its folder, or of its way to the others: where tests put broken ones. */
   readonly files?: (files: WalFiles) => WalFiles;
   readonly peers?: (peers: PeerTransport) => PeerTransport;
@@ -218,6 +221,7 @@ export class KvServer {
             'snapshotEntries',
             'snapshotBytes',
             'trailingEntries',
+            'protocolVersion',
           ]),
         },
       );
@@ -432,6 +436,7 @@ async function joinCluster(
           clusterId: BigInt(clusterId),
           member: own,
           learner: options.learner === true,
+          protocolVersion: options.protocolVersion ?? PROTOCOL_VERSION,
         };
         await ask(options, leader.rpc, (client) =>
           client.unary(peerContract().methods.join, request, { timeoutMs: CALL_TIMEOUT_MS }),
@@ -533,11 +538,11 @@ function describe(node: KvNode | null, clusterId: number, id: number): DescribeR
   return { clusterId: BigInt(clusterId), id, leader: status?.leader ?? 0, members };
 }
 
-function join(node: KvNode | null, { member, learner }: JoinRequest): Promise<void> {
+function join(node: KvNode | null, { member, learner, protocolVersion }: JoinRequest): Promise<void> {
   return new Promise((resolve, reject) => {
     if (node === null) throw new RpcError('RPC_UNAVAILABLE', 'this member is starting', { executed: 'no' });
     if (member === undefined) throw new RpcError('RPC_INVALID_ARGUMENT', 'the member is missing');
-    node.addMember(member, learner, (error) => {
+    node.addMember({ ...member, version: Math.max(1, protocolVersion) }, learner, (error) => {
       if (error === null) resolve();
       else reject(joinError(error));
     });

@@ -1,8 +1,10 @@
 // Writes the items of a batch. kv/resp and kv/service keep an ItemWriter each; kv/node joins what they give into batches.
 // redis: u32 arguments, each u32 bytes | bytes. native: u64 client | u64 sequence | u64 acknowledged | a protobuf Command.
 // exec: u32 watches, each u32 bytes | key | u64 version, then u32 commands, each as in redis.
+// exec since: as exec, with a u64 revision behind each version.
 // setting: u32 bytes | name | u32 bytes | value, empty to remove it.
 
+import assert from 'node:assert/strict';
 import { copyBytes, writeLatin1, writeU32, writeU64 } from './bytes.js';
 
 export const ITEM_HEAD_BYTES = 8;
@@ -10,7 +12,14 @@ export const ITEM_REDIS = 1;
 export const ITEM_NATIVE = 2;
 export const ITEM_EXEC = 3;
 export const ITEM_SETTING = 4;
-export type ItemKind = typeof ITEM_REDIS | typeof ITEM_NATIVE | typeof ITEM_EXEC | typeof ITEM_SETTING;
+/** From protocol version 2 on. */
+export const ITEM_EXEC_SINCE = 5;
+export type ItemKind =
+  | typeof ITEM_REDIS
+  | typeof ITEM_NATIVE
+  | typeof ITEM_EXEC
+  | typeof ITEM_SETTING
+  | typeof ITEM_EXEC_SINCE;
 /** Flag of an item that only reads: members without a waiter for it skip it. */
 export const READ_ONLY = 1;
 
@@ -24,6 +33,8 @@ export interface EncodedItems {
 export interface Watch {
   readonly key: string;
   readonly version: number;
+  /** The store's revision then. Of all keys of an EXEC or of none, for which all members must know it. */
+  readonly revision?: number;
 }
 
 /** What is handed off is cut from slabs of this size, so that a small command costs no buffer of its own. */
@@ -89,15 +100,17 @@ export class ItemWriter {
 
   /** A transaction: all commands, or none if a watched key has another version by then. */
   exec(watches: readonly Watch[], commands: readonly (readonly string[])[], readOnly = false): void {
+    const hasRevisions = watches[0]?.revision !== undefined;
     let payload = 8;
-    for (const { key } of watches) payload += 12 + key.length;
+    for (const { key } of watches) payload += (hasRevisions ? 20 : 12) + key.length;
     for (const args of commands) payload += argumentBytes(args);
-    this.#head(ITEM_EXEC, readOnly ? READ_ONLY : 0, payload);
+    this.#head(hasRevisions ? ITEM_EXEC_SINCE : ITEM_EXEC, readOnly ? READ_ONLY : 0, payload);
     this.#u32(watches.length);
-    for (const { key, version } of watches) {
+    for (const { key, version, revision } of watches) {
       this.#text(key);
-      writeU64(this.#slab, version, this.#end);
-      this.#end += 8;
+      this.#u64(version);
+      assert((revision !== undefined) === hasRevisions, 'all watches have a revision, or none');
+      if (revision !== undefined) this.#u64(revision);
     }
     this.#u32(commands.length);
     for (const args of commands) this.#arguments(args);
@@ -143,6 +156,11 @@ export class ItemWriter {
     writeU32(this.#slab, text.length, this.#end);
     writeLatin1(this.#slab, text, this.#end + 4);
     this.#end += 4 + text.length;
+  }
+
+  #u64(value: number): void {
+    writeU64(this.#slab, value, this.#end);
+    this.#end += 8;
   }
 
   #u32(value: number): void {

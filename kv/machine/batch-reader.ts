@@ -4,6 +4,7 @@
 import { BATCH_HEAD_BYTES, checkHead, malformed } from './batch-head.js';
 import {
   ITEM_EXEC,
+  ITEM_EXEC_SINCE,
   ITEM_HEAD_BYTES,
   ITEM_NATIVE,
   ITEM_REDIS,
@@ -172,7 +173,10 @@ function checkItem(data: Uint8Array, kind: number, start: number, end: number): 
       for (let at = start; at < start + 24; at += 8) checkU64(data, at);
       return;
     case ITEM_EXEC:
-      checkExec(data, start, end);
+      checkExec(data, start, end, 1);
+      return;
+    case ITEM_EXEC_SINCE:
+      checkExec(data, start, end, 2);
       return;
     case ITEM_SETTING: {
       const value = checkText(data, start, end, SETTING_NAME_BYTES_MAX);
@@ -186,15 +190,15 @@ function checkItem(data: Uint8Array, kind: number, start: number, end: number): 
   }
 }
 
-function checkExec(data: Uint8Array, start: number, end: number): void {
+/** `numbers`: u64 behind each watched key. */
+function checkExec(data: Uint8Array, start: number, end: number, numbers: number): void {
   let at = start;
   const watches = checkCount(data, at, end, EXEC_COMMANDS_MAX);
   at += 4;
   for (let index = 0; index < watches; index += 1) {
     at = checkText(data, at, end, end);
-    if (end - at < 8) throw malformed('a watched key is cut off');
-    checkU64(data, at);
-    at += 8;
+    if (end - at < 8 * numbers) throw malformed('a watched key is cut off');
+    for (let number = 0; number < numbers; number += 1, at += 8) checkU64(data, at);
   }
   const commands = checkCount(data, at, end, EXEC_COMMANDS_MAX);
   at += 4;

@@ -18,6 +18,7 @@ export {
   type EncodedItems,
   type ItemKind,
   ITEM_EXEC,
+  ITEM_EXEC_SINCE,
   ITEM_HEAD_BYTES,
   ITEM_NATIVE,
   ITEM_REDIS,

@@ -6,12 +6,14 @@ import assert from 'node:assert/strict';
 import type { Entry, Range } from '../skip/range.js';
 import { SkipList } from '../skip-list.js';
 import { textOf, writeLatin1 } from './bytes.js';
+import type { SipKey } from './half-sip-hash.js';
 import { ChangeHistory, type ChangeKind } from './changes.js';
 import { Deadlines } from './deadlines.js';
 import { CLEAR_LISTED_MAX, DEADLINE_OVERHEAD_BYTES, KEY_OVERHEAD_BYTES } from './limits.js';
 import { seededRandom } from './random.js';
 import { WRONG_TYPE_FAILURE } from './reply.js';
 import { ScanIndex } from './scan-index.js';
+import { Vanished } from './vanished.js';
 import { isContainer, Slot, type Terms, termsOf } from './slot.js';
 import { type Bytes, type Container, stringMemoryBytes, type Value, type ValueType } from './value.js';
 
@@ -45,7 +47,8 @@ interface Lent {
 
 export class Keyspace {
   readonly #slots = new SkipList<Slot>(seededRandom(1), { snapshotsMax: SNAPSHOTS_MAX });
-  readonly #scanIndex = new ScanIndex();
+  #scanIndex = new ScanIndex();
+  #scanKey: SipKey | null = null;
   readonly #deadlines = new Deadlines((key) => this.#slots.get(key)?.expireAtMs ?? 0);
   /** Containers lent to the command that runs, by key. */
   readonly #lent = new Map<string, Lent>();
@@ -62,6 +65,8 @@ export class Keyspace {
   readonly #records: boolean;
   /** What lies behind values that may grow where they are: theirs alone, zeros behind their end. */
   readonly #roomy = new WeakSet<ArrayBufferLike>();
+  /** Where keys vanished; null until all members remember it. */
+  vanished: Vanished | null = null;
   /** Called when a key gets, changes or loses its lease, also as it is deleted. 0: none. For the owner of leases. */
   onLeaseChange: ((key: string, before: number, after: number) => void) | null = null;
 
@@ -98,6 +103,20 @@ export class Keyspace {
   /** Keys with a deadline. */
   get volatileKeys(): number {
     return this.#deadlines.live;
+  }
+
+  /** From here on it is remembered where keys vanish. Does nothing the second time. */
+  rememberVanished(): void {
+    this.vanished ??= new Vanished(this.#revision);
+  }
+
+  /** The order of SCAN is drawn by another key. */
+  scanBy(key: SipKey | null): void {
+    const before = this.#scanKey;
+    if (key?.low === before?.low && key?.high === before?.high) return;
+    this.#scanKey = key;
+    this.#scanIndex = new ScanIndex(key);
+    this.#slots.visit((name) => this.#scanIndex.add(name));
   }
 
   // Reading. Expired keys are not there.
@@ -399,6 +418,7 @@ export class Keyspace {
     }
     this.#slots.clear();
     this.#scanIndex.clear();
+    this.vanished?.allVanished(this.#revision + 1);
     this.#deadlines.clear();
     this.#lent.clear();
     this.#memoryBytes = 0;
@@ -548,6 +568,7 @@ export class Keyspace {
     this.#memoryBytes -= memoryOf(key, slot.value, slot.terms);
     this.#slots.delete(key);
     this.#scanIndex.remove(key);
+    this.vanished?.vanished(key, this.#revision + 1);
     if (this.#lent.size > 0) this.#lent.delete(key);
     if (slot.terms !== null) this.#termsMoved(key, slot.terms, null);
     this.#changed = true;

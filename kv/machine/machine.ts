@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import assert from 'node:assert/strict';
 import { KvError } from '../errors.js';
-import { BatchReader, ITEM_EXEC, ITEM_NATIVE, ITEM_REDIS, ITEM_SETTING } from './batch.js';
+import { BatchReader, ITEM_EXEC, ITEM_EXEC_SINCE, ITEM_NATIVE, ITEM_REDIS, ITEM_SETTING } from './batch.js';
 import { ChangeHistory, type ChangeHistoryOptions, type ChangeSet } from './changes.js';
 import { commandTable, type CommandContext, type RedisCommand } from './commands/table.js';
 import { Keyspace } from './keyspace.js';
@@ -15,8 +15,9 @@ import { seededRandom } from './random.js';
 import { REPLY_BYTES_MAX, ReplyBudget } from './reply-budget.js';
 import { CommandFailure, ErrorReply, NIL_ARRAY, OK, OUT_OF_MEMORY, type Reply } from './reply.js';
 import { nativePart } from './native/native-executor.js';
-import type { NativePart, NativePartFactory } from './section.js';
-import { Settings } from './settings.js';
+import { PROTOCOL_VERSION, VERSION_OF_VANISHED } from './protocol-version.js';
+import type { MachineSection, NativePart, NativePartFactory } from './section.js';
+import { SETTING_PROTOCOL, Settings } from './settings.js';
 import { MachineSnapshot } from './snapshot.js';
 import { MachineLoader, type RestoredParts } from './snapshot-loader.js';
 
@@ -25,6 +26,8 @@ export interface MachineOptions {
   readonly onChanges?: ((changes: ChangeSet) => void) | null;
   /** PUBLISH: called within apply() on every member; how many here heard it. Must not throw. Default: nobody. */
   readonly onPublish?: (channel: string, message: string) => number;
+  /** The newest version that this member knows. Default: all that the program knows. */
+  readonly protocolVersion?: number;
   /** How much of the changes is remembered. */
   readonly history?: ChangeHistoryOptions;
   /** Answers of Redis commands that were submitted together, and of one query. Larger ones are refused. Default 128 MiB. */
@@ -58,6 +61,7 @@ export class Machine {
   readonly #reader = new BatchReader();
   readonly #context: LogContext;
   readonly #queryContext: CommandContext;
+  readonly #protocolVersion: number;
   readonly #replies: ReplyBudget;
   #appliedIndex = 0;
   #appliedTerm = 0;
@@ -68,6 +72,8 @@ export class Machine {
     this.native = restored?.native ?? (options.native ?? nativePart)(this.keyspace);
     this.#origins = restored?.origins ?? new Origins();
     this.#settings = restored?.settings ?? new Settings();
+    this.#protocolVersion = options.protocolVersion ?? PROTOCOL_VERSION;
+    this.#checkProtocol(this.#settings.protocolVersion);
     this.#context = new LogContext(this.keyspace, this.#settings, options.onPublish ?? heardByNobody);
     this.#replies = new ReplyBudget(options.replyBytesMax ?? REPLY_BYTES_MAX);
     const random = options.random ?? seededRandom(1);
@@ -217,7 +223,7 @@ export class Machine {
 
   /** The state as it is now, to be read while entries are applied. Close it. */
   snapshot(): MachineSnapshot {
-    return new MachineSnapshot(this.keyspace, this.#origins, this.#settings, this.native.sections);
+    return new MachineSnapshot(this.keyspace, this.#origins, this.#settings, this.#sections);
   }
 
   /** SHA-256 over the snapshot's bytes, hexadecimal: equal on members that applied the same entries. */
@@ -246,7 +252,8 @@ export class Machine {
       case ITEM_REDIS:
         return this.#applyCommand(reader.args(), wantsReply, reader.readOnly);
       case ITEM_EXEC:
-        return this.#applyExec(wantsReply, reader.readOnly);
+      case ITEM_EXEC_SINCE:
+        return this.#applyExec(wantsReply, reader.readOnly, reader.kind === ITEM_EXEC_SINCE);
       case ITEM_NATIVE: {
         const [clientId, sequence, acknowledged] = [reader.u64(), reader.u64(), reader.u64()];
         const refusesGrowth = this.alarm !== null;
@@ -258,12 +265,35 @@ export class Machine {
         const [name, value] = [reader.text(), reader.text()];
         const refusal = this.#settings.refusalOf(name, value);
         if (refusal !== null) return new ErrorReply(`ERR ${refusal}`);
+        if (name === SETTING_PROTOCOL) this.#checkProtocol(Number(value));
         this.#settings.set(name, value);
+        this.#obeySettings();
         return OK;
       }
       default:
         return reader.kind satisfies never;
     }
+  }
+
+  /** @throws KvError KV_BATCH_FOREIGN: what comes now is understood by newer programs only. */
+  #checkProtocol(version: number): void {
+    if (version <= this.#protocolVersion) return;
+    throw new KvError(
+      'KV_BATCH_FOREIGN',
+      `the cluster has gone on to protocol version ${version}, this program knows ${this.#protocolVersion}`,
+    );
+  }
+
+  #obeySettings(): void {
+    const { protocolVersion, scanKey } = this.#settings;
+    if (protocolVersion >= VERSION_OF_VANISHED) this.keyspace.rememberVanished();
+    this.keyspace.scanBy(scanKey);
+  }
+
+  /** All of the state besides keys, origins and settings. */
+  get #sections(): readonly MachineSection[] {
+    const { vanished } = this.keyspace;
+    return vanished === null ? this.native.sections : [...this.native.sections, vanished];
   }
 
   #applyCommand(args: readonly string[], wantsReply: boolean, saysReadOnly: boolean): Reply {
@@ -282,13 +312,17 @@ export class Machine {
     return wantsReply ? this.#replies.admit(reply, known.readsOnly) : reply;
   }
 
-  #applyExec(wantsReply: boolean, saysReadOnly: boolean): Reply {
+  #applyExec(wantsReply: boolean, saysReadOnly: boolean, hasRevisions: boolean): Reply {
     const reader = this.#reader;
     let isFresh = true;
     for (let left = reader.u32(); left > 0; left -= 1) {
       const key = reader.text();
       const version = reader.u64();
       if ((this.keyspace.find(key)?.version ?? 0) !== version) isFresh = false;
+      if (!hasRevisions) continue;
+      const revision = reader.u64();
+      // A key that was absent and is may have been there in between.
+      if (version === 0 && this.keyspace.vanished?.mayHaveVanished(key, revision) !== false) isFresh = false;
     }
     if (!isFresh) return NIL_ARRAY;
     const replies: Reply[] = [];

@@ -2,7 +2,11 @@
 // member answers any cursor, before and after a failover, a restart or a restored snapshot, and a key that is there all
 // the time is passed exactly once by every complete scan, whatever else comes and goes.
 // Buckets hold a range of hashes each and are split when they are full (extendible hashing over the upper bits), one at
-// a time, so that no write ever pays for a whole table. Keyspace keeps it up to date.
+// a time, so that no write ever pays for a whole table. The hash has a secret that all members share: whoever could choose
+// keys of one hash would make one bucket of them all. Keyspace keeps it up to date.
+
+import { halfSipHash, type SipKey } from './half-sip-hash.js';
+import { keyHash } from './key-hash.js';
 
 /** A step of a scan gives whole buckets: some 22 keys each. */
 const BUCKET_KEYS_MAX = 32;
@@ -19,13 +23,19 @@ interface Bucket {
 }
 
 export class ScanIndex {
+  /** null: a hash without a secret, as before the cluster has drawn one. */
+  readonly #key: SipKey | null;
   #depth = 0;
   /** By the upper #depth bits; neighbours may share a bucket. */
   #buckets: Bucket[] = [{ depth: 0, keys: [] }];
 
+  constructor(key: SipKey | null = null) {
+    this.#key = key;
+  }
+
   /** For a key that is not in it. */
   add(key: string): void {
-    const hash = keyHash(key);
+    const hash = this.#hash(key);
     let bucket = this.#buckets[this.#slotOf(hash)]!;
     while (bucket.keys.length >= BUCKET_KEYS_MAX && bucket.depth < DEPTH_MAX) {
       this.#split(bucket, hash);
@@ -36,7 +46,7 @@ export class ScanIndex {
 
   /** For a key that is in it. */
   remove(key: string): void {
-    const { keys } = this.#buckets[this.#slotOf(keyHash(key))]!;
+    const { keys } = this.#buckets[this.#slotOf(this.#hash(key))]!;
     const place = keys.indexOf(key);
     const last = keys.pop()!;
     if (place < keys.length) keys[place] = last;
@@ -60,7 +70,7 @@ export class ScanIndex {
       const start = Math.floor(from / width) * width;
       for (const key of keys) {
         // A cursor that another member gave, with smaller buckets, may lie within this one.
-        if (from > start && keyHash(key) < from) continue;
+        if (from > start && this.#hash(key) < from) continue;
         visit(key);
         visited += 1;
       }
@@ -68,6 +78,10 @@ export class ScanIndex {
       if (from >= HASH_COUNT) return 0;
     }
     return from;
+  }
+
+  #hash(key: string): number {
+    return this.#key === null ? keyHash(key) : halfSipHash(key, this.#key);
   }
 
   #slotOf(hash: number): number {
@@ -85,7 +99,7 @@ export class ScanIndex {
     const lower: Bucket = { depth, keys: [] };
     const upper: Bucket = { depth, keys: [] };
     for (const key of bucket.keys) {
-      const half = (keyHash(key) >>> (32 - depth)) & 1;
+      const half = (this.#hash(key) >>> (32 - depth)) & 1;
       (half === 0 ? lower : upper).keys.push(key);
     }
     const slots = 2 ** (this.#depth - bucket.depth);
@@ -93,13 +107,4 @@ export class ScanIndex {
     for (let slot = 0; slot < slots; slot += 1)
       this.#buckets[first + slot] = slot < slots / 2 ? lower : upper;
   }
-}
-
-/** 32 unsigned bits of a key; the same on every member for ever, because cursors stand on it: FNV-1a, then mixed. */
-export function keyHash(key: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < key.length; at += 1) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
 }

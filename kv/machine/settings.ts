@@ -9,12 +9,18 @@ import {
   STRING_BYTES_MAX,
   STRING_BYTES_MIN,
 } from './limits.js';
+import type { SipKey } from './half-sip-hash.js';
+import { PROTOCOL_VERSION_MIN } from './protocol-version.js';
 import { damaged, type ValueReader, type ValueWriter } from './value.js';
 
 /** Memory (machine.memoryBytes) above which writes that need more are refused; 0 or absent: no quota. */
 export const SETTING_QUOTA = 'quota-bytes';
 /** Bytes that a string value may grow to; absent: STRING_BYTES_DEFAULT. */
 export const SETTING_VALUE_BYTES = 'value-bytes-max';
+/** What all members have agreed on, see protocol-version.ts; absent: 1. */
+export const SETTING_PROTOCOL = 'protocol-version';
+/** Secret of the order of SCAN, 16 hexadecimal digits; absent: none yet. */
+export const SETTING_SCAN_SEED = 'scan-seed';
 /** With a member's id behind it and any value: that member's disk is full. Refuses growing writes like the quota. */
 export const SETTING_DISK_ALARM = 'alarm-disk-';
 
@@ -25,6 +31,16 @@ export class Settings {
   #quotaBytes = 0;
   #diskAlarms = 0;
   #stringBytesMax = STRING_BYTES_DEFAULT;
+
+  get protocolVersion(): number {
+    return Number(this.#values.get(SETTING_PROTOCOL) ?? PROTOCOL_VERSION_MIN);
+  }
+
+  get scanKey(): SipKey | null {
+    const seed = this.#values.get(SETTING_SCAN_SEED);
+    if (seed === undefined) return null;
+    return { low: Number.parseInt(seed.slice(0, 8), 16) | 0, high: Number.parseInt(seed.slice(8), 16) | 0 };
+  }
 
   /** Bytes that a string value may grow to. */
   get stringBytesMax(): number {
@@ -55,7 +71,13 @@ export class Settings {
     if (name.length > SETTING_NAME_BYTES_MAX || !NAME.test(name))
       return 'the name of a setting is a-z0-9.:_-';
     if (value.length > SETTING_VALUE_BYTES_MAX) return 'the value of a setting is too long';
+    if (name === SETTING_PROTOCOL && !(/^\d{1,3}$/.test(value) && Number(value) >= this.protocolVersion)) {
+      return `the protocol version is ${this.protocolVersion} and never goes back`;
+    }
     if (value === '') return null;
+    if (name === SETTING_SCAN_SEED && !/^[0-9a-f]{16}$/.test(value)) {
+      return 'the seed of scans has 16 hexadecimal digits';
+    }
     if (name === SETTING_QUOTA && (!/^\d{1,16}$/.test(value) || !Number.isSafeInteger(Number(value)))) {
       return 'quota-bytes is a whole number of bytes, 0 for none';
     }

@@ -5,6 +5,7 @@ import { crc32 } from 'node:zlib';
 import { readU32 } from './bytes.js';
 import type { Keyspace } from './keyspace.js';
 import { Origins } from './origins.js';
+import { VERSION_OF_VANISHED } from './protocol-version.js';
 import type { NativePart, NativePartFactory } from './section.js';
 import { Settings } from './settings.js';
 import { Slot, termsOf } from './slot.js';
@@ -181,10 +182,17 @@ export class MachineLoader<M> {
         break;
       case RECORD_SETTINGS:
         this.#settings = Settings.decode(reader);
+        this.#keyspace.scanBy(this.#settings.scanKey);
+        if (this.#settings.protocolVersion >= VERSION_OF_VANISHED) {
+          this.#keyspace.rememberVanished();
+          this.#sections.add(this.#keyspace.vanished!.name);
+        }
         break;
       case RECORD_SECTION: {
         const name = reader.string();
-        const section = this.#native.sections.find((each) => each.name === name);
+        const { vanished } = this.#keyspace;
+        const sections = vanished === null ? this.#native.sections : [...this.#native.sections, vanished];
+        const section = sections.find((each) => each.name === name);
         if (section === undefined || !this.#sections.delete(name))
           throw damaged(`section '${name}' is not known`);
         section.decode(reader);

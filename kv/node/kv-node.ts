@@ -3,13 +3,15 @@
 // Everything hot is a callback within the turn; requests of one turn share a batch, reads of one turn a round.
 // Time, chance, disk and network come in from outside: a simulator runs this very file. kv-server.ts is the process.
 
+import { createHash } from 'node:crypto';
 import { KvError, type KvErrorCode } from '../errors.js';
 import type { Backend, BackendStatus, Done, PublishListener, ReadDone } from '../backend.js';
 import { closeAll } from '../close-all.js';
 import { type EncodedItems, ItemWriter, originOf, stampTime, timeBatch } from '../machine/batch.js';
 import { Machine, type MachineOptions } from '../machine/machine.js';
 import type { ChangeSet } from '../machine/changes.js';
-import { SETTING_DISK_ALARM } from '../machine/settings.js';
+import { PROTOCOL_VERSION_MIN } from '../machine/protocol-version.js';
+import { SETTING_DISK_ALARM, SETTING_PROTOCOL, SETTING_SCAN_SEED } from '../machine/settings.js';
 import type { PeerFigures, PeerTransport } from '../peer/peer-transport.js';
 import {
   type ConfigChange,
@@ -50,7 +52,7 @@ export interface NodeParts {
   readonly random: () => number;
   readonly logger: NodeLogger;
   /** The native commands, and what is remembered of changes. */
-  readonly machine?: Omit<MachineOptions, 'onChanges' | 'onPublish' | 'random'>;
+  readonly machine?: Omit<MachineOptions, 'onChanges' | 'onPublish' | 'random' | 'protocolVersion'>;
   /** For tests only. */
   readonly rules?: NodeRules;
 }
@@ -64,6 +66,8 @@ export interface NodeStatus extends BackendStatus {
   readonly voters: readonly NodeId[];
   readonly learners: readonly NodeId[];
   readonly members: readonly MemberAddress[];
+  /** What all members have agreed on; each member tells with `version` what it knows. */
+  readonly protocolVersion: number;
   readonly isReady: boolean;
   readonly isRemoved: boolean;
 }
@@ -171,6 +175,7 @@ export class KvNode implements Backend {
   readonly #gone = new Set<NodeId>();
   #strikeTick = 0;
   #spaceTick = 0;
+  #versionTick = 0;
   #wasMember = false;
   #isRemoved = false;
 
@@ -206,6 +211,7 @@ export class KvNode implements Backend {
     const machineOptions: MachineOptions = {
       ...parts.machine,
       random: parts.random,
+      protocolVersion: complete.protocolVersion,
       onChanges: (changes) => node?.changed(changes),
       onPublish: (channel, message) => node?.published(channel, message) ?? 0,
     };
@@ -339,6 +345,7 @@ export class KvNode implements Backend {
       voters: status.membership.voters,
       learners: status.membership.learners,
       members: this.#members.list(membersOf(status.membership)),
+      protocolVersion: this.#machine.settings.protocolVersion,
       isReady: this.notReady === null,
       isRemoved: this.#isRemoved,
     };
@@ -418,7 +425,11 @@ export class KvNode implements Backend {
   }
 
   /** Takes a member in, or tells where one is now. Only a leader can: `done` gets what `changeMembers` gives. */
-  addMember(member: { id: NodeId; rpc: string; resp: string }, isLearner: boolean, done: ConfigDone): void {
+  addMember(
+    member: { id: NodeId; rpc: string; resp: string; version?: number },
+    isLearner: boolean,
+    done: ConfigDone,
+  ): void {
     const { id, rpc, resp } = member;
     if (this.#core.role !== 'leader') {
       done(new KvError('KV_NOT_LEADER', `the leader is ${this.#core.leader ?? 'not known'}`));
@@ -429,8 +440,15 @@ export class KvNode implements Backend {
       done(new KvError('KV_MEMBER_INVALID', text));
       return;
     }
+    const agreed = this.#machine.settings.protocolVersion;
+    if (member.version !== undefined && member.version < agreed) {
+      const text = `member ${id} knows protocol version ${member.version}, the cluster has gone on to ${agreed}: upgrade it`;
+      done(new KvError('KV_MEMBER_INVALID', text));
+      return;
+    }
     const known = membersOf(this.#core.membership).includes(id);
-    this.#setMember({ id, rpc, resp, isVoter: !isLearner }, (error) => {
+    const version = member.version ?? this.#members.get(id)?.version ?? PROTOCOL_VERSION_MIN;
+    this.#setMember({ id, rpc, resp, isVoter: !isLearner, version }, (error) => {
       if (error !== null || known) done(error);
       else this.changeMembers([{ type: 'add-learner', id }], done);
     });
@@ -614,6 +632,7 @@ export class KvNode implements Backend {
       this.#bringTimeForward();
       this.#promoteLearners();
       this.#strikeOff();
+      this.#raiseVersion();
     }
     this.#announce();
     for (const untilTick of this.#leaving.values()) {
@@ -1045,7 +1064,7 @@ export class KvNode implements Backend {
 
   /** Makes sure that the replicated list says where this member is. */
   #announce(): void {
-    const { id, rpcAddress, respAddress } = this.#options;
+    const { id, rpcAddress, respAddress, protocolVersion: version } = this.#options;
     if (
       rpcAddress === '' ||
       this.#state !== 'running' ||
@@ -1060,20 +1079,36 @@ export class KvNode implements Backend {
       known !== null &&
       known.rpc === rpcAddress &&
       known.resp === respAddress &&
+      known.version === version &&
       this.#members.isListed(id)
     )
       return;
     this.#announceTick = this.#ticks + Math.ceil(this.#options.requestTimeoutMs / this.#options.heartbeatMs);
     const voter = known?.isVoter ?? isVoter(membership, id);
-    this.#setMember({ id, rpc: rpcAddress, resp: respAddress, isVoter: voter }, (error) => {
+    this.#setMember({ id, rpc: rpcAddress, resp: respAddress, isVoter: voter, version }, (error) => {
       if (error !== null) this.#announceTick = this.#ticks;
     });
   }
 
-  #setMember(
-    member: { id: NodeId; rpc: string; resp: string; isVoter: boolean },
-    done: (error: KvError | null) => void,
-  ): void {
+  /** What is new is used once every member knows it, and never given up again. */
+  #raiseVersion(): void {
+    const { settings } = this.#machine;
+    if (this.#ticks < this.#versionTick || this.#state !== 'running') return;
+    const version = Math.min(
+      this.#options.protocolVersion,
+      this.#members.versionOf(membersOf(this.#core.membership)),
+    );
+    if (version <= settings.protocolVersion) return;
+    this.#versionTick = this.#ticks + Math.ceil(this.#options.electionMs / this.#options.heartbeatMs);
+    this.#parts.logger.info({ version }, 'all members know this protocol version: it is used from now on');
+    const writer = new ItemWriter();
+    writer.setting(SETTING_PROTOCOL, String(version));
+    if (settings.scanKey === null)
+      writer.setting(SETTING_SCAN_SEED, seedOf(this.#options.boot, this.#parts.random()));
+    this.#submitOwn(writer.take(), () => {}); // a later tick looks whether it was done
+  }
+
+  #setMember(member: MemberAddress, done: (error: KvError | null) => void): void {
     const writer = new ItemWriter();
     this.#members.write(writer, member);
     this.#submitOwn(writer.take(), done);
@@ -1192,6 +1227,11 @@ function coreOptions(options: CompleteNodeOptions): ConstructorParameters<typeof
     snapshotBytes,
     trailingEntries,
   };
+}
+
+/** 16 hexadecimal digits that nobody outside can know: the process has drawn `boot`. */
+function seedOf(boot: number, chance: number): string {
+  return createHash('sha256').update(`${boot} ${chance}`).digest('hex').slice(0, 16);
 }
 
 function roleOf({ id, role, membership }: RaftStatus): BackendStatus['role'] {

@@ -3,6 +3,7 @@
 // kv-node.ts asks it for addresses and tells it when the machine may hold other ones.
 
 import type { ItemWriter } from '../machine/batch.js';
+import { PROTOCOL_VERSION_MIN } from '../machine/protocol-version.js';
 import type { Machine } from '../machine/machine.js';
 import type { NodeId } from '../raft/index.js';
 
@@ -12,6 +13,8 @@ export interface MemberAddress {
   readonly resp: string;
   /** It votes, or is to vote as soon as it may; else it stays a learner. */
   readonly isVoter: boolean;
+  /** The newest protocol version it knows, as it says itself; 1 until it has. */
+  readonly version: number;
 }
 
 const PREFIX = 'member:';
@@ -65,7 +68,7 @@ export class MemberList {
     const listed = this.#listed.get(id);
     if (listed !== undefined) return listed;
     const rpc = this.#first.get(id);
-    return rpc === undefined ? null : { id, rpc, resp: '', isVoter: true };
+    return rpc === undefined ? null : { id, rpc, resp: '', isVoter: true, version: PROTOCOL_VERSION_MIN };
   }
 
   /** Whether the replicated settings have it. */
@@ -78,7 +81,14 @@ export class MemberList {
   }
 
   list(ids: readonly NodeId[]): readonly MemberAddress[] {
-    return ids.map((id) => this.get(id) ?? { id, rpc: '', resp: '', isVoter: false });
+    return ids.map(
+      (id) => this.get(id) ?? { id, rpc: '', resp: '', isVoter: false, version: PROTOCOL_VERSION_MIN },
+    );
+  }
+
+  /** The newest protocol version that all of these members know. */
+  versionOf(ids: readonly NodeId[]): number {
+    return Math.min(...ids.map((id) => this.get(id)?.version ?? PROTOCOL_VERSION_MIN));
   }
 
   /** host:port of the others among `ids`. While nobody is known to belong, all that the flags named. */
@@ -91,8 +101,8 @@ export class MemberList {
     return addresses;
   }
 
-  write(writer: ItemWriter, { id, rpc, resp, isVoter }: MemberAddress): void {
-    writer.setting(`${PREFIX}${id}`, JSON.stringify({ rpc, resp, voter: isVoter }));
+  write(writer: ItemWriter, { id, rpc, resp, isVoter, version }: MemberAddress): void {
+    writer.setting(`${PREFIX}${id}`, JSON.stringify({ rpc, resp, voter: isVoter, version }));
   }
 
   writeRemoval(writer: ItemWriter, id: NodeId): void {
@@ -103,9 +113,15 @@ export class MemberList {
 
 function parseMember(id: number, text: string): MemberAddress | null {
   try {
-    const { rpc, resp, voter } = JSON.parse(text) as Record<string, unknown>;
+    const { rpc, resp, voter, version } = JSON.parse(text) as Record<string, unknown>;
     if (typeof rpc !== 'string' || typeof resp !== 'string') return null;
-    return { id, rpc, resp, isVoter: voter === true };
+    return {
+      id,
+      rpc,
+      resp,
+      isVoter: voter === true,
+      version: typeof version === 'number' ? version : PROTOCOL_VERSION_MIN,
+    };
   } catch {
     return null; // written by a version that has another form: the flags count
   }

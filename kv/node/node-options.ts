@@ -1,6 +1,7 @@
 // The options of a member, complete and checked once. kv-server.ts fills them from flags; tests give what they need.
 
 import { KvError } from '../errors.js';
+import { PROTOCOL_VERSION, PROTOCOL_VERSION_MIN } from '../machine/protocol-version.js';
 import { NODE_ID_MAX } from '../raft/index.js';
 import type { WalOptions } from '../wal/wal-options.js';
 
@@ -41,6 +42,8 @@ export interface KvNodeOptions {
   readonly pendingBytesMax?: number;
   /** Default 262,144. */
   readonly pendingCountMax?: number;
+  /** The newest protocol version it says it knows; less than the program knows to be able to go back. */
+  readonly protocolVersion?: number;
   readonly wal?: WalOptions;
 }
 
@@ -65,6 +68,7 @@ const DEFAULTS: Omit<CompleteNodeOptions, 'id' | 'clusterId' | 'firstMembers' | 
   requestBytesMax: 4 * MIB,
   pendingBytesMax: 128 * MIB,
   pendingCountMax: 262_144,
+  protocolVersion: PROTOCOL_VERSION,
   wal: {},
 };
 
@@ -91,6 +95,7 @@ export function completeNodeOptions(options: KvNodeOptions): CompleteNodeOptions
     ['requestBytesMax', 1024, 4 * MIB],
     ['pendingBytesMax', 1024, 2 ** 40],
     ['pendingCountMax', 1, 2 ** 31],
+    ['protocolVersion', PROTOCOL_VERSION_MIN, PROTOCOL_VERSION],
   ];
   for (const [name, min, max] of whole) {
     const value = complete[name];

@@ -37,6 +37,7 @@ export interface JoinRequest {
   readonly clusterId: bigint;
   readonly member?: MemberAddressMessage | undefined;
   readonly learner: boolean;
+  readonly protocolVersion: number;
 }
 
 export type PeerContract = ServiceContract<

@@ -2,6 +2,7 @@
 // or not at all if a watched key has changed by then.
 
 import { ErrorReply, NIL_ARRAY, OK, type Reply } from '../../machine/reply.js';
+import { VERSION_OF_VANISHED } from '../../machine/protocol-version.js';
 import { REPLY_BYTES_MAX, ReplyBudget } from '../../machine/reply-budget.js';
 import { type LocalCommand, NO_REPLY } from '../command-set.js';
 import type { RespClient } from '../resp-client.js';
@@ -61,13 +62,18 @@ function watch(client: RespClient, args: readonly string[]): Reply | Promise<Rep
 function exec(client: RespClient): Reply | Promise<Reply> {
   const { transaction, shared } = client;
   if (transaction === null) return new ErrorReply('ERR EXEC without MULTI');
-  const watches = [...client.watches].map(([key, { version }]) => ({ key, version }));
+  const { machine } = shared.backend;
+  const isKept = machine.settings.protocolVersion >= VERSION_OF_VANISHED;
+  const watches = [...client.watches].map(([key, { version, revision }]) =>
+    isKept ? { key, version, revision } : { key, version },
+  );
   // A key that was absent has no version that could tell whether it came and went again.
   const absent = [...client.watches].filter(([, { version }]) => version === 0);
   client.forgetTransaction();
   if (transaction.isBroken)
     return new ErrorReply('EXECABORT Transaction discarded because of previous errors.');
-  if (absent.length === 0) return execute(client, transaction, watches);
+  // Until all members remember where keys vanished, the history of this one has to do: it says less.
+  if (absent.length === 0 || isKept) return execute(client, transaction, watches);
   return lookFresh(shared, () => {
     const { history, revision: now } = shared.backend.machine;
     return absent.some(([key, { revision }]) =>

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { Machine } from '../../../kv/machine/machine.js';
-import { keyHash, ScanIndex } from '../../../kv/machine/scan-index.js';
+import { keyHash } from '../../../kv/machine/key-hash.js';
+import { ScanIndex } from '../../../kv/machine/scan-index.js';
 import { MachineRunner, plainOf } from '../support/machine-runner.js';
 import type { Plain } from '../support/redis-process.js';
 

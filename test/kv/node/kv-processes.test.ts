@@ -222,7 +222,7 @@ test('members speak TLS to each other and to clients, and turn away whoever show
     for await (const _ of impostor.bidiStream(exchange, greeting())) assert.fail('it was let in');
   }, isRefused);
   const member = { id: 9, rpc: '127.0.0.1:9', resp: '' };
-  const request = { clusterId: BigInt(clusterId), member, learner: false };
+  const request = { clusterId: BigInt(clusterId), member, learner: false, protocolVersion: 2 };
   await assert.rejects(impostor.unary(join, request), isRefused);
   assert.equal((await cluster.status(1))!.term, term);
 

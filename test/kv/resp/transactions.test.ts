@@ -1,4 +1,6 @@
 import { test } from 'node:test';
+import { ItemWriter } from '../../../kv/machine/batch.js';
+import { LocalBackend } from '../support/local-backend.js';
 import { respPair } from '../support/resp-pair.js';
 
 test('EXEC answers in the order of queueing, with what the connection answers itself in between', async (t) => {
@@ -130,4 +132,45 @@ test('a watched key that is absent all the time does not keep EXEC from being ex
   client.send('SET a 1');
   client.send('EXEC');
   await client.hears('+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n');
+});
+
+test('a watched key that was absent comes and goes while EXEC is on its way: EXEC answers nil', async (t) => {
+  const backend = new LocalBackend();
+  const { connect } = await respPair(t, {}, backend);
+  const [client, other] = [await connect(), await connect()];
+  const submit = backend.submit.bind(backend);
+  const between: string[][] = [];
+  backend.submit = (items, done) => {
+    const writer = new ItemWriter();
+    for (const args of between.splice(0)) writer.redis(args, false);
+    if (writer.count > 0) submit(writer.take(), () => {}); // stands before it in the log
+    submit(items, done);
+  };
+  const attempt = async (reply: string, ...meanwhile: string[][]): Promise<void> => {
+    await client.asks('WATCH gone', '+OK\r\n');
+    await client.asks('MULTI', '+OK\r\n');
+    await client.asks('SET done 1', '+QUEUED\r\n');
+    between.push(...meanwhile);
+    await client.asks('EXEC', reply);
+  };
+  await attempt('*1\r\n+OK\r\n');
+  await attempt('*1\r\n+OK\r\n', ['SET', 'other', '1'], ['APPEND', 'other', '2']);
+  await attempt('*-1\r\n', ['SET', 'gone', '1'], ['DEL', 'gone']);
+  await attempt('*-1\r\n', ['SET', 'gone', '1'], ['FLUSHALL']);
+  await attempt('*-1\r\n', ['SET', 'gone', '1'], ['RENAME', 'gone', 'else']);
+  await attempt('*-1\r\n', ['RPUSH', 'gone', '1'], ['LPOP', 'gone']);
+  await attempt('*-1\r\n', ['SET', 'gone', '1'], ['PEXPIRE', 'gone', '-1']);
+  await attempt('*1\r\n+OK\r\n');
+  await other.asks('GET done', '$1\r\n1\r\n');
+});
+
+test('before all members remember where keys vanished, what this one remembers decides', async (t) => {
+  const { connect } = await respPair(t, {}, new LocalBackend({ protocolVersion: 1 }));
+  const [client, other] = [await connect(), await connect()];
+  await client.asks('WATCH gone', '+OK\r\n');
+  await other.asks('SET gone 1', '+OK\r\n');
+  await other.asks('DEL gone', ':1\r\n');
+  await client.asks('MULTI', '+OK\r\n');
+  await client.asks('SET done 1', '+QUEUED\r\n');
+  await client.asks('EXEC', '*-1\r\n');
 });

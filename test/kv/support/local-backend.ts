@@ -9,9 +9,11 @@ import type {
   ReadDone,
 } from '../../../kv/backend.js';
 import { KvError } from '../../../kv/errors.js';
-import { BatchWriter, timeBatch } from '../../../kv/machine/batch.js';
+import { BatchWriter, ItemWriter, timeBatch } from '../../../kv/machine/batch.js';
 import type { ChangeSet } from '../../../kv/machine/changes.js';
 import { Machine, type MachineOptions } from '../../../kv/machine/machine.js';
+import { PROTOCOL_VERSION } from '../../../kv/machine/protocol-version.js';
+import { SETTING_PROTOCOL } from '../../../kv/machine/settings.js';
 
 const BOOT = 1;
 
@@ -39,6 +41,10 @@ export class LocalBackend implements Backend {
         for (const listener of this.#listeners) listener(changes);
       },
     });
+    const items = new ItemWriter();
+    items.setting(SETTING_PROTOCOL, String(rest.protocolVersion ?? PROTOCOL_VERSION));
+    this.#batch.add(items.take());
+    this.machine.apply(0, 1, this.#batch.take({ origin: 0, boot: BOOT, sequence: 0 }, nowMs), false);
     this.advance(0);
   }
 
