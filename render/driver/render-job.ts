@@ -56,7 +56,7 @@ const DEADLINE_GRACE_MS = 5_000;
 const NO_TIMEOUT_MS: number = 2 ** 31;
 
 export class RenderJob implements AsyncIterable<ImageResult> {
-  /** How it ended, once every image has its result and was taken. @throws RenderError when some never got one */
+  /** How it ended, once every image has its result; the last ones may not be taken yet. @throws RenderError when some never got one */
   readonly summary: Promise<RenderSummary>;
   readonly #link: JobLink;
   readonly #request: CheckedRequest;
