@@ -180,6 +180,7 @@ export class KvServer {
         random: Math.random,
         clusterId: facts.clusterId,
         id: options.id,
+        address: own,
         tls: options.tls ?? null,
         token: options.token ?? '',
         transport: transportOf(options),

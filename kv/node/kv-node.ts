@@ -36,6 +36,7 @@ import { NODE_RULES, type NodeRules } from './node-rules.js';
 import { type CompleteNodeOptions, completeNodeOptions, type KvNodeOptions } from './node-options.js';
 import { NodeStorage, type RestoredNode } from './node-storage.js';
 import { Proposals } from './proposals.js';
+import { Reach } from './reach.js';
 import { Reads } from './reads.js';
 
 export interface NodeLogger {
@@ -128,7 +129,10 @@ const READY_LAG = 1000;
 const PROMOTION_LAG = 1000;
 /** For so long after a batch was forwarded its member hears at once what is committed. */
 const FORWARDING_TICKS = 2;
-/** For so many election timeouts a member that left is answered. */
+/**
+ * For so many election timeouts a member that left is answered: it may lead, and has to learn that its removal is
+ * committed. For as long too one that is not known here.
+ */
 const FAREWELL_ELECTIONS = 20;
 /** What surrounds a request in an entry. */
 const ENTRY_SLACK_BYTES = 65_536;
@@ -167,9 +171,7 @@ export class KvNode implements Backend {
   #ticks = 0;
   /** Members that forward batches, and in which tick they last did. */
   readonly #forwarding = new Map<NodeId, number>();
-  #reachable: ReadonlyMap<NodeId, string> = new Map();
-  /** Who is not a member any more, and until which tick it is answered. */
-  readonly #leaving = new Map<NodeId, number>();
+  readonly #reachable: Reach;
   #committedMembers: readonly NodeId[] = [];
   /** Who left while this member looked on, and may still be on the list. */
   readonly #gone = new Set<NodeId>();
@@ -273,6 +275,7 @@ export class KvNode implements Backend {
     this.#core = new RaftCore(coreOptions(options), parts.random, restored.core, this.#rules.raft);
     this.#storage.keepInUse(() => this.#core.snapshotsInUse());
     this.#members = new MemberList(options.addresses);
+    this.#reachable = new Reach(FAREWELL_ELECTIONS * Math.ceil(options.electionMs / options.heartbeatMs));
     this.#lastTickMs = clock.nowMs();
     for (const error of restored.refused)
       logger.error({ err: error }, 'a snapshot is damaged; an earlier one is used');
@@ -589,7 +592,7 @@ export class KvNode implements Backend {
     this.#members.read(this.#machine);
     this.#membershipIs(this.#core.membership, false);
     this.#committedMembers = membersOf(this.#core.membership);
-    peers.start((from, messages) => this.#receive(from, messages));
+    peers.start((from, messages, address) => this.#receive(from, messages, address));
     this.#scheduleTick();
     const { id, clusterId } = this.#options;
     const { term, lastIndex, commitIndex } = this.#core;
@@ -635,11 +638,8 @@ export class KvNode implements Backend {
       this.#raiseVersion();
     }
     this.#announce();
-    for (const untilTick of this.#leaving.values()) {
-      if (untilTick <= this.#ticks) {
-        this.#reach(membersOf(this.#core.membership));
-        break;
-      }
+    if (this.#reachable.isOverdue(this.#ticks)) {
+      this.#parts.peers.setAddresses(this.#reachable.at(this.#ticks));
     }
     if (this.#proposals.hasCollected || this.#reads.hasWaiting || this.#proposals.ready(nowMs) !== null) {
       this.#schedulePump();
@@ -744,9 +744,10 @@ export class KvNode implements Backend {
 
   // -- messages --------------------------------------------------------------------------------------------------
 
-  #receive(from: NodeId, messages: readonly RaftMessage[]): void {
+  #receive(from: NodeId, messages: readonly RaftMessage[], address: string): void {
     if (this.#isOver) return;
     this.#catchUp();
+    this.#heardFrom(from, address);
     for (const message of messages) {
       if (this.#isOver) return;
       if (message.type === 'propose' && this.#core.role === 'leader') {
@@ -1020,25 +1021,15 @@ export class KvNode implements Backend {
     this.#reach(membersOf(this.#core.membership));
   }
 
-  /** A member that left is still answered for a while: it may lead, and has to learn that its removal is committed. */
   #reach(ids: readonly NodeId[]): void {
-    const addresses = this.#members.addresses(ids, this.id);
-    const patience = FAREWELL_ELECTIONS * Math.ceil(this.#options.electionMs / this.#options.heartbeatMs);
-    for (const [id, address] of this.#reachable) {
-      if (addresses.has(id)) {
-        this.#leaving.delete(id);
-        continue;
-      }
-      const untilTick = this.#leaving.get(id) ?? this.#ticks + patience;
-      if (untilTick > this.#ticks) {
-        this.#leaving.set(id, untilTick);
-        addresses.set(id, address);
-      } else {
-        this.#leaving.delete(id);
-      }
-    }
-    this.#reachable = addresses;
-    this.#parts.peers.setAddresses(addresses);
+    const listed = this.#members.addresses(ids, this.id);
+    this.#parts.peers.setAddresses(this.#reachable.listIs(listed, this.#ticks));
+  }
+
+  /** Before what it says is looked at: the answer needs its address. */
+  #heardFrom(from: NodeId, address: string): void {
+    if (this.#members.isRemoved(from) || !this.#reachable.heard(from, address, this.#ticks)) return;
+    this.#parts.peers.setAddresses(this.#reachable.at(this.#ticks));
   }
 
   /** A change that a leader made in its term is the one at its index, once that is committed while it leads. */

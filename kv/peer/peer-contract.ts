@@ -9,6 +9,7 @@ export interface HelloMessage {
   readonly formatMajor: number;
   readonly formatMinor: number;
   readonly bulk: boolean;
+  readonly address: string;
 }
 
 export interface PeerRequest {

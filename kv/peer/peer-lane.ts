@@ -17,6 +17,8 @@ export interface LaneParts {
   readonly encoder: MessageEncoder;
   readonly clusterId: number;
   readonly from: NodeId;
+  /** Where others reach this member. */
+  readonly address: string;
   readonly tls: TlsClientOptions | null;
   readonly token: string;
   readonly transport: TransportName;
@@ -177,9 +179,10 @@ export class PeerLane {
   }
 
   async *#requests(ended: AbortSignal): AsyncGenerator<PeerRequest, void, undefined> {
-    const { clusterId, from, encoder } = this.#parts;
+    const { clusterId, from, address, encoder } = this.#parts;
     const versions = { formatMajor: FORMAT_MAJOR, formatMinor: FORMAT_MINOR };
-    yield { hello: { clusterId: BigInt(clusterId), from, to: this.to, ...versions, bulk: this.isBulk } };
+    const who = { clusterId: BigInt(clusterId), from, to: this.to, address };
+    yield { hello: { ...who, ...versions, bulk: this.isBulk } };
     while (!this.#closing.signal.aborted && !ended.aborted) {
       if (!this.#isOpen || this.#queue.count === 0) {
         await new Promise<void>((resolve) => (this.#pull = resolve));

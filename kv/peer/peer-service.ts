@@ -18,13 +18,14 @@ import {
   type PeerRequest,
   type PeerResponse,
 } from './peer-contract.js';
+import type { PeerReceiver } from './peer-transport.js';
 
 export interface PeerServiceParts {
   readonly clusterId: number;
   readonly id: NodeId;
   /** What the certificate of a member must be named, `{id}` standing for its id; null: nothing is asked. */
   readonly certificateName: string | null;
-  readonly receive: (from: NodeId, messages: readonly RaftMessage[]) => void;
+  readonly receive: PeerReceiver;
   readonly describe: () => DescribeResponse;
   /** @throws RpcError */
   readonly join: (request: JoinRequest) => Promise<void>;
@@ -79,9 +80,10 @@ export class PeerService {
       });
       const first = await Promise.race([iterator.next(), ended]);
       if (first === null) return;
-      const from = this.#admit(first.done === true ? undefined : first.value.hello, call);
+      const hello = first.done === true ? undefined : first.value.hello;
+      const from = this.#admit(hello, call);
       yield { welcome: { formatMajor: FORMAT_MAJOR, formatMinor: FORMAT_MINOR } };
-      await Promise.race([this.#read(iterator, from), ended]);
+      await Promise.race([this.#read(iterator, from, hello?.address ?? ''), ended]);
     } finally {
       this.#open.delete(ending);
       // Whether somebody still sends is of no interest; a stream that is over says so by itself.
@@ -89,7 +91,7 @@ export class PeerService {
     }
   }
 
-  async #read(iterator: AsyncIterator<PeerRequest>, from: NodeId): Promise<void> {
+  async #read(iterator: AsyncIterator<PeerRequest>, from: NodeId, address: string): Promise<void> {
     for (;;) {
       const { value, done } = await iterator.next();
       if (done === true) return;
@@ -106,7 +108,7 @@ export class PeerService {
         );
       }
       // Outside of this call: what the member does now is no part of it.
-      detached(() => this.#parts.receive(from, messages));
+      detached(() => this.#parts.receive(from, messages, address));
     }
   }
 

@@ -3,8 +3,11 @@
 
 import type { NodeId, RaftMessage } from '../raft/index.js';
 
-/** Told of what arrives; `messages` are the receiver's, down to the bytes of their entries. */
-export type PeerReceiver = (from: NodeId, messages: readonly RaftMessage[]) => void;
+/**
+ * Told of what arrives; `messages` are the receiver's, down to the bytes of their entries. `address` is the host:port at
+ * which the sender says it is reached, empty if it does not say.
+ */
+export type PeerReceiver = (from: NodeId, messages: readonly RaftMessage[], address: string) => void;
 
 export interface PeerFigures {
   readonly id: NodeId;

@@ -16,6 +16,8 @@ export interface RpcTransportParts {
   readonly random: () => number;
   readonly clusterId: number;
   readonly id: NodeId;
+  /** host:port at which the others reach this member. */
+  readonly address: string;
   readonly tls: TlsClientOptions | null;
   readonly token: string;
   readonly transport: TransportName;
@@ -40,12 +42,13 @@ export class RpcTransport implements PeerTransport {
   #isClosed = false;
 
   constructor(parts: RpcTransportParts) {
-    const { clock, random, clusterId, id, tls, token, transport, onState } = parts;
+    const { clock, random, clusterId, id, address, tls, token, transport, onState } = parts;
     this.#parts = {
       clock,
       random,
       clusterId,
       from: id,
+      address,
       tls,
       token,
       transport,
@@ -56,7 +59,7 @@ export class RpcTransport implements PeerTransport {
       clusterId,
       id,
       certificateName: parts.certificateName,
-      receive: (from, messages) => this.#receive?.(from, messages),
+      receive: (from, messages, address) => this.#receive?.(from, messages, address),
       describe: parts.describe,
       join: parts.join,
       onRefusal: parts.onRefusal,

@@ -120,7 +120,8 @@ export class SimNet {
         const receiver = this.#receivers.get(to);
         if (receiver === undefined || receiver.life !== end.life) return;
         this.#host.arrives(from.id, to, message);
-        receiver.receive(from.id, bytes === null ? [own(message)] : decodeMessages(Buffer.from(bytes)));
+        const messages = bytes === null ? [own(message)] : decodeMessages(Buffer.from(bytes));
+        receiver.receive(from.id, messages, addressOf(from.id));
       });
     });
   }
