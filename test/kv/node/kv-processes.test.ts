@@ -210,6 +210,7 @@ test('members speak TLS to each other and to clients, and turn away whoever show
     formatMajor: FORMAT_MAJOR,
     formatMinor: 0,
     bulk: false,
+    address: '',
   };
   const isRefused = {
     code: 'RPC_UNAUTHENTICATED',

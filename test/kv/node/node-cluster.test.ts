@@ -197,6 +197,32 @@ test('a member joins as a learner and votes once it has caught up; a removed one
   assert.ok(!fourth.status().voters.includes(gone.id));
 });
 
+test('a member that was away while the others left, one after another, answers a leader it never heard of', async (t) => {
+  const cluster = new NodeCluster(t, 67, THREE);
+  await cluster.startAll();
+  const away = cluster.followers()[0]!;
+  const left = THREE.filter((id) => id !== away.id);
+  const joining = [4, 5];
+  cluster.network.isolate([away.id], [...left, ...joining]);
+  for (const [at, id] of left.entries()) {
+    const next = joining[at]!;
+    await cluster.start(next);
+    await cluster.change((leader, done) =>
+      leader.addMember({ id: next, rpc: `member-${next}:1`, resp: '' }, false, done),
+    );
+    await cluster.until('its vote', () => cluster.leader()!.status().voters.includes(next));
+    await cluster.change((leader, done) => leader.removeMember(id, done));
+    await cluster.leave(id);
+  }
+  cluster.network.heal();
+  await cluster.until(
+    'all that it missed',
+    () => away.status().voters.join() === [away.id, 4, 5].toSorted().join(),
+  );
+  await cluster.run(away, 'SET', 'back', 'v');
+  await cluster.agree();
+});
+
 test('a leader hands over within a few rounds, and nobody gets an error', async (t) => {
   const cluster = new NodeCluster(t, 71, THREE);
   await cluster.startAll();

@@ -8,7 +8,8 @@ import { SeededRandom } from '../../support/seeded-random.js';
 import { isJoint } from '../../../kv/raft/index.js';
 import { parseSegmentName, SEGMENT_HEAD_BYTES } from '../../../kv/wal/segment.js';
 import { Fleet } from './fleet.js';
-import { addressOf, PartsWorld } from './parts-world.js';
+import { PartsWorld } from './parts-world.js';
+import { addressOf } from './sim-net.js';
 import type { MemberBugs, SimMember } from './sim-member.js';
 
 export interface PartsSwarmOptions {
@@ -350,14 +351,18 @@ class PartsSwarm {
         this.#figures.joins += 1;
         this.#figures.removals += 1;
         newcomer.start();
-        node.changeMembers(
-          [
-            { type: 'remove', id: gone },
-            { type: 'add-voter', id: newcomer.id },
-          ],
-          () => {},
-          'joint',
-        );
+        const member = { id: newcomer.id, rpc: addressOf(newcomer.id), resp: '' };
+        node.addMember(member, true, (error) => {
+          if (error !== null) return;
+          node.changeMembers(
+            [
+              { type: 'remove', id: gone },
+              { type: 'add-voter', id: newcomer.id },
+            ],
+            () => {},
+            'joint',
+          );
+        });
       }
     });
   }

@@ -12,7 +12,7 @@ import { mix } from '../raft/support/sim-machine.js';
 import { runMicrotasks } from './microtasks.js';
 import { CLUSTER_ID, Promises } from './promises.js';
 import { type DiskWeather, type MemberBugs, type MemberHost, SimMember } from './sim-member.js';
-import { type NetHost, type NetWeather, SimNet } from './sim-net.js';
+import { addressOf, type NetHost, type NetWeather, SimNet } from './sim-net.js';
 
 export type NodeSettings = Partial<Omit<KvNodeOptions, 'id' | 'clusterId' | 'boot' | 'firstMembers'>>;
 
@@ -298,8 +298,10 @@ export class PartsWorld implements MemberHost, NetHost {
   #make(id: NodeId, isVoter: boolean): SimMember {
     const { voterCount, node, driftPpm = 0, wallSkewMs = 0, bugs = {} } = this.#options;
     const random = new SeededRandom(this.random.integer(1, 2 ** 31));
-    const firstMembers = isVoter ? Array.from({ length: voterCount }, (_, at) => at + 1) : [];
-    const addresses = new Map(Array.from({ length: 99 }, (_, at) => [at + 1, addressOf(at + 1)]));
+    // What flags say: whoever joins later is found through what members tell of each other.
+    const first = Array.from({ length: voterCount }, (_, at) => at + 1);
+    const addresses = new Map(first.map((member) => [member, addressOf(member)]));
+    const firstMembers = isVoter ? first : [];
     const member = new SimMember(
       this,
       {
@@ -321,8 +323,4 @@ export class PartsWorld implements MemberHost, NetHost {
     this.all.set(id, member);
     return member;
   }
-}
-
-export function addressOf(id: NodeId): string {
-  return `member-${id}:1`;
 }

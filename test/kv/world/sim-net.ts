@@ -28,6 +28,10 @@ export interface NetEnd {
   run(task: () => void): void;
 }
 
+export function addressOf(id: NodeId): string {
+  return `member-${id}:1`;
+}
+
 export interface NetHost {
   readonly random: SeededRandom;
   readonly weather: NetWeather;

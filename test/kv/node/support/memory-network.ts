@@ -64,7 +64,7 @@ export class MemoryNetwork {
     this.#clock.after(DELAY_MS, () => {
       const end = this.#receivers.get(to);
       if (end === undefined || this.#cut.has(`${from}-${to}`)) return;
-      end.receive(from, decodeMessages(Buffer.from(bytes)), addressOf(from));
+      end.receive(from, decodeMessages(Buffer.from(bytes)), `member-${from}:1`);
     });
   }
 

@@ -29,6 +29,7 @@ export type NodeOverrides = Partial<Omit<KvNodeOptions, 'id' | 'clusterId' | 'bo
 
 const SILENT: NodeLogger = { info: () => {}, warn: () => {}, error: () => {} };
 const STEP_MS = 5;
+const CHANGE_ATTEMPTS = 20;
 
 export class NodeCluster {
   readonly clock: NodeClockForTests = new NodeClockForTests();
@@ -101,6 +102,27 @@ export class NodeCluster {
     const node = this.node(id);
     this.nodes.delete(id);
     this.disks.get(id)!.crash(); // its handles are dead from here on
+    await node.close();
+  }
+
+  /** A change of the members, asked of the leader until one makes it. */
+  async change(ask: (leader: KvNode, done: (error: KvError | null) => void) => void): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      await this.until('a leader', () => this.leader() !== null);
+      const outcome = { error: undefined as KvError | null | undefined };
+      ask(this.leader()!, (error) => (outcome.error = error));
+      await this.until('the answer', () => outcome.error !== undefined);
+      if (outcome.error === null) return;
+      if (attempt === CHANGE_ATTEMPTS) throw outcome.error;
+      await this.clock.advance(100);
+    }
+  }
+
+  /** The member stops for good. */
+  async leave(id: number): Promise<void> {
+    this.network.detach(id);
+    const node = this.node(id);
+    this.nodes.delete(id);
     await node.close();
   }
 
