@@ -20,7 +20,7 @@ import {
   isOwnScene,
 } from './node-request.js';
 import { RunStore } from './run-store.js';
-import { endOf, goodImage, logOf, statusOf, withLastLines } from './results.js';
+import { endOf, goodImage, statusOf, withLastLines } from './results.js';
 import type { RenderRun } from './render-run.js';
 import type { TaskTableFigures, TaskTableOptions, WorkerEffect } from './render-task.js';
 import { type CrewOutcome, type Flight, RendererCrew } from './renderer-crew.js';
@@ -288,8 +288,10 @@ export class RenderDesk {
     if (outcome.err === ErrCode.EC_CHANNEL_FULL)
       return this.#apply(this.#table.channelFull(now, pid, version));
     const { code, error } = this.#judged(flight, outcome);
-    this.logs.add(run.request.requestId, index, logOf(pid, code, error, outcome));
-    const reason = code === ErrCode.EC_OK ? '' : withLastLines(error, outcome.log);
+    const { log, tookMs } = outcome;
+    const said = code === ErrCode.EC_OK ? '' : `error ${code}: ${error}`;
+    this.logs.add(run.request.requestId, index, { pid, log, error: said, tookMs });
+    const reason = code === ErrCode.EC_OK ? '' : withLastLines(error, log);
     this.#apply(this.#table.replied(now, pid, { task, version, code, error: reason }), outcome, flight);
   }
 

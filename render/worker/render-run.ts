@@ -24,6 +24,7 @@ export class RenderRun {
   #endedAt: number | null = null;
   #readers = 0;
   #waiting: (() => void)[] = [];
+  #waitingForEnd: (() => void)[] = [];
 
   constructor(id: number, request: SlaveRenderReq, bytesReserved: number, now: number) {
     this.id = id;
@@ -57,6 +58,7 @@ export class RenderRun {
     this.#end = end;
     this.#endedAt = now;
     this.#wake();
+    for (const wake of this.#waitingForEnd.splice(0)) wake();
   }
 
   enter(): void {
@@ -81,6 +83,21 @@ export class RenderRun {
         this.#waiting.push(wake);
       });
     }
+  }
+
+  /** Resolves when it is over, or after `ms`. */
+  async over(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        this.#waitingForEnd = this.#waitingForEnd.filter((waiting) => waiting !== wake);
+        resolve();
+      }, ms);
+      const wake = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#waitingForEnd.push(wake);
+    });
   }
 
   #wake(): void {

@@ -48,7 +48,6 @@ interface Member {
 }
 
 interface MemberFlight extends Flight {
-  readonly canceling: AbortController;
   isAbandoned: boolean;
   /** Its outcome came, but the process is still at it. */
   isSettled: boolean;
@@ -108,10 +107,9 @@ export class RendererCrew {
       member !== undefined && member.flight === null,
       'one request at a time, to a renderer that is there',
     );
-    const canceling = new AbortController();
-    const own: MemberFlight = { ...flight, canceling, isAbandoned: false, isSettled: false };
+    const own: MemberFlight = { ...flight, isAbandoned: false, isSettled: false };
     member.flight = own;
-    member.process.render(request, { deadlineMs: DEADLINE_MS, signal: canceling.signal }).then(
+    member.process.render(request, { deadlineMs: DEADLINE_MS }).then(
       (outcome) => this.#onOutcome(member, own, outcome),
       (error: RenderError) => this.#onOutcome(member, own, refused(error)), // render rejects with nothing else
     );
@@ -119,10 +117,12 @@ export class RendererCrew {
 
   /** Nobody waits for the outcome any more: it may break off. Its end is told all the same. */
   abandon(pid: number, version: number): void {
-    const flight = this.#byPid.get(pid)?.flight ?? null;
-    if (flight === null || flight.version !== version || flight.isAbandoned) return;
+    const member = this.#byPid.get(pid);
+    const flight = member?.flight ?? null;
+    if (member === undefined || flight === null || flight.version !== version || flight.isAbandoned) return;
     flight.isAbandoned = true;
-    flight.canceling.abort();
+    // A process that has another pid by now has lost the image already.
+    if (member.process.pid === pid) member.process.cancel();
   }
 
   kill(pid: number, err: ErrCode, why: string): void {

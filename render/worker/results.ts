@@ -65,12 +65,6 @@ export function withLastLines(reason: string, log: string): string {
   return last === '' ? reason : `${reason}; it printed last: ${last}`;
 }
 
-/** A try at an image, for its log. */
-export function logOf(pid: number, code: ErrCode, error: string, { log, tookMs }: CrewOutcome): string {
-  const how = code === ErrCode.EC_OK ? 'rendered' : `error ${code}: ${error}`;
-  return `${log}${log === '' || log.endsWith('\n') ? '' : '\n'}[renderer ${pid}: ${how}, ${Math.round(tookMs)} ms]\n`;
-}
-
 function u32(value: number): number {
   return Math.min(U32_MAX, Math.max(0, Math.round(value)));
 }

@@ -39,6 +39,8 @@ export interface ServiceHost {
   onDrain(): void;
 }
 
+/** Between two pieces of one answer. */
+const PIECE_PAUSE_MS = 2;
 const OK: Status = { code: Code.OK, message: '', retryAfterMs: 0 };
 
 export class SlaveService implements SlaveEmulateService, FarmWorkerService {
@@ -82,8 +84,13 @@ export class SlaveService implements SlaveEmulateService, FarmWorkerService {
     const pieces = new AnswerPieces(run.request);
     run.enter();
     try {
+      let sentAt = Number.NEGATIVE_INFINITY;
       for (let seen = 0; !call.signal.aborted; ) {
         await run.news(seen, call.signal);
+        // Of images that take no time, several go in one piece; those of a finished request at once.
+        const waitMs = sentAt + PIECE_PAUSE_MS - performance.now();
+        if (waitMs > 0 && run.end === null) await run.over(waitMs);
+        sentAt = performance.now();
         const results = run.results.slice(seen);
         seen += results.length;
         const { end } = run;

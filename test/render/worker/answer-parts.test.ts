@@ -125,18 +125,22 @@ test('what is no image is told: black under light, files without beginning or en
   }
 });
 
-test('logs are kept for the images of late, and of each the end', () => {
+test('logs are kept for the requests of late, with every try, and of an image the end', () => {
   const logs = new AttemptLogs(100, 3);
-  logs.add(1n, 0, 'first ');
-  logs.add(1n, 0, 'second');
-  assert.equal(logs.find(1n, 0), 'first second');
-  for (const index of [1, 2, 3]) logs.add(1n, index, 'x');
+  logs.add(1n, 0, { pid: 7, log: 'first\n', error: 'error 3: gone', tookMs: 2.4 });
+  logs.add(1n, 0, { pid: 8, log: 'second', error: '', tookMs: 3 });
+  const both = 'first\n[renderer 7: error 3: gone, 2 ms]\nsecond\n[renderer 8: rendered, 3 ms]\n';
+  assert.equal(logs.find(1n, 0), both);
+  assert.equal(logs.find(1n, 1), null);
+  const quiet = { pid: 7, log: '', error: '', tookMs: 0 };
+  for (const index of [1, 2]) logs.add(2n, index, quiet);
+  assert.equal(logs.find(1n, 0), both);
+  logs.add(3n, 0, quiet);
   assert.equal(logs.find(1n, 0), null, 'three images are kept');
-  assert.equal(logs.find(1n, 1), 'x');
-  logs.add(2n, 0, 'y'.repeat(99));
-  assert.deepEqual(
-    [1, 2, 3].map((index) => logs.find(1n, index)),
-    [null, null, 'x'],
-    'and a hundred characters',
-  );
+  assert.equal(logs.find(2n, 1), '[renderer 7: rendered, 0 ms]\n');
+  logs.add(4n, 0, { ...quiet, log: 'y'.repeat(101) });
+  assert.deepEqual([logs.find(2n, 1), logs.find(3n, 0)], [null, null], 'and a hundred characters');
+  assert.match(logs.find(4n, 0)!, /^y{101}\n/, 'but the newest stays');
+  for (let tries = 0; tries < 20; tries += 1) logs.add(4n, 0, quiet);
+  assert.equal(logs.find(4n, 0)!.match(/rendered/g)!.length, 16);
 });
