@@ -56,7 +56,12 @@ export function kvSnapshot(options: KvSnapshotOptions, io: Io): Promise<number> 
     const asked = await askEach(options.endpoints ?? [], (address) => clerk.admin.snapshot(address));
     for (const { address, answer, error } of asked) {
       if (answer !== null) {
-        say(io, json, { event: 'snapshot', address, ...answer }, `${address}  at entry ${answer.index}`);
+        say(
+          io,
+          json,
+          { event: 'snapshot', address, ...answer },
+          `${address}  at entry ${answer.index}, ${answer.bytes} bytes`,
+        );
       } else {
         const { code, message } = error;
         say(

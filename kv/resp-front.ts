@@ -71,7 +71,9 @@ function adminOf(node: KvNode): RaftAdmin {
       new Promise((resolve, reject) => {
         node.transfer(to, (error) => (error === null ? resolve() : reject(error)));
       }),
-    snapshotNow: () => node.snapshotNow(),
+    snapshotNow: async () => {
+      await node.snapshotNow();
+    },
   };
 }
 

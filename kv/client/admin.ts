@@ -26,6 +26,7 @@ export interface MemberStatus {
   readonly term: number;
   readonly commitIndex: number;
   readonly appliedIndex: number;
+  readonly firstIndex: number;
   readonly lastIndex: number;
   readonly snapshotIndex: number;
   readonly revision: number;
@@ -47,6 +48,8 @@ export interface ClusterMember {
   readonly address: string;
   readonly respAddress: string;
   readonly isLeader: boolean;
+  /** How far its log is known to be the leader's, and durable; 0 where a member was asked that does not lead. */
+  readonly matchIndex: number;
 }
 
 export interface StateHash {
@@ -85,6 +88,7 @@ export class ClerkAdmin {
       term: Number(numbers.term),
       commitIndex: Number(numbers.commitIndex),
       appliedIndex: Number(numbers.appliedIndex),
+      firstIndex: Number(numbers.firstIndex),
       lastIndex: Number(numbers.lastIndex),
       snapshotIndex: Number(numbers.snapshotIndex),
       revision: Number(numbers.revision),
@@ -148,15 +152,18 @@ export class ClerkAdmin {
   }
 
   /** The member at `address` writes a snapshot of what it has. */
-  async snapshot(address: string, options: RequestOptions = {}): Promise<{ index: number; term: number }> {
-    const { index, term } = await this.#caller.call<SnapshotNowResponse>({
+  async snapshot(
+    address: string,
+    options: RequestOptions = {},
+  ): Promise<{ index: number; term: number; bytes: number }> {
+    const { index, term, bytes } = await this.#caller.call<SnapshotNowResponse>({
       ...this.#times(options),
       repetition: 'harmless',
       at: address,
       attemptTimeoutMs: Number.POSITIVE_INFINITY,
       send: (client, attempt) => client.snapshotNow({}, attempt),
     });
-    return { index: Number(index), term: Number(term) };
+    return { index: Number(index), term: Number(term), bytes: Number(bytes) };
   }
 
   /**
@@ -231,11 +238,12 @@ export class ClerkAdmin {
 }
 
 function membersOf({ members }: MemberListResponse): readonly ClusterMember[] {
-  return members.map(({ id, role, address, respAddress, isLeader }: Member) => ({
+  return members.map(({ id, role, address, respAddress, isLeader, matchIndex }: Member) => ({
     id,
     role,
     address,
     respAddress,
     isLeader,
+    matchIndex: Number(matchIndex),
   }));
 }

@@ -28,6 +28,7 @@ import {
   type RaftStatus,
   type RoleEffect,
 } from '../raft/index.js';
+import type { MemberMatch, TakenSnapshot } from '../service/served-node.js';
 import type { WalStats } from '../wal/wal.js';
 import type { WalFiles } from '../wal/wal-files.js';
 import { type MemberAddress, MemberList } from './member-list.js';
@@ -61,12 +62,16 @@ export interface NodeParts {
 /** What a member says of itself. */
 export interface NodeStatus extends BackendStatus {
   readonly clusterId: number;
+  /** The first entry that its log still has. */
+  readonly firstIndex: number;
   readonly lastIndex: number;
   readonly snapshotIndex: number;
   readonly logBytes: number;
   readonly voters: readonly NodeId[];
   readonly learners: readonly NodeId[];
   readonly members: readonly MemberAddress[];
+  /** Of a leader: how far each member's log is known to be its own, and durable. */
+  readonly matches: readonly MemberMatch[];
   /** What all members have agreed on; each member tells with `version` what it knows. */
   readonly protocolVersion: number;
   readonly isReady: boolean;
@@ -342,12 +347,14 @@ export class KvNode implements Backend {
       leader: status.leader ?? 0,
       commitIndex: status.commitIndex,
       appliedIndex: status.appliedIndex,
+      firstIndex: status.firstIndex,
       lastIndex: status.lastIndex,
       snapshotIndex: status.snapshotIndex,
       logBytes: status.logBytes,
       voters: status.membership.voters,
       learners: status.membership.learners,
       members: this.#members.list(membersOf(status.membership)),
+      matches: matchesOf(status),
       protocolVersion: this.#machine.settings.protocolVersion,
       isReady: this.notReady === null,
       isRemoved: this.#isRemoved,
@@ -469,11 +476,12 @@ export class KvNode implements Backend {
   }
 
   /** Takes a snapshot now. @throws KvError, RaftError: why there is none */
-  async snapshotNow(): Promise<void> {
+  async snapshotNow(): Promise<TakenSnapshot> {
     // Not within an answer, where the state is some entries ahead of what the core knows to be applied.
     await new Promise<void>((resolve) => this.#parts.clock.defer(resolve));
-    const failure = await this.#takeSnapshot();
-    if (failure !== null) throw failure;
+    const taken = await this.#takeSnapshot();
+    if (taken instanceof Error) throw taken;
+    return taken;
   }
 
   onChanges(listener: (changes: ChangeSet) => void): () => void {
@@ -938,8 +946,8 @@ export class KvNode implements Backend {
     }
   }
 
-  /** Gives why it was not taken. */
-  async #takeSnapshot(): Promise<Error | null> {
+  /** Or why there is none. */
+  async #takeSnapshot(): Promise<TakenSnapshot | Error> {
     const { clock, logger } = this.#parts;
     const startMs = clock.nowMs();
     const index = this.#core.appliedIndex;
@@ -948,12 +956,13 @@ export class KvNode implements Backend {
       const meta = this.#core.describeSnapshot(index);
       view = this.#machine.snapshot();
       const { contentBytes } = await this.#storage.take(meta, view.chunks());
-      if (this.#isOver) return null;
+      const taken = { index: meta.index, term: meta.term, bytes: contentBytes };
+      if (this.#isOver) return taken;
       this.#counts.snapshots += 1;
       this.#counts.snapshotBytes = contentBytes;
       this.#counts.snapshotMs = clock.nowMs() - startMs;
       this.#input(() => this.#core.snapshotted(index, contentBytes));
-      return null;
+      return taken;
     } catch (error) {
       const failure = error instanceof Error ? error : new Error(String(error));
       if (this.#isOver) return failure;
@@ -1223,6 +1232,12 @@ function coreOptions(options: CompleteNodeOptions): ConstructorParameters<typeof
 /** 16 hexadecimal digits that nobody outside can know: the process has drawn `boot`. */
 function seedOf(boot: number, chance: number): string {
   return createHash('sha256').update(`${boot} ${chance}`).digest('hex').slice(0, 16);
+}
+
+function matchesOf({ id, role, durableIndex, progress }: RaftStatus): MemberMatch[] {
+  if (role !== 'leader') return [];
+  const others = progress.filter((member) => member.id !== id);
+  return [{ id, index: durableIndex }, ...others.map((member) => ({ id: member.id, index: member.match }))];
 }
 
 function roleOf({ id, role, membership }: RaftStatus): BackendStatus['role'] {

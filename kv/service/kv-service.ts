@@ -154,9 +154,8 @@ export class KvService {
       },
       snapshotNow: async () => {
         if (this.#node.snapshotNow === undefined) throw notHere('snapshotNow');
-        await this.#told(this.#node.snapshotNow());
-        const { snapshotIndex = 0, term } = this.#node.status();
-        return { index: BigInt(snapshotIndex), term: BigInt(term) };
+        const { index, term, bytes } = await this.#told(this.#node.snapshotNow());
+        return { index: BigInt(index), term: BigInt(term), bytes: BigInt(bytes) };
       },
       backup: (_request, call) => this.backup(call),
       hashAt: (request, call) => this.#told(this.hashAt(request, call)),
@@ -211,6 +210,7 @@ export class KvService {
       term: BigInt(status.term),
       commitIndex: BigInt(status.commitIndex),
       appliedIndex: BigInt(status.appliedIndex),
+      firstIndex: BigInt(status.firstIndex ?? 0),
       lastIndex: BigInt(status.lastIndex ?? 0),
       snapshotIndex: BigInt(status.snapshotIndex ?? 0),
       revision: BigInt(machine.revision),
@@ -350,7 +350,7 @@ export class KvService {
 
   #members(): MessageInit<MemberListResponse> {
     this.#hint = { ...this.#hint, atMs: Number.NEGATIVE_INFINITY };
-    const { members = [], learners = [], voters = [], leader } = this.#node.status();
+    const { members = [], learners = [], voters = [], matches = [], leader } = this.#node.status();
     return {
       members: members.map(({ id, rpc, resp }) => ({
         id,
@@ -358,6 +358,7 @@ export class KvService {
         address: rpc,
         respAddress: resp,
         isLeader: id === leader,
+        matchIndex: BigInt(matches.find((match) => match.id === id)?.index ?? 0),
       })),
       leader: this.#leader(),
     };

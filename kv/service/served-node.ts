@@ -10,14 +10,30 @@ export interface ServedMember {
   readonly resp: string;
 }
 
+/** How far a member's log is known to be the leader's, and durable. */
+export interface MemberMatch {
+  readonly id: number;
+  readonly index: number;
+}
+
+/** A snapshot that was taken. */
+export interface TakenSnapshot {
+  readonly index: number;
+  readonly term: number;
+  /** Of its content. */
+  readonly bytes: number;
+}
+
 export interface ServedStatus extends BackendStatus {
   readonly clusterId?: number;
+  readonly firstIndex?: number;
   readonly lastIndex?: number;
   readonly snapshotIndex?: number;
   readonly logBytes?: number;
   readonly voters?: readonly number[];
   readonly learners?: readonly number[];
   readonly members?: readonly ServedMember[];
+  readonly matches?: readonly MemberMatch[];
 }
 
 export type ControlDone = (error: KvError | null) => void;
@@ -34,5 +50,5 @@ export interface ServedNode extends Backend {
   changeMembers?(changes: readonly { type: 'add-voter'; id: number }[], done: ControlDone): void;
   /** `to` null: the node's choice. */
   transfer?(to: number | null, done: ControlDone): void;
-  snapshotNow?(): Promise<void>;
+  snapshotNow?(): Promise<TakenSnapshot>;
 }

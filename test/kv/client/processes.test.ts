@@ -74,7 +74,14 @@ test('operators look at a cluster, check it, move a member, back it up and resto
   assert.equal(status.filter(({ role }) => role === 'leader').length, 1);
   const check = await run('check');
   assert.deepEqual([check.length, check.at(-1)!['same'], check.at(-1)!['complete']], [4, true, true]);
-  assert.equal((await run('snapshot')).length, 3);
+  const snapshots = await run('snapshot');
+  assert.equal(snapshots.length, 3);
+  assert(
+    snapshots.every(
+      ({ index, term, bytes }) => Number(index) > 20 && Number(term) > 0 && Number(bytes) > 100,
+    ),
+  );
+  assert(status.every(({ firstIndex }) => firstIndex === 1));
 
   const leader = await cluster.leader(THREE);
   const next = THREE.find((id) => id !== leader)!;

@@ -112,7 +112,7 @@ test('keys that were made to collide do so under no seed', () => {
 
 test('the hash under a key spreads over all its bits', () => {
   const key = { low: 0x0302_0100, high: 0x0706_0504 };
-  const ones = new Array<number>(32).fill(0);
+  const ones = Array.from({ length: 32 }, () => 0);
   const count = 20_000;
   for (let at = 0; at < count; at += 1) {
     const hash = halfSipHash(`k${at}`, key);

@@ -52,9 +52,10 @@ class Clustered extends LocalBackend implements ServedNode {
     this.#ask(`transfer ${to}`, done);
   }
 
-  snapshotNow(): Promise<void> {
+  snapshotNow(): Promise<{ index: number; term: number; bytes: number }> {
     return new Promise((resolve, reject) => {
-      this.#ask('snapshot', (error) => (error === null ? resolve() : reject(error)));
+      const taken = { index: 9, term: 3, bytes: 1234 };
+      this.#ask('snapshot', (error) => (error === null ? resolve(taken) : reject(error)));
     });
   }
 
@@ -83,7 +84,8 @@ test('what operators ask for reaches the member, and answers list the members', 
   await client.memberRemove({ id: 2 });
   await client.transfer({ to: 1 });
   await client.transfer({});
-  assert.equal((await client.snapshotNow({})).index, 9n);
+  const { index, term, bytes } = await client.snapshotNow({});
+  assert.deepEqual([index, term, bytes], [9n, 3n, 1234n]);
   assert.deepEqual(backend.asked, [
     'add 4 h:1 h:2 true',
     'add 5 h:3  false',
