@@ -1,5 +1,5 @@
 // The door of the render layer: re-exports only.
-// So far it is a library of parts: the contract, ids, liveness, the scheduler of the main node, and what a worker node decides by.
+// Main node, worker node and driver as they run, and the parts they decide by: ids, liveness, scheduler, task table, autoscaler.
 export * from './errors.js';
 export { checkLights, type Light, lightsOf, packLight, unpackLight } from './lights.js';
 export { type LivenessOptions, LivenessTable } from './liveness-table.js';

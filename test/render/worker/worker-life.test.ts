@@ -1,11 +1,21 @@
 // The life of a worker node beside its main node: registered, forgotten, alone, draining, growing and shrinking.
 
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import test from 'node:test';
 
 import { createLogger } from '../../../reactor/index.js';
-import { builtinRenderer, Code, type LoadSource, WorkerNode } from '../../../render/index.js';
-import { connectRegistry, RegistryServer } from '../../../rpc/index.js';
+import {
+  builtinRenderer,
+  Code,
+  type LoadSource,
+  SlaveEmulateClient,
+  WorkerNode,
+} from '../../../render/index.js';
+import { connectRegistry, RegistryServer, RpcClient, RpcError } from '../../../rpc/index.js';
+import { AUTHORITY, SERVER_CERT, SERVER_KEY } from '../../support/certificates.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import { until } from '../../support/until.js';
 import { ScriptedMain } from './support/scripted-main.js';
 import { QUIET, startNode } from './support/started-node.js';
@@ -116,6 +126,26 @@ test('whoever shows no token is turned away', async (t) => {
   assert.equal(main.infos[0]?.token, 'open sesame');
   await assert.rejects(main.render(main.request(), main.node('').slave), /token|authenticat/i);
   assert.equal((await main.render(main.request(), main.node('open sesame').slave)).code, Code.OK);
+});
+
+test('with certificates both ways, strangers get nowhere', async (t) => {
+  const folder = temporaryFolder(t);
+  const write = (name: string, text: string): string => {
+    const file = path.join(folder, name);
+    writeFileSync(file, text);
+    return file;
+  };
+  const tls = {
+    certFile: write('cert.pem', SERVER_CERT),
+    keyFile: write('key.pem', SERVER_KEY),
+    caFile: write('ca.pem', AUTHORITY),
+  };
+  const main = await ScriptedMain.start(t, tls);
+  await startNode(t, { tls }, main);
+  assert.equal((await main.render(main.request())).code, Code.OK);
+  const stranger = new RpcClient({ target: main.nodeAddress, retry: { attemptsMax: 1 }, timeoutMs: 2000 });
+  t.after(() => stranger.close(0));
+  await assert.rejects(main.render(main.request(), new SlaveEmulateClient(stranger)), RpcError);
 });
 
 test('a registry tells where the main node is', async (t) => {

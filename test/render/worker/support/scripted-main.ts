@@ -31,6 +31,13 @@ export interface Answered {
   readonly message: string;
 }
 
+/** Of a node as server and as client, and of the authority that it believes. */
+export interface CertificateFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly caFile: string;
+}
+
 const SCENE_PART_BYTES = 64 * 1024;
 
 export class ScriptedMain {
@@ -48,10 +55,15 @@ export class ScriptedMain {
   #known: Serial | null = null;
   #requests = 0n;
   readonly #clients: RpcClient[] = [];
+  readonly #tls: { readonly tls?: CertificateFiles };
+
+  constructor(tls: CertificateFiles | null = null) {
+    this.#tls = tls === null ? {} : { tls };
+  }
 
   /** Listening; closed after the test. */
-  static async start(t: TestContext): Promise<ScriptedMain> {
-    const main = new ScriptedMain();
+  static async start(t: TestContext, tls: CertificateFiles | null = null): Promise<ScriptedMain> {
+    const main = new ScriptedMain(tls);
     await main.listen();
     t.after(() => main.close());
     return main;
@@ -114,6 +126,7 @@ export class ScriptedMain {
       port: this.#port,
       transport: 'net',
       threads: 0,
+      ...this.#tls,
       services: [implement(Emulate, emulate), implement(Farm, farm)],
     });
     this.#port = (await this.#server.listen()).port ?? 0;
@@ -155,12 +168,17 @@ export class ScriptedMain {
     }
   }
 
+  get nodeAddress(): string {
+    const { accessUrl, accessPort } = this.infos.at(-1)!;
+    return `${accessUrl}:${accessPort}`;
+  }
+
   /** Calls of the node that registered last. */
   node(token = ''): { slave: SlaveEmulateClient; worker: FarmWorkerClient } {
-    const { accessUrl, accessPort } = this.infos.at(-1)!;
     const client = new RpcClient({
-      target: `${accessUrl}:${accessPort}`,
+      target: this.nodeAddress,
       token,
+      ...this.#tls,
       retry: { attemptsMax: 1 },
       timeoutMs: 300_000, // on a busy machine everything takes longer
     });
