@@ -37,6 +37,8 @@ export class ProcessLab extends Lab {
   readonly #processes = new Map<number, MemberProcess>();
   readonly #clerks: Clerk[] = [];
   readonly #stubs = new WeakMap<Clerk, MemberStubs>();
+  /** Where the program ends early. Members end when their input does. */
+  readonly #clean = (): void => rmSync(this.#folder, { recursive: true, force: true });
   #groups: readonly (readonly number[])[];
   #isUnreliable = false;
   #isReordering = false;
@@ -50,6 +52,7 @@ export class ProcessLab extends Lab {
     super(options, new SeededRandom(options.seed ^ 0x1ab));
     this.#network = network;
     this.#folder = folder;
+    process.once('exit', this.#clean);
     this.#groups = [this.members()];
   }
 
@@ -84,7 +87,8 @@ export class ProcessLab extends Lab {
     await Promise.all(this.#clerks.map((clerk) => clerk.close(0)));
     await Promise.all([...this.#processes.values()].map((process) => process.kill()));
     await this.#network.close();
-    rmSync(this.#folder, { recursive: true, force: true });
+    process.off('exit', this.#clean);
+    this.#clean();
   }
 
   nowMs(): number {

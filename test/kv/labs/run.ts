@@ -15,6 +15,8 @@ const WORLDS: readonly (readonly [name: 'virtual' | 'processes', play: Play])[] 
   ['processes', (lab, seed) => playOverProcesses({ ...lab, seed }, lab.run)],
 ];
 
+// Labs clean up when the process exits, which it does not by itself on a signal.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {
