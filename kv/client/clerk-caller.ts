@@ -8,6 +8,7 @@ import { failureOf } from '../service/failures.js';
 import type { CompleteClerkOptions } from './clerk-options.js';
 import type { ClerkClock, ClerkParts, MemberStubs } from './clerk-parts.js';
 import {
+  attemptMs,
   type Backoff,
   backoffMs,
   type FailedAttempt,
@@ -118,6 +119,9 @@ export class ClerkCaller {
     let last: { readonly attempt: FailedAttempt; readonly error: unknown } | null = null;
     let mayHaveRun = false;
     let pauses = 0;
+    /** Rounds of all members in which one did not answer. */
+    let silentRounds = 0;
+    let isSilent = false;
     for (;;) {
       const nowMs = this.clock.nowMs();
       const leftMs = deadlineMs - nowMs;
@@ -129,6 +133,8 @@ export class ClerkCaller {
       if (address === null) {
         // All have been asked.
         tried = null;
+        if (isSilent) silentRounds += 1;
+        isSilent = false;
         await this.pause(Math.min(this.#backoffMs(pauses), leftMs), signal);
         pauses += 1;
         continue;
@@ -136,7 +142,7 @@ export class ClerkCaller {
       let error: unknown;
       try {
         const attempt = {
-          timeoutMs: Math.min(leftMs, attemptTimeoutMs),
+          timeoutMs: Math.min(leftMs, attemptMs(attemptTimeoutMs, silentRounds)),
           ...(signal === undefined ? {} : { signal }),
         };
         // Outside of the call in whose handler we may be: an answer is worth having when that call is over.
@@ -154,6 +160,7 @@ export class ClerkCaller {
         request.onUnknown?.();
       }
       const verdict = judge(attempt, repetition);
+      isSilent ||= attempt.code === 'RPC_DEADLINE_EXCEEDED';
       if (verdict.kind === 'final') throw this.#final(last, mayHaveRun && repetition !== 'harmless');
       const failedMs = this.clock.nowMs();
       if (verdict.blames) choice.failed(address, failedMs, random);

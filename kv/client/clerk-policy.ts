@@ -110,6 +110,16 @@ export function backoffMs(pause: number, { firstMs, maxMs }: Backoff, random: ()
   return fullMs / 2 + random() * (fullMs / 2);
 }
 
+const DOUBLINGS_MAX = 6;
+
+/**
+ * How long a member has to answer: doubled with every round in which members were asked and did not, since one that takes
+ * longer than an attempt would never be heard.
+ */
+export function attemptMs(firstMs: number, silentRounds: number): number {
+  return firstMs * 2 ** Math.min(silentRounds, DOUBLINGS_MAX);
+}
+
 interface KnownMember {
   readonly address: string;
   readonly isListed: boolean;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { backoffMs, judge, MemberChoice } from '../../../kv/client/clerk-policy.js';
+import { attemptMs, backoffMs, judge, MemberChoice } from '../../../kv/client/clerk-policy.js';
 
 const half = (): number => 0.5;
 const SUSPICION = { firstMs: 100, maxMs: 1000 };
@@ -92,4 +92,11 @@ test('a leader that fails is not the leader any more for us', () => {
   choice.failed('b:1', 0, half);
   assert.equal(choice.leader, '');
   assert.equal(choice.pick(1, null), 'a:1');
+});
+
+test('an attempt gets twice as long after each round of silence, up to a bound', () => {
+  assert.deepEqual(
+    [0, 1, 2, 6, 100].map((rounds) => attemptMs(10, rounds)),
+    [10, 20, 40, 640, 640],
+  );
 });

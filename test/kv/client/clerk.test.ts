@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { KvError, mayHaveRun, op, when } from '../../../kv/index.js';
 import { RpcError } from '../../../rpc/index.js';
 import { serveCluster } from './support.js';
@@ -239,3 +240,19 @@ test('a closed clerk refuses, and what waits for it ends', async (t) => {
 async function serveStatus(backend: { machine: { native: unknown } }): Promise<{ sessions: number }> {
   return { sessions: (backend.machine.native as { sessionCount: number }).sessionCount };
 }
+
+test('members that take longer than an attempt are heard: they are given twice as long when all were asked in vain', async (t) => {
+  const { members, clerk: newClerk } = await serveCluster(t, 2);
+  let attempts = 0;
+  for (const member of members) {
+    member.onExecute = async (next) => {
+      attempts += 1;
+      await pause(700);
+      return next();
+    };
+  }
+  const clerk = newClerk({ attemptTimeoutMs: 100 });
+  assert.equal((await clerk.put('a', '1')).version, 1);
+  assert(attempts > 2, 'the first round was in vain');
+  assert.equal((await clerk.get('a'))?.version, 1, 'it was executed once');
+});
