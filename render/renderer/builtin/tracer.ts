@@ -2,7 +2,7 @@
 // builtin/main.ts gives it requests. Pure, and deterministic to the bit on every machine: of floating point it uses only
 // + - × ÷ and the square root, which IEEE 754 defines exactly, and its random numbers come from the pixel's place.
 
-import { unpackLight } from '../../lights.js';
+import { packLight, unpackLight } from '../../lights.js';
 import { PixelFormat } from '../../proto/render.js';
 import { Random } from './random.js';
 import { add, cross, dot, length, minus, multiply, normalized, scaled, type Vector } from './vector.js';
@@ -13,6 +13,7 @@ export interface TracedImage {
   readonly samples: number;
   readonly format: PixelFormat;
   readonly position: Vector;
+  /** None: the scene has a lamp of its own. */
   readonly lights: readonly number[];
   /** At frame 0 the lamps are where they are without one; with each frame they go a little further around. */
   readonly frame: number;
@@ -50,6 +51,8 @@ const FLOOR_ALBEDOS: readonly [Vector, Vector] = [
 const HALF_VIEW = 0.45;
 const LAMP_POWER = 14;
 const LAMP_HEIGHT = 5;
+/** The lamp of a scene whose lights nobody set. */
+const OWN_LAMP = packLight({ intensity: 255, r: 255, g: 255, b: 255 });
 const LAMP_CORNERS: readonly Vector[] = [
   [4, 0, LAMP_HEIGHT],
   [0, 4, LAMP_HEIGHT],
@@ -66,7 +69,8 @@ const LUMINANCE: Vector = [0.2126, 0.7152, 0.0722];
 /** Renders the image from the top; each step gives the pixels of one row. */
 export function* traceRows(image: TracedImage): Generator<Uint8Array, void, void> {
   const { width, height, samples, format } = image;
-  const scene = { ball: add(BALL_REST, image.position), lamps: lampsOf(image.lights, image.frame) };
+  const lights = image.lights.length === 0 ? [OWN_LAMP] : image.lights;
+  const scene = { ball: add(BALL_REST, image.position), lamps: lampsOf(lights, image.frame) };
   const forward = normalized(minus(TARGET, EYE));
   const right = normalized(cross(forward, [0, 0, 1]));
   const up = cross(right, forward);

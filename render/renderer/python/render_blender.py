@@ -26,6 +26,8 @@ from render_loop import RenderFailure
 
 #: Radiant power of a light at full intensity, in watts; they sit on a ring over the scene.
 LED_WATTS = 400.0
+#: The light of a scene of ours whose lights nobody set: white, at full intensity.
+OWN_LIGHT = 0xFFFFFFFF
 LED_RING_RADIUS = 4.0
 LED_RING_HEIGHT = 5.0
 TARGA_HEAD_BYTES = 18
@@ -144,6 +146,8 @@ class Blender:
         self.move(position)
 
     def _set_lights(self, words: tuple) -> None:
+        if self._is_own_scene and not words:
+            words = (OWN_LIGHT,)
         for index, word in enumerate(words):
             light = self._light(index)
             light.energy = (word >> 24) / 255 * LED_WATTS
