@@ -215,10 +215,7 @@ test('a member that was away while the others left, one after another, answers a
     await cluster.leave(id);
   }
   cluster.network.heal();
-  await cluster.until(
-    'all that it missed',
-    () => away.status().voters.join() === [away.id, 4, 5].join(),
-  );
+  await cluster.until('all that it missed', () => away.status().voters.join() === [away.id, 4, 5].join());
   await cluster.run(away, 'SET', 'back', 'v');
   await cluster.agree();
 });
