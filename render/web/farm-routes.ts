@@ -1,7 +1,7 @@
 // The farm itself over HTTP: what it is, its workers, the load graphs, and changes as they happen.
 
 import type { Farm } from '../main/farm.js';
-import { emptyAnswer, jsonAnswer } from './answer.js';
+import { emptyAnswer, jsonAnswer, textAnswer } from './answer.js';
 import { BUSY, json, NO_SUCH } from './documented.js';
 import type { LiveEvents } from './live-events.js';
 import { countOf, type Route } from './route.js';
@@ -66,7 +66,8 @@ export function farmRoutes({ farm, live, facts, loadStepMs, headers }: FarmRoute
         'Server-sent events: hello (a Farm), jobs, images, workers, totals, load (a point), more (ask for the lists again), ' +
         'reload (too slow: begin anew). Changes are gathered for a moment; after connecting again ask for the lists.',
       answers: { 200: { summary: 'Events.', type: 'text/event-stream' }, ...BUSY },
-      handle: ({ response }) => {
+      handle: ({ request, response }) => {
+        if (request.method === 'HEAD') return textAnswer(200, '', 'text/event-stream; charset=utf-8');
         live.watch(response, headers);
         return 'taken';
       },

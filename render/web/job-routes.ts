@@ -1,8 +1,7 @@
 // Jobs over HTTP: what there are, one with its images, what can be done to them, an image as PNG, its log.
 
 import { JOB_STATES } from '../main/farm.js';
-import type { Farm, FarmPage } from '../main/farm.js';
-import type { JobState } from '../main/job.js';
+import type { Farm, FarmImage, FarmImageState, FarmJob, FarmPage } from '../main/farm.js';
 import { RenderError } from '../errors.js';
 import { type Answer, jsonAnswer } from './answer.js';
 import { BUSY, ID_MAX, IMAGE_INDEX, INDEX_MAX, JOB_ID, json, NO_SUCH, PAGING } from './documented.js';
@@ -14,6 +13,7 @@ import { webImage, webJob } from './shapes.js';
 
 const LIMIT = { min: 1, max: 1000, fallback: 100 };
 const OFFSET = { max: ID_MAX, fallback: 0 };
+const IMAGE_STATES: readonly FarmImageState[] = ['waiting', 'running', 'rendered', 'missing'];
 const WIDTH_MIN = 16;
 const WIDTH_MAX = 1024;
 
@@ -34,7 +34,7 @@ export function jobRoutes(farm: Farm, images: FarmImages): readonly Route[] {
       ],
       answers: { 200: json('Jobs, and how many there are in all.', 'Jobs') },
       handle: ({ query }) => {
-        const states = statesOf(query.get('state'));
+        const states = statesOf(query.get('state'), JOB_STATES);
         const { jobs, total } = farm.jobs({ ...pageOf(query), ...(states === null ? {} : { states }) });
         return jsonAnswer(200, { jobs: jobs.map(webJob), total });
       },
@@ -55,12 +55,22 @@ export function jobRoutes(farm: Farm, images: FarmImages): readonly Route[] {
       id: 'getJob',
       summary: 'A job and a page of its images.',
       parameters: [JOB_ID],
-      query: PAGING,
+      query: [
+        ...PAGING,
+        {
+          name: 'state',
+          summary: 'Only images in these states, separated by commas.',
+          schema: { type: 'string', examples: ['missing,running'] },
+        },
+      ],
       answers: { 200: json('The job.', 'JobWithImages'), ...NO_SUCH },
       handle: ({ params, query }) => {
         const id = idOf(params);
-        const job = webJob(farm.job(id));
-        return jsonAnswer(200, { job, images: farm.images(id, pageOf(query)).map(webImage) });
+        const job = farm.job(id);
+        const states = statesOf(query.get('state'), IMAGE_STATES);
+        const page = pageOf(query);
+        const images = states === null ? farm.images(id, page) : imagesIn(farm, job, states, page);
+        return jsonAnswer(200, { job: webJob(job), images: images.map(webImage) });
       },
     },
     {
@@ -122,12 +132,27 @@ function pageOf(query: URLSearchParams): Required<FarmPage> {
   };
 }
 
-function statesOf(text: string | null): readonly JobState[] | null {
+/** Null: whatever their state. @throws RenderError RENDER_REQUEST_INVALID */
+function statesOf<T extends string>(text: string | null, known: readonly T[]): readonly T[] | null {
   if (text === null || text === '') return null;
   return text.split(',').map((word) => {
-    const state = JOB_STATES.find((name) => name === word);
+    const state = known.find((name) => name === word);
     if (state === undefined)
-      throw new RenderError('RENDER_REQUEST_INVALID', `state should be of ${JOB_STATES.join(', ')}`);
+      throw new RenderError('RENDER_REQUEST_INVALID', `state should be of ${known.join(', ')}`);
     return state;
   });
+}
+
+/** Looks through the images of a job for those in some states. */
+function imagesIn(
+  farm: Farm,
+  job: FarmJob,
+  states: readonly FarmImageState[],
+  { offset, limit }: Required<FarmPage>,
+): readonly FarmImage[] {
+  const found: FarmImage[] = [];
+  for (let from = 0; from < job.images && found.length < offset + limit; from += LIMIT.max)
+    for (const image of farm.images(job.id, { offset: from, limit: LIMIT.max }))
+      if (states.includes(image.state)) found.push(image);
+  return found.slice(offset, offset + limit);
 }

@@ -63,11 +63,12 @@ export const api = {
    * @param {number} id
    * @param {number} offset
    * @param {number} limit
+   * @param {string} [state] of images, where not all are wanted
    * @returns {Promise<{ job: WebJob, images: WebImage[] }>}
    */
-  job: async (id, offset, limit) =>
+  job: async (id, offset, limit, state = '') =>
     /** @type {{ job: WebJob, images: WebImage[] }} */ (
-      await ask(`/jobs/${id}?offset=${offset}&limit=${limit}`)
+      await ask(`/jobs/${id}?offset=${offset}&limit=${limit}&state=${state}`)
     ),
 
   /**

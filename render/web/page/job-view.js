@@ -26,6 +26,8 @@ export class JobView {
   #buttons;
   #priority;
   #grid;
+  #onlyMissing;
+  #none = el('p', { class: 'empty', text: 'No image is missing.' });
   #more;
   #missing = el('p', { class: 'empty', text: 'There is no such job, any more or at all.' });
   #content;
@@ -34,9 +36,9 @@ export class JobView {
   /**
    * @param {Store} store
    * @param {number} id
-   * @param {() => void} onMore asks for more images of it
+   * @param {{ onMore: () => void, onOnlyMissing: (isWanted: boolean) => void }} parts what asks for other images of it
    */
-  constructor(store, id, onMore) {
+  constructor(store, id, { onMore, onOnlyMissing }) {
     this.#store = store;
     this.#id = id;
     this.title = `Job ${id}`;
@@ -57,6 +59,10 @@ export class JobView {
     const priority = /** @param {string} text @param {string} label @param {number} by */ (text, label, by) =>
       el('button', { type: 'button', text, 'aria-label': label, click: () => void raise(job(), by) });
     this.#priority = [priority('▲', 'Raise priority', 1), priority('▼', 'Lower priority', -1)];
+    this.#onlyMissing = el('input', {
+      type: 'checkbox',
+      change: () => onOnlyMissing(this.#onlyMissing.checked),
+    });
     this.#content = el(
       'div',
       { class: 'job' },
@@ -78,7 +84,13 @@ export class JobView {
       el(
         'section',
         { class: 'card', 'aria-label': 'Its images' },
-        el('h2', { text: 'Images' }),
+        el(
+          'div',
+          { class: 'head' },
+          el('h2', { text: 'Images' }),
+          el('label', { class: 'tick' }, this.#onlyMissing, 'Only missing ones'),
+        ),
+        this.#none,
         grid,
         this.#more,
       ),
@@ -112,7 +124,8 @@ export class JobView {
     this.#factList.update(factsOf(job));
     const images = [...this.#store.images.values()].toSorted((a, b) => a.index - b.index);
     this.#grid.update(images);
-    this.#more.hidden = images.length >= job.images;
+    this.#none.hidden = images.length > 0 || !this.#onlyMissing.checked;
+    this.#more.hidden = images.length >= (this.#onlyMissing.checked ? job.failed : job.images);
   }
 
   close() {}

@@ -25,7 +25,7 @@ const main = by('main');
 let view = null;
 /** @type {Viewer | null} */
 let viewer = null;
-/** The job that is looked at, and how many of its images. @type {{ id: number, limit: number } | null} */
+/** The job that is looked at, and which of its images. @type {{ id: number, limit: number, state: '' | 'missing' } | null} */
 let looked = null;
 let isAsking = false;
 let refreshTimer = 0;
@@ -37,7 +37,7 @@ const live = new Live(store, {
     setAttribute(link, 'data-state', state);
   },
   onRestart: () => notice('The main node was started again; this page is up to date', 'good'),
-  onLogin: () => show(new Login(() => open())),
+  onLogin: askForToken,
   refresh,
   onImages: (job, images) => {
     const rendered = images.filter(({ state }) => state === 'rendered').map(({ index }) => ({ job, index }));
@@ -47,6 +47,19 @@ const live = new Live(store, {
     refreshJobSoon();
   },
 });
+
+function askForToken() {
+  live.stop();
+  looked = null;
+  closeViewer();
+  if (!(view instanceof Login)) show(new Login(() => open()));
+}
+
+/** @param {unknown} error */
+function failed(error) {
+  if (error instanceof ApiError && error.status === 401) askForToken();
+  else notice(messageOf(error), 'bad');
+}
 
 /** Everything that is shown, anew. */
 async function refresh() {
@@ -81,7 +94,7 @@ function refreshJobSoon() {
   if (refreshTimer !== 0) return;
   refreshTimer = window.setTimeout(() => {
     refreshTimer = 0;
-    refreshJob().catch((error) => notice(messageOf(error), 'bad'));
+    refreshJob().catch(failed);
   }, REFRESH_MS);
 }
 
@@ -95,18 +108,19 @@ async function refreshJob() {
   }
   isAsking = true;
   try {
-    const { id, limit } = looked;
+    const asked = looked;
+    const { id, limit, state } = asked;
     /** @type {Map<number, import('../shapes.js').WebImage>} */
     const found = new Map();
     for (let offset = 0; offset < limit; offset += IMAGES_PAGE) {
-      const page = await jobOrNull(id, offset, IMAGES_PAGE);
+      const page = await jobOrNull(id, offset, IMAGES_PAGE, state);
       if (page === null) store.removeJobs([id]);
       else store.putJobs([page.job]);
       const images = page?.images ?? [];
       for (const image of images) found.set(image.index, image);
       if (images.length < IMAGES_PAGE) break;
     }
-    if (looked?.id === id) store.images = found;
+    if (looked === asked) store.images = found;
     store.changed();
   } finally {
     isAsking = false;
@@ -119,11 +133,11 @@ async function refreshJob() {
 
 /**
  * Null: it is not there, any more or at all.
- * @param {number} id @param {number} offset @param {number} limit
+ * @param {number} id @param {number} offset @param {number} limit @param {string} [state]
  */
-async function jobOrNull(id, offset, limit) {
+async function jobOrNull(id, offset, limit, state) {
   try {
-    return await api.job(id, offset, limit);
+    return await api.job(id, offset, limit, state);
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return null;
     throw error;
@@ -148,24 +162,24 @@ function route() {
   const id = Number(job);
   const index = image === undefined ? null : Number(image);
   if (looked?.id !== id) {
-    looked = { id, limit: IMAGES_PAGE };
+    look({ id, limit: IMAGES_PAGE, state: '' });
     store.images = new Map();
     closeViewer();
-    show(new JobView(store, id, () => growJob()));
-    refreshJob().catch((error) => notice(messageOf(error), 'bad'));
+    show(new JobView(store, id, { onMore, onOnlyMissing }));
   }
-  if (index === null) closeViewer();
-  else if (viewer?.job === id) viewer.show(index);
+  if (index === null) {
+    closeViewer();
+    return;
+  }
+  if (looked !== null && looked.state === '' && index >= looked.limit)
+    look({ ...looked, limit: Math.ceil((index + 1) / IMAGES_PAGE) * IMAGES_PAGE });
+  if (viewer?.job === id) viewer.show(index);
   else openViewer(id, index);
 }
 
 /** @param {number} job @param {number} index */
 function openViewer(job, index) {
   const back = document.activeElement;
-  if (looked !== null && index >= looked.limit) {
-    looked = { id: job, limit: Math.ceil((index + 1) / IMAGES_PAGE) * IMAGES_PAGE };
-    refreshJob().catch((error) => notice(messageOf(error), 'bad'));
-  }
   viewer = new Viewer(store, job, index, () => {
     viewer = null;
     if (location.hash.includes('/images/')) location.hash = `#/jobs/${job}`;
@@ -177,10 +191,20 @@ function closeViewer() {
   viewer?.close();
 }
 
-function growJob() {
-  if (looked === null) return;
-  looked = { id: looked.id, limit: looked.limit + IMAGES_PAGE };
-  refreshJob().catch((error) => notice(messageOf(error), 'bad'));
+/** @param {NonNullable<typeof looked>} next */
+function look(next) {
+  looked = next;
+  store.isOnlyMissing = next.state === 'missing';
+  refreshJob().catch(failed);
+}
+
+function onMore() {
+  if (looked !== null) look({ ...looked, limit: looked.limit + IMAGES_PAGE });
+}
+
+/** @param {boolean} isWanted */
+function onOnlyMissing(isWanted) {
+  if (looked !== null) look({ ...looked, limit: IMAGES_PAGE, state: isWanted ? 'missing' : '' });
 }
 
 /** @param {readonly string[]} states @param {number} limit */
@@ -190,7 +214,7 @@ async function query(states, limit) {
     store.jobsTotal = total;
     store.putJobs(jobs);
   } catch (error) {
-    notice(messageOf(error), 'bad');
+    failed(error);
   }
 }
 

@@ -23,6 +23,8 @@ export class Store {
   points = [];
   /** Images of the job that is looked at. @type {Map<number, WebImage>} */
   images = new Map();
+  /** Whether these are the missing ones alone. */
+  isOnlyMissing = false;
   /** @type {{ job: number, index: number }[]} */
   latest = [];
   /** Jobs that are ticked. @type {Set<number>} */

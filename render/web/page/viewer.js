@@ -95,8 +95,8 @@ export class Viewer {
     const image = this.#store.images.get(this.#index);
     const last = (job?.images ?? 1) - 1;
     setText(this.#title, `Image ${this.#index} of job ${this.#job}`);
-    this.#previous.disabled = this.#index <= 0;
-    this.#next.disabled = this.#index >= last;
+    this.#previous.disabled = this.#neighbour(-1) === null;
+    this.#next.disabled = this.#neighbour(1) === null;
     const state = image?.state ?? 'waiting';
     const parts = [`${this.#index + 1} of ${last + 1}`, state];
     if (image !== undefined && image.attempts > 0) {
@@ -127,11 +127,21 @@ export class Viewer {
     this.#dialog.close();
   }
 
-  /** @param {number} by */
+  /** @param {1 | -1} by */
   #go(by) {
-    const last = (this.#store.jobs.get(this.#job)?.images ?? 1) - 1;
-    const index = Math.min(last, Math.max(0, this.#index + by));
-    if (index !== this.#index) location.replace(`#/jobs/${this.#job}/images/${index}`);
+    const index = this.#neighbour(by);
+    if (index !== null) location.replace(`#/jobs/${this.#job}/images/${index}`);
+  }
+
+  /** @param {1 | -1} by */
+  #neighbour(by) {
+    const { images, isOnlyMissing, jobs } = this.#store;
+    if (!isOnlyMissing) {
+      const index = this.#index + by;
+      return index >= 0 && index < (jobs.get(this.#job)?.images ?? 0) ? index : null;
+    }
+    const beyond = [...images.keys()].filter((index) => (index - this.#index) * by > 0);
+    return beyond.length === 0 ? null : by > 0 ? Math.min(...beyond) : Math.max(...beyond);
   }
 
   #toggleLog() {

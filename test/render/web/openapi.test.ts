@@ -65,6 +65,8 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
   getJob: [
     { path: '/api/v1/jobs/1', status: 200 },
     { path: '/api/v1/jobs/1?offset=2&limit=1', status: 200 },
+    { path: '/api/v1/jobs/1?state=missing,running', status: 200 },
+    { path: '/api/v1/jobs/1?state=broken', status: 400 },
     { path: '/api/v1/jobs/4711', status: 404 },
     { path: '/api/v1/jobs/-1', status: 400 },
     { path: '/api/v1/jobs/%ff', status: 400 },
@@ -156,6 +158,19 @@ test('the OpenAPI document and what is served are the same', async (t) => {
     assert.equal(head.status, 200);
     assert.equal(head.headers['content-length'], whole.headers['content-length']);
     assert.equal(head.bytes.length, 0);
+    assert.equal((await client.ask('/api/v1/events', { method: 'HEAD' })).status, 200);
+  });
+
+  await t.test('the images of a job can be asked for by their state, page by page', async () => {
+    farm.addJob({ id: 3, images: 2500 });
+    for (const index of [7, 1200, 2499]) farm.render(3, index, 'missing');
+    const indexesOf = async (query: string): Promise<number[]> => {
+      const reply = await client.ask(`/api/v1/jobs/3?${query}`);
+      return (reply.json() as { images: { index: number }[] }).images.map(({ index }) => index);
+    };
+    assert.deepEqual(await indexesOf('state=missing'), [7, 1200, 2499]);
+    assert.deepEqual(await indexesOf('state=missing&offset=1&limit=1'), [1200]);
+    assert.deepEqual(await indexesOf('state=running'), []);
   });
 });
 

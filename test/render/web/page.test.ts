@@ -1,6 +1,9 @@
 // The page in real Chromium, over a farm that the test plays.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import test, { after, before, describe } from 'node:test';
 import type { Locator, Page } from 'playwright-core';
 import { type FarmWeb, serveFarmWeb } from '../../../render/web/serve-farm-web.js';
@@ -194,6 +197,79 @@ describe('the page of the farm', { skip: skipWithoutChromium() }, () => {
     await page.close();
   });
 
+  test('a thousand images that come in at once are shown, and the missing ones among them are found', async (t) => {
+    const farm = new ScriptedFarm();
+    farm.addJob({ id: 2, images: 1000 });
+    const { url } = await served(t, farm);
+    const page = await browser.page(`${url}#/jobs/2`);
+    await page.getByRole('link', { name: 'Image 199: waiting' }).waitFor();
+    for (let index = 0; index < 1000; index += 1)
+      farm.render(2, index, index % 300 === 299 ? 'missing' : 'rendered');
+    await page.getByText('997 of 1,000, 3 missing').waitFor();
+    await painted(page.getByRole('link', { name: 'Image 0: rendered' }).locator('img'));
+    await page.getByRole('button', { name: 'Show more images' }).click();
+    await page.getByRole('link', { name: 'Image 399: rendered' }).waitFor();
+    await page.getByLabel('Only missing ones').check();
+    const links = page.getByRole('list', { name: 'Images' }).getByRole('link');
+    await page.getByRole('link', { name: 'Image 899' }).waitFor();
+    assert.equal(await links.count(), 3);
+    await links.first().click();
+    await page.getByRole('button', { name: 'Next image' }).click();
+    await page
+      .getByRole('dialog', { name: 'Image 599 of job 2' })
+      .getByText('Missing: signal SIGSEGV')
+      .waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByLabel('Only missing ones').uncheck();
+    await page.getByRole('link', { name: 'Image 0: rendered' }).waitFor();
+    await page.goto(`${url}#/jobs/2/images/998`);
+    await painted(page.getByRole('dialog', { name: 'Image 998 of job 2' }).locator('img'));
+    await page.close();
+  });
+
+  test('a foreign page in the same browser changes nothing and sees nothing, although one is logged in', async (t) => {
+    const farm = new ScriptedFarm();
+    farm.addJob({ id: 1 });
+    farm.render(1, 0);
+    const { url } = await served(t, farm, { tokens: () => ['open sesame'] });
+    const foreign = createServer((_request, response) => {
+      response.setHeader('content-type', 'text/html');
+      response.end(foreignPage(url));
+    }).listen(0, '127.0.0.1');
+    t.after(() => foreign.close());
+    await once(foreign, 'listening');
+    const page = await browser.page(url);
+    await page.getByLabel('Token').fill('open sesame');
+    await page.keyboard.press('Enter');
+    await page.getByRole('row', { name: /Job 1/ }).waitFor();
+    const complaints = browser.complaints.length;
+    // Of the same site by name, of another one by address: neither is of this origin.
+    const { port } = foreign.address() as AddressInfo;
+    for (const host of ['127.0.0.1', 'localhost']) {
+      await page.goto(`http://${host}:${port}/`);
+      await page.getByText('fetch: refused, image: refused').waitFor();
+      await page.getByRole('button', { name: 'A kitten' }).click();
+      await page.waitForURL(`${url}api/v1/jobs/actions`);
+      await page.getByText('RENDER_UNAUTHORIZED').waitFor();
+    }
+    assert.deepEqual(farm.asked, []);
+    browser.complaints.splice(complaints); // of the browser, about the foreign page
+    await page.close();
+  });
+
+  test('who is asked for a token comes to the job of the address after it', async (t) => {
+    const farm = new ScriptedFarm();
+    farm.addJob({ id: 1 });
+    const { url } = await served(t, farm, { tokens: () => ['open sesame'] });
+    const page = await browser.page(`${url}#/jobs/1`);
+    await page.getByLabel('Token').fill('open sesame');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Job 1' }).waitFor();
+    await page.getByRole('link', { name: 'Image 3: waiting' }).waitFor();
+    assert.equal(await page.locator('.notice.bad').count(), 0);
+    await page.close();
+  });
+
   for (const [width, colorScheme] of LAYOUTS) {
     test(`it fits ${width} px wide, ${colorScheme}, and axe finds no barrier`, async (t) => {
       const { url } = await served(t, crowded());
@@ -213,6 +289,30 @@ describe('the page of the farm', { skip: skipWithoutChromium() }, () => {
     });
   }
 });
+
+/** Tries what a page of somebody else can try. */
+function foreignPage(url: string): string {
+  return `<!doctype html><p id="seen">trying</p>
+    <form method="post" enctype="text/plain" action="${url}api/v1/jobs/actions">
+      <input type="hidden" name='{"action":"cancel","ids":[1],"x":"' value='"}'><button>A kitten</button>
+    </form>
+    <script type="module">
+      const body = '{"action":"cancel","ids":[1]}';
+      const fetched = await fetch('${url}api/v1/jobs/actions', {
+        method: 'POST', credentials: 'include', body,
+        headers: { 'content-type': 'application/json', 'x-reactor-net': '1' },
+      }).then(() => 'done', () => 'refused');
+      await fetch('${url}api/v1/jobs/actions', { method: 'POST', mode: 'no-cors', credentials: 'include', body })
+        .catch(() => 'its answer is kept from us too');
+      const image = await new Promise((resolve) => {
+        const picture = new Image();
+        picture.onload = () => resolve('seen');
+        picture.onerror = () => resolve('refused');
+        picture.src = '${url}api/v1/jobs/1/images/0.png';
+      });
+      document.getElementById('seen').textContent = \`fetch: \${fetched}, image: \${image}\`;
+    </script>`;
+}
 
 interface Served {
   readonly web: FarmWeb;
