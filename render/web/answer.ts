@@ -63,6 +63,8 @@ export function errorAnswer(error: unknown): Answer {
     const retry = status === 503 ? retryAfter(error.retryAfterMs) : {};
     return refusal(status, error.code, error.message, retry);
   }
+  if (error instanceof ReactorError && error.code === 'REACTOR_TIMEOUT')
+    return refusal(503, 'RENDER_TIMEOUT', 'it took too long: again later', retryAfter(null));
   if (error instanceof ReactorError) return jsonAnswer(500, { code: error.code, message: error.message });
   return refusal(500, 'RENDER_FAILED', 'something went wrong here; the log of the main node says what');
 }

@@ -15,7 +15,7 @@ import { type Exchange, type Route, RouteTable } from './route.js';
 const CONNECTIONS_MAX = 512;
 const REQUEST_TIMEOUT_MS = 10_000;
 /** A client that takes nothing of its answer for so long is gone. */
-const IDLE_TIMEOUT_MS = 30_000;
+const IDLE_TIMEOUT_MS = 60_000;
 const HEADER_BYTES_MAX = 8 * 1024;
 const METRICS = 'text/plain; version=0.0.4; charset=utf-8';
 

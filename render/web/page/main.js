@@ -16,6 +16,7 @@ import { Viewer } from './viewer.js';
 
 const IMAGES_PAGE = 200;
 const REFRESH_MS = 1000;
+const RETRY_MS = 3000;
 const LINK_TEXT = { connecting: 'Connecting…', live: 'Live', lost: 'Not connected, trying again…' };
 const THEMES = ['system', 'light', 'dark'];
 
@@ -89,13 +90,23 @@ async function findLatest() {
   store.cameIn(kept.slice(-12));
 }
 
-/** What else is to be known of new images is asked for now and then, however fast they come. */
-function refreshJobSoon() {
+/**
+ * What else is to be known of new images is asked for now and then, however fast they come.
+ * @param {number} [delayMs]
+ */
+function refreshJobSoon(delayMs = REFRESH_MS) {
   if (refreshTimer !== 0) return;
   refreshTimer = window.setTimeout(() => {
     refreshTimer = 0;
-    refreshJob().catch(failed);
-  }, REFRESH_MS);
+    refreshJob().catch(refreshJobAgain);
+  }, delayMs);
+}
+
+/** Nobody else would ask again. @param {unknown} error */
+function refreshJobAgain(error) {
+  // A main node that is away is told at the head of the page.
+  if (!(error instanceof ApiError && error.status === 0)) failed(error);
+  if (looked !== null) refreshJobSoon(RETRY_MS);
 }
 
 /** One asking at a time; images that come in meanwhile are asked for afterwards. */
@@ -195,7 +206,7 @@ function closeViewer() {
 function look(next) {
   looked = next;
   store.isOnlyMissing = next.state === 'missing';
-  refreshJob().catch(failed);
+  refreshJob().catch(refreshJobAgain);
 }
 
 function onMore() {

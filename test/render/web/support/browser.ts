@@ -69,19 +69,13 @@ export async function keepPicture(page: Page, name: string): Promise<void> {
 export interface Picture {
   readonly naturalWidth: number;
   readonly naturalHeight: number;
-  decode(): Promise<void>;
 }
 
-/** Waits for an image whose pixels are there. */
+/** Waits for an image whose pixels are there; one that was refused for a moment asks again. */
 export async function painted(image: Locator): Promise<void> {
   await image.scrollIntoViewIfNeeded();
-  await image.and(image.page().locator('img:not(.waits)')).waitFor();
-  const isPainted = await image.evaluate(async (node: unknown) => {
-    const picture = node as Picture; // the locator is of an img
-    await picture.decode();
-    return picture.naturalWidth > 0;
-  });
-  assert.equal(isPainted, true);
+  const isPainted = (node: unknown): boolean => (node as Picture).naturalWidth > 0; // the locator is of an img
+  await image.page().waitForFunction(isPainted, await image.elementHandle());
 }
 
 /** What axe finds wrong for people who do not see, see little, or use a keyboard: rule, and where. */
