@@ -37,15 +37,8 @@ export type { MemberAddress } from './node/member-list.js';
 export { type NodeClock, systemClock } from './node/node-clock.js';
 export type { KvNodeOptions } from './node/node-options.js';
 export type { PeerFigures, PeerReceiver, PeerTransport } from './peer/peer-transport.js';
-export {
-  ANY_CERTIFICATE,
-  type KvAddress,
-  type KvAddresses,
-  type KvFront,
-  type KvParts,
-  KvServer,
-  type KvServerOptions,
-} from './kv-server.js';
+export { type KvAddresses, type KvFront, type KvParts, KvServer } from './kv-server.js';
+export { ANY_CERTIFICATE, type KvAddress, type KvServerOptions } from './kv-server-options.js';
 export { AccessList, type UserEntry } from './resp/access-list.js';
 export type { RaftAdmin, RaftMemberInfo } from './resp/raft-admin.js';
 export type { RespServerOptions } from './resp/resp-options.js';

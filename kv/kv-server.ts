@@ -2,87 +2,36 @@
 // protocols in front, and the pages beside. `reactor-net kv serve` runs one; so may a program that wants a member inside.
 // What decides is in kv/node; here are the clock, the disk, the network, and the order in which things begin and end.
 
-import { createHash, randomBytes } from 'node:crypto';
-import {
-  formatAddress,
-  type Logger,
-  type TlsClientOptions,
-  type TlsServerOptions,
-  type TransportName,
-} from '../reactor/index.js';
-import { loadAddon } from '../addon/index.js';
-import { RpcClient, RpcError, RpcServer, type ServiceImplementation } from '../rpc/index.js';
+import { randomBytes } from 'node:crypto';
+import { formatAddress, type Logger } from '../reactor/index.js';
+import { RpcServer, type ServiceImplementation } from '../rpc/index.js';
 import { closeAll } from './close-all.js';
 import { KvError } from './errors.js';
+import { describe, join, joinCluster } from './joining.js';
 import { KvMetrics } from './kv-metrics.js';
+import {
+  addressOf,
+  certificateNameOf,
+  type KvServerOptions,
+  respAddressOf,
+  transportOf,
+} from './kv-server-options.js';
 import { KvWeb } from './kv-web.js';
 import type { MachineOptions } from './machine/machine.js';
 import { NativeExecutor } from './machine/native/native-executor.js';
-import { type MemberFacts, readMemberFile, writeMemberFile } from './member-file.js';
+import { factsOf } from './member-facts.js';
 import { systemClock } from './node/node-clock.js';
 import { KvNode, type NodeEvent } from './node/kv-node.js';
-import { type DescribeResponse, type JoinRequest, peerContract } from './peer/peer-contract.js';
 import { PEER_MESSAGE_BYTES_MAX } from './peer/peer-lane.js';
 import type { PeerTransport } from './peer/peer-transport.js';
 import { RespFront } from './resp-front.js';
 import { RpcTransport } from './peer/rpc-transport.js';
-import { PROTOCOL_VERSION } from './machine/protocol-version.js';
 import { ItemWriter } from './machine/batch.js';
 import { SETTING_QUOTA, SETTING_VALUE_BYTES } from './machine/settings.js';
 import { ErrorReply } from './machine/reply.js';
 import { KvService } from './service/kv-service.js';
 import { DiskFiles } from './wal/disk-files.js';
 import type { WalFiles } from './wal/wal-files.js';
-
-export interface KvAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
-export interface KvServerOptions {
-  readonly id: number;
-  /** host:port of the members' RPC servers, this one's too. */
-  readonly cluster: ReadonlyMap<number, string>;
-  /** Any member of a running cluster that takes this one in; null: the members of `cluster` begin a new one. */
-  readonly join?: string | null;
-  /** Stay a learner: replicated to, without a vote. */
-  readonly learner?: boolean;
-  /** Where the RPC server listens. Default: this member's address in `cluster`. */
-  readonly listen?: KvAddress | null;
-  /** The Redis protocol; null: not spoken. */
-  readonly resp?: KvAddress | null;
-  /** Where clients of the Redis protocol reach this member, for INFO and the list of members. Default: where it listens. */
-  readonly advertiseResp?: string | null;
-  /** Who may use the Redis protocol, YAML; null: everybody. */
-  readonly usersFile?: string | null;
-  readonly dataDir: string;
-  readonly http?: KvAddress | null;
-  /** Default: made of `cluster`; with `join`: that of the cluster. */
-  readonly clusterId?: number | null;
-  readonly tls?: (TlsServerOptions & TlsClientOptions) | null;
-  /**
-   * What the certificate of a member must be named, `{id}` standing for its id; ANY_CERTIFICATE: every one that the
-   * authority signed is any member's. Has to be said where `tls` has an authority.
-   */
-  readonly certificateName?: string | null;
-  /** A secret that members and native clients show. */
-  readonly token?: string;
-  /** Memory above which growing writes are refused; set in the cluster when this member says so. */
-  readonly quotaBytes?: number | null;
-  /** Bytes of a string value, 4 MiB to 512 MiB; set in the cluster when this member says so. There: 64 MiB. */
-  readonly valueBytesMax?: number | null;
-  /** Of the program, for the status. */
-  readonly version?: string;
-  readonly heartbeatMs?: number;
-  readonly electionMs?: number;
-  readonly leaseReads?: boolean;
-  readonly snapshotEntries?: number;
-  readonly snapshotBytes?: number;
-  /** Entries kept behind a snapshot for members that lag. */
-  readonly trailingEntries?: number;
-  /** The newest protocol version this member says it knows. Default: all that the program knows. */
-  readonly protocolVersion?: number;
-}
 
 /** A protocol in front of a member. */
 export interface KvFront {
@@ -112,10 +61,6 @@ export interface KvAddresses {
 }
 
 export const KV_PORT = 7500;
-/** For `certificateName`. */
-export const ANY_CERTIFICATE = 'any';
-const JOIN_RETRY_MS = 300;
-const CALL_TIMEOUT_MS = 5000;
 const SETTING_RETRY_MS = 1000;
 /** Of the time to stop: for handing over, and then for clients that wait. */
 const TRANSFER_SHARE = 0.3;
@@ -341,158 +286,6 @@ export class KvServer {
   }
 }
 
-/**
- * An authority signs for clients too: whoever could show any of its certificates could vote.
- * @throws KvError KV_OPTION_INVALID
- */
-function certificateNameOf({ tls = null, certificateName = null }: KvServerOptions): string | null {
-  const hasAuthority = tls !== null && (tls.ca !== undefined || tls.caFile !== undefined);
-  if (hasAuthority && certificateName === null) {
-    throw new KvError(
-      'KV_OPTION_INVALID',
-      'with an authority certificateName has to say how certificates name members, such as kv-{id}; ' +
-        `"${ANY_CERTIFICATE}" takes every certificate of the authority for any member`,
-    );
-  }
-  return certificateName === ANY_CERTIFICATE ? null : certificateName;
-}
-
-/** Who this member is: what its folder says, or, for a new one, what flags and cluster say. */
-async function factsOf(logger: Logger, options: KvServerOptions, signal: AbortSignal): Promise<MemberFacts> {
-  const { dataDir, id, cluster, join: contact = null, clusterId = null } = options;
-  const found = await readMemberFile(dataDir);
-  if (found !== null) {
-    if (found.memberId !== id) {
-      throw new KvError(
-        'KV_LOG_FOREIGN',
-        `the folder ${dataDir} is of member ${found.memberId}, not of ${id}`,
-      );
-    }
-    if (clusterId !== null && found.clusterId !== clusterId) {
-      throw new KvError(
-        'KV_LOG_FOREIGN',
-        `the folder ${dataDir} is of cluster ${found.clusterId}, not of ${clusterId}`,
-      );
-    }
-    return found;
-  }
-  let facts: MemberFacts;
-  if (contact === null) {
-    facts = {
-      clusterId: clusterId ?? clusterIdOf(cluster),
-      memberId: id,
-      firstMembers: [...cluster.keys()].toSorted((a, b) => a - b),
-    };
-  } else {
-    const described = await askUntil(logger, options, contact, signal, (client) =>
-      client.unary(peerContract().methods.describe, {}, { timeoutMs: CALL_TIMEOUT_MS }),
-    );
-    const known = Number(described.clusterId);
-    if (clusterId !== null && clusterId !== known) {
-      throw new KvError('KV_LOG_FOREIGN', `${contact} belongs to cluster ${known}, not to ${clusterId}`);
-    }
-    facts = { clusterId: known, memberId: id, firstMembers: [] };
-  }
-  await writeMemberFile(dataDir, facts);
-  return facts;
-}
-
-/** The same for all that are given the same list. */
-function clusterIdOf(cluster: ReadonlyMap<number, string>): number {
-  const text = [...cluster]
-    .toSorted(([a], [b]) => a - b)
-    .map(([id, address]) => `${id}=${address}`)
-    .join(',');
-  return createHash('sha256').update(text).digest().readUIntLE(0, 6) + 1;
-}
-
-/** Asks the cluster to take this member in until it has. */
-async function joinCluster(
-  logger: Logger,
-  options: KvServerOptions,
-  node: KvNode,
-  clusterId: number,
-  stopped: Promise<NodeEvent>,
-  signal: AbortSignal,
-): Promise<void> {
-  const isIn = (): boolean => {
-    const { voters, learners } = node.status();
-    return voters.includes(options.id) || learners.includes(options.id);
-  };
-  const own = { id: options.id, rpc: options.cluster.get(options.id)!, resp: respAddressOf(options) };
-  let contact = options.join!;
-  void stopped.then((event) => {
-    if (event.kind === 'removed') logger.warn({}, 'the cluster has removed this member');
-  });
-  for (let attempt = 0; !isIn(); attempt += 1) {
-    if (signal.aborted) throw new KvError('KV_CLOSED', 'stopped before the cluster had taken this member in');
-    try {
-      const described = await ask(options, contact, (client) =>
-        client.unary(peerContract().methods.describe, {}, { timeoutMs: CALL_TIMEOUT_MS }),
-      );
-      node.learnAddresses(described.members);
-      const leader = described.members.find(({ id }) => id === described.leader);
-      if (leader !== undefined && leader.rpc !== '') {
-        const request: JoinRequest = {
-          clusterId: BigInt(clusterId),
-          member: own,
-          learner: options.learner === true,
-          protocolVersion: options.protocolVersion ?? PROTOCOL_VERSION,
-        };
-        await ask(options, leader.rpc, (client) =>
-          client.unary(peerContract().methods.join, request, { timeoutMs: CALL_TIMEOUT_MS }),
-        );
-      }
-    } catch (error) {
-      if (error instanceof RpcError && error.status === 'INVALID_ARGUMENT') {
-        throw new KvError('KV_MEMBER_INVALID', error.message, { cause: error });
-      }
-      if (attempt % 10 === 0)
-        logger.warn({ contact }, `the cluster has not taken this member in yet: ${String(error)}`);
-      contact = options.join!;
-    }
-    if (!isIn()) await pause(JOIN_RETRY_MS, signal);
-  }
-}
-
-async function askUntil<A>(
-  logger: Logger,
-  options: KvServerOptions,
-  address: string,
-  signal: AbortSignal,
-  call: (client: RpcClient) => Promise<A>,
-): Promise<A> {
-  for (let attempt = 0; ; attempt += 1) {
-    if (signal.aborted) throw new KvError('KV_CLOSED', `stopped before ${address} had answered`);
-    try {
-      return await ask(options, address, call);
-    } catch (error) {
-      if (attempt % 10 === 0) logger.warn({ address }, `${address} does not answer: ${String(error)}`);
-      await pause(JOIN_RETRY_MS, signal);
-    }
-  }
-}
-
-async function ask<A>(
-  options: KvServerOptions,
-  address: string,
-  call: (client: RpcClient) => Promise<A>,
-): Promise<A> {
-  const { tls = null, token = '' } = options;
-  const client = new RpcClient({
-    target: address,
-    token,
-    ...(tls === null ? {} : { tls }),
-    retry: { attemptsMax: 1 },
-    pool: { connectionsMin: 0, connectionsMax: 1, connectTimeoutMs: CALL_TIMEOUT_MS },
-  });
-  try {
-    return await call(client);
-  } finally {
-    await client.close(0);
-  }
-}
-
 function openServer(options: KvServerOptions, services: readonly ServiceImplementation[]): RpcServer {
   const { tls = null, token = '' } = options;
   const listen = options.listen ?? addressOf(options.cluster.get(options.id)!);
@@ -510,54 +303,9 @@ function openServer(options: KvServerOptions, services: readonly ServiceImplemen
   });
 }
 
-/** The cheaper one where it is to be had. */
-function transportOf({ tls = null }: KvServerOptions): TransportName {
-  return tls === null && loadAddon() !== null ? 'epoll' : 'net';
-}
-
-/** @throws KvError KV_OPTION_INVALID */
-function addressOf(text: string): KvAddress {
-  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
-  const host = bracketed ?? plain;
-  if (host !== undefined && Number(port) <= 65_535) return { host, port: Number(port) };
-  throw new KvError('KV_OPTION_INVALID', `"${text}" is no address: HOST:PORT is right`);
-}
-
 async function respFronts(logger: Logger, node: KvNode, options: KvServerOptions): Promise<RespFront[]> {
   const { resp = null, tls = null, usersFile = null } = options;
   return resp === null ? [] : [await RespFront.open(node, logger, { ...resp, tls, usersFile })];
-}
-
-function respAddressOf({ advertiseResp = null, resp = null }: KvServerOptions): string {
-  return advertiseResp ?? (resp === null ? '' : formatAddress(resp));
-}
-
-function describe(node: KvNode | null, clusterId: number, id: number): DescribeResponse {
-  const status = node?.status();
-  const members =
-    status?.members.map((member) => ({ id: member.id, rpc: member.rpc, resp: member.resp })) ?? [];
-  return { clusterId: BigInt(clusterId), id, leader: status?.leader ?? 0, members };
-}
-
-function join(node: KvNode | null, { member, learner, protocolVersion }: JoinRequest): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (node === null) throw new RpcError('RPC_UNAVAILABLE', 'this member is starting', { executed: 'no' });
-    if (member === undefined) throw new RpcError('RPC_INVALID_ARGUMENT', 'the member is missing');
-    node.addMember({ ...member, version: Math.max(1, protocolVersion) }, learner, (error) => {
-      if (error === null) resolve();
-      else reject(joinError(error));
-    });
-  });
-}
-
-function joinError(error: KvError): RpcError {
-  const code =
-    error.code === 'KV_MEMBER_INVALID'
-      ? 'RPC_INVALID_ARGUMENT'
-      : error.code === 'KV_NOT_LEADER'
-        ? 'RPC_FAILED_PRECONDITION'
-        : 'RPC_UNAVAILABLE';
-  return new RpcError(code, error.message, { cause: error });
 }
 
 /** A setting is the cluster's: whoever is started with another value changes it for all. */
@@ -586,19 +334,6 @@ function randomNumber(): number {
 function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
   const entries = names.filter((name) => from[name] !== undefined).map((name) => [name, from[name]]);
   return Object.fromEntries(entries) as Pick<T, K>; // those that are there
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const cancel = systemClock.after(ms, finish);
-    function finish(): void {
-      cancel();
-      signal.removeEventListener('abort', finish);
-      resolve();
-    }
-    if (signal.aborted) finish();
-    else signal.addEventListener('abort', finish, { once: true });
-  });
 }
 
 function within(work: Promise<void>, ms: number): Promise<void> {
