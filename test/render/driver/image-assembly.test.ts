@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { ErrCode, PixelFormat, RenderError } from '../../../render/index.js';
 import { FetchAssembly } from '../../../render/driver/fetch-assembly.js';
 import { ImageAssembly } from '../../../render/driver/image-assembly.js';
