@@ -181,7 +181,7 @@ test('a fetch that is interrupted goes on where it was, also while the job is re
   const { target, farm } = await startFarm(t, { workerFlags: ['--builtin-sleep', '500ms'] });
   const images = 24;
   await using driver = await RenderDriver.connect({ main: target });
-  const left = driver.render({ ...SIZE, images, detached: true });
+  const left = driver.render({ ...SIZE, images, lights: [LIGHTS[4]!], detached: true });
   await eventually(async () => (await farm.jobs()).jobs.some(({ done }) => done >= 3));
   await driver.close();
   await assert.rejects(left.summary);
@@ -207,7 +207,7 @@ test('a fetch that is interrupted goes on where it was, also while the job is re
   assert.deepEqual([finished.before, finished.fetched], [kept, images - kept]);
   assert.equal(await jobState(farm, 1n), JobStates.COMPLETED);
   const { data } = decode(readFileSync(path.join(out, 'image-0023.png')));
-  assert.deepEqual(new Uint8Array(data), traced({ lights: [] }));
+  assert.deepEqual(new Uint8Array(data), traced({ lights: LIGHTS[4]! }));
 });
 
 test('a main node that is killed and started again with its journal costs a driver nothing', {
