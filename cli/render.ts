@@ -6,6 +6,8 @@ import type { RenderOptions } from './render-command.js';
 /** @returns the exit code */
 export async function render(options: RenderOptions, io: Io): Promise<number> {
   switch (options.verb) {
+    case 'up':
+      return (await import('./render-up.js')).renderUp(options, io);
     case 'main':
       return (await import('./render-main.js')).renderMain(options, io);
     case 'worker':
