@@ -37,12 +37,23 @@ export class Vanished implements MachineSection {
 
   encode(writer: ValueWriter): void {
     writer.uint(this.#floor);
-    for (const revision of this.#revisions) writer.uint(revision);
+    // Most stores have few classes in which anything vanished: each with how far it is behind the one before.
+    let before = -1;
+    for (const [at, revision] of this.#revisions.entries()) {
+      if (revision === 0) continue;
+      writer.uint(at - before);
+      writer.uint(revision);
+      before = at;
+    }
   }
 
   decode(reader: ValueReader): void {
     this.#floor = reader.uint();
-    for (let at = 0; at < CLASSES; at += 1) this.#revisions[at] = reader.uint();
-    if (!reader.atEnd) throw damaged('more classes of vanished keys than there are');
+    this.#revisions.fill(0);
+    for (let at = -1; !reader.atEnd; ) {
+      at += reader.uint();
+      if (at < 0 || at >= CLASSES) throw damaged('more classes of vanished keys than there are');
+      this.#revisions[at] = reader.uint();
+    }
   }
 }
