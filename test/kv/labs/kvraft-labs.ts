@@ -133,7 +133,7 @@ async function snapshotSize(lab: Lab): Promise<void> {
   await clerk.close(0);
 }
 
-const SNAPSHOT_CONTENT_BYTES_MAX = 500;
+const SNAPSHOT_CONTENT_BYTES_MAX = 600;
 
 interface Shape extends Omit<GenericOptions, 'kind'> {
   readonly name: string;
