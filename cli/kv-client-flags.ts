@@ -4,6 +4,7 @@
 import type { ArgsContext } from './command-spec.js';
 import { type FlagTable, readSeconds, readSwitch, readText, UsageError } from './flags.js';
 import { refuseUnreadable } from './readable-file.js';
+import { checkKeyPair } from './running-flags.js';
 
 export interface KvTargetFlags {
   endpoints: readonly string[] | null;
@@ -110,11 +111,10 @@ export function readEndpoints(text: string): readonly string[] {
 
 /** What must agree among them. @throws UsageError */
 export function checkKvTarget(flags: KvTargetFlags, context: ArgsContext): void {
-  const { endpoints, tlsCert, tlsKey } = flags;
+  const { endpoints } = flags;
   if (endpoints === null)
     throw new UsageError('--endpoints: name members, such as --endpoints 127.0.0.1:7501,127.0.0.1:7502');
-  if (tlsCert !== null && tlsKey === null) throw new UsageError('--tls-cert: needs --tls-key as well');
-  if (tlsKey !== null && tlsCert === null) throw new UsageError('--tls-key: needs --tls-cert as well');
+  checkKeyPair(flags);
   for (const key of ['tokenFile', 'tlsCa', 'tlsCert', 'tlsKey'] as const)
     refuseUnreadable(KV_TARGET_FLAGS[key].flag, flags[key], context);
 }

@@ -1,13 +1,12 @@
 // `reactor-net kv serve` and `kv local` as commands: their flags, and what must agree among them. kv-serve.ts and
 // kv-local.ts carry them out.
 
-import { DRAIN_TIMEOUT_MS, LOG_LEVELS, type LogLevel } from '../reactor/index.js';
+import { type LogLevel } from '../reactor/index.js';
 import { type ArgsContext, type CommandSpec, declareCommand } from './command-spec.js';
 import {
   type Flag,
   type FlagTable,
   readBytes,
-  readChoice,
   readCount,
   readDuration,
   readSwitch,
@@ -21,6 +20,7 @@ import {
   readListen,
 } from './listen-address.js';
 import { refuseUnreadable } from './readable-file.js';
+import { checkServerTls, drainTimeoutFlag, JSON_FLAG, LOG_LEVEL_FLAG, RUNNING } from './running-flags.js';
 
 type Listen = ListenAddress | ListenDescriptor | ListenActivated | 'off';
 
@@ -89,7 +89,6 @@ const TIB = 2 ** 40;
 const CLUSTER = 'Who it is:';
 const LISTEN = 'Listeners (H:P):';
 const KEEPING = 'What it keeps:';
-const SEEING = 'Running it:';
 const SECURITY = 'Who may come in:';
 
 const MEMBER_FLAGS: FlagTable<MemberFlags> = {
@@ -151,7 +150,7 @@ const MEMBER_FLAGS: FlagTable<MemberFlags> = {
   electionMs: {
     flag: 'election-ms',
     value: 'TIME',
-    group: SEEING,
+    group: RUNNING,
     summary: 'a follower that hears no leader for one to two of these stands for election',
     read: readDuration,
     fallback: 1000,
@@ -160,7 +159,7 @@ const MEMBER_FLAGS: FlagTable<MemberFlags> = {
   heartbeatMs: {
     flag: 'heartbeat-ms',
     value: 'TIME',
-    group: SEEING,
+    group: RUNNING,
     summary: 'time between two heartbeats of a leader',
     read: readDuration,
     fallback: 100,
@@ -168,7 +167,7 @@ const MEMBER_FLAGS: FlagTable<MemberFlags> = {
   },
   leaseReads: {
     flag: 'lease-reads',
-    group: SEEING,
+    group: RUNNING,
     summary:
       'a leader answers reads without asking the others; needs clocks that run at nearly the same speed',
     read: readSwitch,
@@ -223,32 +222,9 @@ const MEMBER_FLAGS: FlagTable<MemberFlags> = {
     read: readText,
     fallback: null,
   },
-  drainTimeoutMs: {
-    flag: 'drain-timeout',
-    value: 'TIME',
-    group: SEEING,
-    summary: 'time to hand over and to finish what is under way when stopping, such as 500ms or 10s',
-    read: readDuration,
-    fallback: DRAIN_TIMEOUT_MS,
-    fallbackText: '10s',
-  },
-  logLevel: {
-    flag: 'log-level',
-    value: 'LEVEL',
-    group: SEEING,
-    summary: LOG_LEVELS.join(', '),
-    choices: LOG_LEVELS,
-    read: readChoice(LOG_LEVELS),
-    fallback: 'info',
-    fallbackText: 'info',
-  },
-  json: {
-    flag: 'json',
-    group: SEEING,
-    summary: 'standard output is one JSON object per line',
-    read: readSwitch,
-    fallback: false,
-  },
+  drainTimeoutMs: drainTimeoutFlag('to hand over and to finish what is under way'),
+  logLevel: LOG_LEVEL_FLAG,
+  json: JSON_FLAG,
 };
 
 const SERVE_FLAGS: FlagTable<ServeFlags> = {
@@ -332,7 +308,7 @@ const SERVE_FLAGS: FlagTable<ServeFlags> = {
   },
   lifeline: {
     flag: 'lifeline',
-    group: SEEING,
+    group: RUNNING,
     summary: 'stop when standard input ends: whoever started this process is gone',
     hidden: true,
     read: readSwitch,
@@ -453,9 +429,7 @@ function addressOf(flag: string, listen: Listen): ListenAddress | null {
 
 function checkMember(flags: MemberFlags, context: ArgsContext): void {
   const { tlsCert, tlsKey, tlsCa, tlsMemberName, electionMs, heartbeatMs } = flags;
-  if (tlsCert !== null && tlsKey === null) throw new UsageError('--tls-cert: needs --tls-key as well');
-  if (tlsKey !== null && tlsCert === null) throw new UsageError('--tls-key: needs --tls-cert as well');
-  if (tlsCa !== null && tlsCert === null) throw new UsageError('--tls-ca: needs --tls-cert and --tls-key');
+  checkServerTls(flags);
   if (tlsMemberName !== null && tlsCa === null) throw new UsageError('--tls-member-name: needs --tls-ca');
   if (tlsCa !== null && tlsMemberName === null) {
     throw new UsageError(

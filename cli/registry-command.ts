@@ -1,8 +1,8 @@
 // `reactor-net registry serve` as a command: its flags, and what must agree among them. registry-serve.ts carries it out.
 
-import { DRAIN_TIMEOUT_MS, LOG_LEVELS, type LogLevel } from '../reactor/index.js';
+import { type LogLevel } from '../reactor/index.js';
 import { type CommandSpec, declareCommand } from './command-spec.js';
-import { type FlagTable, readChoice, readDuration, readSwitch, readText, UsageError } from './flags.js';
+import { type FlagTable, readChoice, readDuration, readText, UsageError } from './flags.js';
 import { readEndpoints } from './kv-client-flags.js';
 import { refuseUnreadable } from './readable-file.js';
 import {
@@ -11,6 +11,7 @@ import {
   type ListenDescriptor,
   readListen,
 } from './listen-address.js';
+import { checkServerTls, drainTimeoutFlag, JSON_FLAG, LOG_LEVEL_FLAG, RUNNING } from './running-flags.js';
 
 type Listen = ListenAddress | ListenDescriptor | ListenActivated | 'off';
 
@@ -47,7 +48,6 @@ const EVERYWHERE = '0.0.0.0';
 const LOOPBACK = '127.0.0.1';
 const LISTEN = 'Listeners (H:P):';
 const KEEPING = 'What it keeps:';
-const SEEING = 'Running it:';
 const TTL_MS_MIN = 1000;
 const TTL_MS_MAX = 600_000;
 
@@ -159,7 +159,7 @@ const REGISTRY_FLAGS: FlagTable<RegistryFlags> = {
   tlsCert: {
     flag: 'tls-cert',
     value: 'FILE',
-    group: SEEING,
+    group: RUNNING,
     summary: 'certificate chain (PEM): RPC speaks TLS',
     read: readText,
     fallback: null,
@@ -167,7 +167,7 @@ const REGISTRY_FLAGS: FlagTable<RegistryFlags> = {
   tlsKey: {
     flag: 'tls-key',
     value: 'FILE',
-    group: SEEING,
+    group: RUNNING,
     summary: 'its private key (PEM)',
     read: readText,
     fallback: null,
@@ -175,37 +175,14 @@ const REGISTRY_FLAGS: FlagTable<RegistryFlags> = {
   tlsCa: {
     flag: 'tls-ca',
     value: 'FILE',
-    group: SEEING,
+    group: RUNNING,
     summary: 'authorities (PEM): clients must show a certificate of theirs',
     read: readText,
     fallback: null,
   },
-  drainTimeoutMs: {
-    flag: 'drain-timeout',
-    value: 'TIME',
-    group: SEEING,
-    summary: 'time to finish what is under way when stopping, such as 500ms or 10s',
-    read: readDuration,
-    fallback: DRAIN_TIMEOUT_MS,
-    fallbackText: '10s',
-  },
-  logLevel: {
-    flag: 'log-level',
-    value: 'LEVEL',
-    group: SEEING,
-    summary: LOG_LEVELS.join(', '),
-    choices: LOG_LEVELS,
-    read: readChoice(LOG_LEVELS),
-    fallback: 'info',
-    fallbackText: 'info',
-  },
-  json: {
-    flag: 'json',
-    group: SEEING,
-    summary: 'standard output is one JSON object per line',
-    read: readSwitch,
-    fallback: false,
-  },
+  drainTimeoutMs: drainTimeoutFlag('to finish what is under way'),
+  logLevel: LOG_LEVEL_FLAG,
+  json: JSON_FLAG,
 };
 
 export const REGISTRY_COMMANDS: readonly CommandSpec[] = [
@@ -237,10 +214,8 @@ function addressOf(flag: string, listen: Listen): ListenAddress | null {
 }
 
 function checkTogether(flags: RegistryFlags): void {
-  const { tlsCert, tlsKey, tlsCa, sessionTtlMs, leaseTtlMs, kv, data, kvTlsCert, kvTlsKey } = flags;
-  if (tlsCert !== null && tlsKey === null) throw new UsageError('--tls-cert: needs --tls-key as well');
-  if (tlsKey !== null && tlsCert === null) throw new UsageError('--tls-key: needs --tls-cert as well');
-  if (tlsCa !== null && tlsCert === null) throw new UsageError('--tls-ca: needs --tls-cert and --tls-key');
+  const { sessionTtlMs, leaseTtlMs, kv, data, kvTlsCert, kvTlsKey } = flags;
+  checkServerTls(flags);
   if (kv !== null && data !== null) throw new UsageError('--data: with --kv the cluster keeps everything');
   for (const flag of ['kv-token-file', 'kv-tls-ca', 'kv-tls-cert', 'kv-tls-key'] as const)
     if (kv === null && flags[FILES[flag]] !== null) throw new UsageError(`--${flag}: is for --kv`);

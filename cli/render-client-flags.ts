@@ -5,6 +5,7 @@ import type { ArgsContext } from './command-spec.js';
 import { type FlagTable, readSeconds, readText, UsageError } from './flags.js';
 import { KV_TARGET_FLAGS, type KvTargetFlags, readEndpoints } from './kv-client-flags.js';
 import { refuseUnreadable } from './readable-file.js';
+import { checkKeyPair } from './running-flags.js';
 
 export interface RenderTargetFlags
   extends Pick<
@@ -61,10 +62,9 @@ export const RENDER_TARGET_FLAGS: FlagTable<RenderTargetFlags> = {
 
 /** What must agree among them. @throws UsageError */
 export function checkRenderTarget(flags: RenderTargetFlags, context: ArgsContext): void {
-  const { token, tokenFile, tlsCert, tlsKey } = flags;
+  const { token, tokenFile } = flags;
   if (token !== null && tokenFile !== null) throw new UsageError('--token: leave it out beside --token-file');
-  if (tlsCert !== null && tlsKey === null) throw new UsageError('--tls-cert: needs --tls-key as well');
-  if (tlsKey !== null && tlsCert === null) throw new UsageError('--tls-key: needs --tls-cert as well');
+  checkKeyPair(flags);
   for (const key of ['tokenFile', 'tlsCa', 'tlsCert', 'tlsKey'] as const)
     refuseUnreadable(RENDER_TARGET_FLAGS[key].flag, flags[key], context);
 }

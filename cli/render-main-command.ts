@@ -1,12 +1,11 @@
 // `reactor-net render main` as a command: its flags, and what must agree among them. render-main.ts carries it out.
 
-import { DRAIN_TIMEOUT_MS, LOG_LEVELS, type LogLevel } from '../reactor/index.js';
+import { type LogLevel } from '../reactor/index.js';
 import { type ArgsContext, type CommandSpec, declareCommand } from './command-spec.js';
 import {
   type Flag,
   type FlagTable,
   readBytes,
-  readChoice,
   readCount,
   readDuration,
   readSwitch,
@@ -21,6 +20,7 @@ import {
   readListen,
 } from './listen-address.js';
 import { refuseUnreadable } from './readable-file.js';
+import { checkServerTls, drainTimeoutFlag, JSON_FLAG, LOG_LEVEL_FLAG, RUNNING } from './running-flags.js';
 
 type Listen = ListenAddress | ListenDescriptor | ListenActivated | 'off';
 
@@ -75,7 +75,6 @@ const MIB = 2 ** 20;
 const LISTEN = 'Listeners (H:P):';
 const KEEPING = 'What it keeps:';
 const FARM = 'The farm:';
-const SEEING = 'Running it:';
 const SECURITY = 'Who may come in:';
 
 export const MAIN_FLAGS: FlagTable<MainFlags> = {
@@ -229,32 +228,9 @@ export const MAIN_FLAGS: FlagTable<MainFlags> = {
     read: readText,
     fallback: null,
   },
-  drainTimeoutMs: {
-    flag: 'drain-timeout',
-    value: 'TIME',
-    group: SEEING,
-    summary: 'time for drivers to get what they wait for when stopping, such as 500ms or 10s',
-    read: readDuration,
-    fallback: DRAIN_TIMEOUT_MS,
-    fallbackText: '10s',
-  },
-  logLevel: {
-    flag: 'log-level',
-    value: 'LEVEL',
-    group: SEEING,
-    summary: LOG_LEVELS.join(', '),
-    choices: LOG_LEVELS,
-    read: readChoice(LOG_LEVELS),
-    fallback: 'info',
-    fallbackText: 'info',
-  },
-  json: {
-    flag: 'json',
-    group: SEEING,
-    summary: 'standard output is one JSON object per line',
-    read: readSwitch,
-    fallback: false,
-  },
+  drainTimeoutMs: drainTimeoutFlag('for drivers to get what they wait for'),
+  logLevel: LOG_LEVEL_FLAG,
+  json: JSON_FLAG,
 };
 
 const MAIN_COMMAND_FLAGS: FlagTable<MainCommandFlags> = {
@@ -295,7 +271,7 @@ const MAIN_COMMAND_FLAGS: FlagTable<MainCommandFlags> = {
   },
   lifeline: {
     flag: 'lifeline',
-    group: SEEING,
+    group: RUNNING,
     summary: 'stop when standard input ends: whoever started this process is gone',
     hidden: true,
     read: readSwitch,
@@ -342,9 +318,7 @@ export function mainArgs(flags: MainFlags): string[] {
 /** @throws UsageError */
 export function checkMain(flags: MainFlags, context: ArgsContext): void {
   const { tlsCert, tlsKey, tlsCa, resultMemory, resultBytes } = flags;
-  if (tlsCert !== null && tlsKey === null) throw new UsageError('--tls-cert: needs --tls-key as well');
-  if (tlsKey !== null && tlsCert === null) throw new UsageError('--tls-key: needs --tls-cert as well');
-  if (tlsCa !== null && tlsCert === null) throw new UsageError('--tls-ca: needs --tls-cert and --tls-key');
+  checkServerTls(flags);
   if (resultMemory > resultBytes)
     throw new UsageError('--result-memory: should not be more than --result-bytes');
   for (const [flag, file] of [

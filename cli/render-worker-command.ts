@@ -1,7 +1,7 @@
 // `reactor-net render worker` as a command: its flags, and what must agree among them. render-worker.ts carries it out.
 
 import { availableParallelism } from 'node:os';
-import { DRAIN_TIMEOUT_MS, LOG_LEVELS, type LogLevel } from '../reactor/index.js';
+import { type LogLevel } from '../reactor/index.js';
 import { type ArgsContext, type CommandSpec, declareCommand } from './command-spec.js';
 import {
   type FlagTable,
@@ -23,6 +23,7 @@ import {
   readListen,
 } from './listen-address.js';
 import { refuseUnreadable } from './readable-file.js';
+import { checkServerTls, drainTimeoutFlag, JSON_FLAG, LOG_LEVEL_FLAG, RUNNING } from './running-flags.js';
 
 type Listen = ListenAddress | ListenDescriptor | ListenActivated | 'off';
 
@@ -98,7 +99,6 @@ const MAIN = 'Its main node:';
 const LISTEN = 'Listeners (H:P):';
 const RENDERING = 'What renders:';
 const KEEPING = 'What it keeps:';
-const SEEING = 'Running it:';
 const SECURITY = 'Who may come in:';
 
 export const WORKER_FLAGS: FlagTable<WorkerFlags> = {
@@ -298,32 +298,9 @@ export const WORKER_FLAGS: FlagTable<WorkerFlags> = {
     read: readText,
     fallback: null,
   },
-  drainTimeoutMs: {
-    flag: 'drain-timeout',
-    value: 'TIME',
-    group: SEEING,
-    summary: 'time to finish the images it has when stopping, such as 500ms or 10s',
-    read: readDuration,
-    fallback: DRAIN_TIMEOUT_MS,
-    fallbackText: '10s',
-  },
-  logLevel: {
-    flag: 'log-level',
-    value: 'LEVEL',
-    group: SEEING,
-    summary: LOG_LEVELS.join(', '),
-    choices: LOG_LEVELS,
-    read: readChoice(LOG_LEVELS),
-    fallback: 'info',
-    fallbackText: 'info',
-  },
-  json: {
-    flag: 'json',
-    group: SEEING,
-    summary: 'standard output is one JSON object per line',
-    read: readSwitch,
-    fallback: false,
-  },
+  drainTimeoutMs: drainTimeoutFlag('to finish the images it has'),
+  logLevel: LOG_LEVEL_FLAG,
+  json: JSON_FLAG,
 };
 
 const COMMAND_FLAGS: FlagTable<WorkerCommandFlags> = {
@@ -416,7 +393,7 @@ const COMMAND_FLAGS: FlagTable<WorkerCommandFlags> = {
   },
   lifeline: {
     flag: 'lifeline',
-    group: SEEING,
+    group: RUNNING,
     summary: 'stop when standard input ends: whoever started this process is gone',
     hidden: true,
     read: readSwitch,
@@ -467,9 +444,7 @@ export function checkWorker(flags: WorkerFlags, context: ArgsContext): void {
   const { min, max, tlsCert, tlsKey, tlsCa, backend, scene } = flags;
   if (max !== null && max < min) throw new UsageError(`--max: should be at least --min, which is ${min}`);
   if (backend !== 'blender' && scene !== null) throw new UsageError('--scene: needs --backend blender');
-  if (tlsCert !== null && tlsKey === null) throw new UsageError('--tls-cert: needs --tls-key as well');
-  if (tlsKey !== null && tlsCert === null) throw new UsageError('--tls-key: needs --tls-cert as well');
-  if (tlsCa !== null && tlsCert === null) throw new UsageError('--tls-ca: needs --tls-cert and --tls-key');
+  checkServerTls(flags);
   refuseUnreadable('tls-cert', tlsCert, context);
   refuseUnreadable('tls-key', tlsKey, context);
   refuseUnreadable('tls-ca', tlsCa, context);

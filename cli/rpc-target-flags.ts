@@ -15,6 +15,7 @@ import {
 } from './flags.js';
 import { refuseUnreadable } from './readable-file.js';
 import { CONTRACT_FLAGS } from './rpc-contract-command.js';
+import { checkKeyPair } from './running-flags.js';
 
 /** One header of `--header`: text, or bytes where the name ends in -bin. */
 export type Header = readonly [name: string, value: string | Uint8Array];
@@ -200,7 +201,7 @@ function readHeader(text: string): Header {
 
 /** What must agree among them. @throws UsageError */
 export function checkTarget(flags: TargetFlags, context: ArgsContext, needsServer: boolean): void {
-  const { target, registry, grpc, transport, serializer, tlsCert, tlsKey } = flags;
+  const { target, registry, grpc, transport, serializer } = flags;
   if (target === null && needsServer)
     throw new UsageError('--target: name the server, such as --target localhost:9090');
   const isRegistered = target?.toLowerCase().startsWith('registry:') === true;
@@ -211,8 +212,7 @@ export function checkTarget(flags: TargetFlags, context: ArgsContext, needsServe
   if (grpc && isRegistered) throw new UsageError('--grpc: takes no --target registry:; name host:port');
   if (grpc && transport !== 'net') throw new UsageError('--transport: --grpc has its own; leave it out');
   if (grpc && serializer !== 'protobuf') throw new UsageError('--serializer: --grpc speaks protobuf only');
-  if (tlsCert !== null && tlsKey === null) throw new UsageError('--tls-cert: needs --tls-key as well');
-  if (tlsKey !== null && tlsCert === null) throw new UsageError('--tls-key: needs --tls-cert as well');
+  checkKeyPair(flags);
   if (transport === 'epoll' && isTls(flags))
     throw new UsageError('--transport: epoll speaks no TLS; leave it out');
   for (const key of ['tokenFile', 'tlsCa', 'tlsCert', 'tlsKey'] as const)

@@ -9,9 +9,7 @@ import {
   CONNECTIONS_PER_ADDRESS_MAX,
   DISPATCH_POLICIES,
   type DispatchName,
-  DRAIN_TIMEOUT_MS,
   FRAME_BYTES_MAX,
-  LOG_LEVELS,
   type LogLevel,
   OUTPUT_HARD_CAP_BYTES,
   TRANSPORTS,
@@ -34,6 +32,7 @@ import {
   readListen,
   readListenPath,
 } from './listen-address.js';
+import { drainTimeoutFlag, JSON_FLAG, LOG_LEVEL_FLAG, RUNNING } from './running-flags.js';
 
 type Listen = ListenAddress | ListenDescriptor | ListenActivated | 'off';
 
@@ -74,7 +73,6 @@ const LISTEN = 'Listeners (H:P; off disables one; naming any leaves the others o
 const SPREAD = 'Threads and processes:';
 const SERVICE = 'Service:';
 const LIMITS = 'Limits:';
-const SEEING = 'Running it:';
 
 export const SERVE_FLAGS: FlagTable<ServeFlags> = {
   tcp: {
@@ -270,41 +268,18 @@ export const SERVE_FLAGS: FlagTable<ServeFlags> = {
     fallback: 0,
     fallbackText: '0',
   },
-  drainTimeoutMs: {
-    flag: 'drain-timeout',
-    value: 'TIME',
-    group: SEEING,
-    summary: 'time to finish what is under way when stopping, such as 500ms or 10s',
-    read: readDuration,
-    fallback: DRAIN_TIMEOUT_MS,
-    fallbackText: '10s',
-  },
+  drainTimeoutMs: drainTimeoutFlag('to finish what is under way'),
   statsIntervalMs: {
     flag: 'stats-interval',
     value: 'TIME',
-    group: SEEING,
+    group: RUNNING,
     summary: 'how often live figures are shown; 0 never',
     read: readDuration,
     fallback: 1000,
     fallbackText: '1s',
   },
-  logLevel: {
-    flag: 'log-level',
-    value: 'LEVEL',
-    group: SEEING,
-    summary: LOG_LEVELS.join(', '),
-    choices: LOG_LEVELS,
-    read: readChoice(LOG_LEVELS),
-    fallback: 'info',
-    fallbackText: 'info',
-  },
-  json: {
-    flag: 'json',
-    group: SEEING,
-    summary: 'standard output is one JSON object per line',
-    read: readSwitch,
-    fallback: false,
-  },
+  logLevel: LOG_LEVEL_FLAG,
+  json: JSON_FLAG,
   processIndex: {
     flag: 'process-index',
     value: 'N',

@@ -4,6 +4,7 @@
 import { type Flag, UsageError } from './flags.js';
 import type { ListenActivated, ListenAddress, ListenDescriptor, ListenPath } from './listen-address.js';
 import { EVERYWHERE, LOOPBACK, SERVE_FLAGS, type ServeFlags } from './serve-flags.js';
+import { checkServerTls } from './running-flags.js';
 
 /** Complete: null means that this listener is off. */
 export interface ServeOptions extends Omit<ServeFlags, 'tcp' | 'http' | 'udp' | 'unix' | 'rpc' | 'metrics'> {
@@ -81,15 +82,13 @@ function chosen<T extends ListenAddress | ListenPath>(
 }
 
 function checkTogether(options: ServeOptions): void {
-  const { tcp, http, udp, unix, rpc, tlsCert, tlsKey, tlsCa } = options;
+  const { tcp, http, udp, unix, rpc } = options;
   if (tcp === null && http === null && udp === null && unix === null && rpc === null) {
     throw new UsageError(
       '--tcp, --http, --udp, --unix and --rpc are all off: name at least one address to serve on',
     );
   }
-  if (tlsCert !== null && tlsKey === null) throw new UsageError('--tls-cert: needs --tls-key as well');
-  if (tlsKey !== null && tlsCert === null) throw new UsageError('--tls-key: needs --tls-cert as well');
-  if (tlsCa !== null && tlsCert === null) throw new UsageError('--tls-ca: needs --tls-cert and --tls-key');
+  checkServerTls(options);
   if (options.user !== null && process.getuid?.() !== 0) {
     throw new UsageError('--user: only root can become another user; leave it out');
   }
