@@ -7,6 +7,7 @@ import type { Handlers } from '../../reactor/handlers.js';
 import { TcpClient, type TcpClientOptions } from '../../reactor/tcp-client.js';
 import { requireAddon } from '../../addon/index.js';
 import { AUTHORITY, SERVER_CERT, SERVER_KEY } from '../support/certificates.js';
+import { freePort } from '../support/free-port.js';
 import { openDescriptors } from '../support/steered-server.js';
 import { temporarySocketPath } from '../support/temporary-folder.js';
 import { forEachTransport } from '../support/transports.js';
@@ -42,15 +43,6 @@ function clientOf(t: TestContext, options: TcpClientOptions): TcpClient {
   const client = new TcpClient({ host: '127.0.0.1', ...options });
   t.after(() => client.destroy());
   return client;
-}
-
-async function unusedPort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 forEachTransport((transport) => {
@@ -102,7 +94,7 @@ forEachTransport((transport) => {
   });
 
   test(`a server that comes up later is reached in the end; every failed attempt is reported with a code (${transport})`, async (t) => {
-    const port = await unusedPort();
+    const port = await freePort();
     const codes: string[] = [];
     const client = clientOf(t, {
       transport,
@@ -121,7 +113,7 @@ forEachTransport((transport) => {
   });
 
   test(`it gives up after attemptsMax failures in a row and says so once (${transport})`, async (t) => {
-    const port = await unusedPort();
+    const port = await freePort();
     const codes: string[] = [];
     const givenUp: string[] = [];
     const client = clientOf(t, {
@@ -202,7 +194,7 @@ forEachTransport((transport) => {
   });
 
   test(`ending the client stops an attempt, a wait, and a client that never began (${transport})`, async (t) => {
-    const port = await unusedPort();
+    const port = await freePort();
     const waiting = clientOf(t, { transport, port, reconnect: { firstMs: 60_000, capMs: 60_000 } });
     const never = waiting.connect();
     await until(() => waiting.state === 'waiting');
@@ -288,7 +280,7 @@ test('an attempt that hangs ends with the connect timeout', async (t) => {
   await assert.rejects(hanging.connect(), { code: 'REACTOR_TIMEOUT' });
   const confused = clientOf(t, { ...options, connectTimeoutMs: 10_000, port });
   await assert.rejects(confused.connect(), { code: 'REACTOR_TLS_FAILED' });
-  const refused = clientOf(t, { ...options, port: await unusedPort() });
+  const refused = clientOf(t, { ...options, port: await freePort() });
   await assert.rejects(refused.connect(), { code: 'REACTOR_CONNECT_FAILED' });
 });
 

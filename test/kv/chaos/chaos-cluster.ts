@@ -1,13 +1,12 @@
 // A cluster of member processes with proxies between them: starts, kills, pauses, adds and removes members, and says how
 // they are. It decides nothing: faults.ts does what is bad to it. Clients reach members directly, peers through proxies.
 
-import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { MemberOptions, MemberReport } from './member.js';
 import { MemberProcess } from './member-process.js';
+import { freePort } from '../../support/free-port.js';
 import { ProxyNetwork } from './proxy.js';
 
 export interface ClusterOptions {
@@ -201,6 +200,7 @@ export class ChaosCluster {
 
   async #launch(id: number, join: string | null): Promise<MemberProcess> {
     const { electionMs, heartbeatMs, snapshotEntries, trailingEntries, readsCarelessly } = this.#options;
+    // Members keep no port over their lives.
     const port = await freePort();
     const own = [id, this.network.address(OUTSIDE, id)] as const;
     const options: MemberOptions = {
@@ -225,16 +225,4 @@ export class ChaosCluster {
   #folderOf(id: number): string {
     return path.join(this.#options.folder, `member-${id}`);
   }
-}
-
-/** Members keep no port over their lives; each gets one that is free now. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('a listener has a port');
-  return address.port;
 }

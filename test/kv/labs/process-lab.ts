@@ -10,7 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { REAL_PARTS, type MemberStubs } from '../../../kv/client/clerk-parts.js';
 import { Clerk } from '../../../kv/index.js';
 import { SeededRandom } from '../../support/seeded-random.js';
-import { freePort } from '../chaos/chaos-cluster.js';
+import { freePort } from '../../support/free-port.js';
 import type { MemberReport } from '../chaos/member.js';
 import { MemberProcess, within } from '../chaos/member-process.js';
 import { type Passage, ProxyNetwork } from '../chaos/proxy.js';

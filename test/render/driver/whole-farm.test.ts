@@ -20,7 +20,8 @@ import { traceRows } from '../../../render/renderer/builtin/tracer.js';
 import { Command } from '../../support/command.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { startCutProxy } from '../support/cut-proxy.js';
-import { freePort, startFarm, startWorker } from '../support/farm-processes.js';
+import { freePort } from '../../support/free-port.js';
+import { startFarm, startWorker } from '../support/farm-processes.js';
 
 const missing = process.platform === 'linux' ? addonMissingReason() : 'renderers need Linux';
 const skip: string | false = missing ?? false;

@@ -1,7 +1,5 @@
 // A whole farm as people start it: a main node and worker nodes, each a process of its own.
 
-import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import { FarmClient } from '../../../render/index.js';
 import { Command } from '../../support/command.js';
@@ -49,14 +47,4 @@ export async function startFarm(
   const farm = new FarmClient({ main: target });
   t.after(() => farm.close());
   return { target, main, workers: [worker], farm };
-}
-
-/** A port that was free a moment ago, for a server that has to come back to it. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

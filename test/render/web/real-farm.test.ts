@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { addonMissingReason } from '../../../addon/index.js';
 import { Code, packLight, PixelFormat, RenderDriver } from '../../../render/index.js';
-import { freePort, startMain, startWorker } from '../support/farm-processes.js';
+import { freePort } from '../../support/free-port.js';
+import { startMain, startWorker } from '../support/farm-processes.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { keepPicture, painted, skipWithoutChromium, TestBrowser } from './support/browser.js';
 

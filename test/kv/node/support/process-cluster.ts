@@ -2,9 +2,7 @@
 // Asked through the native client's service and through HTTP.
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { request } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
@@ -13,6 +11,7 @@ import { Kv, ReadLevel } from '../../../../kv/proto/kv.js';
 import type { TlsClientOptions } from '../../../../reactor/index.js';
 import { RpcClient } from '../../../../rpc/index.js';
 import { Command, type Ready } from '../../../support/command.js';
+import { freePort } from '../../../support/free-port.js';
 import { temporaryFolder } from '../../../support/temporary-folder.js';
 
 const PATIENCE_MS = 60_000;
@@ -170,14 +169,7 @@ export class ProcessCluster {
 }
 
 export async function freePorts(): Promise<MemberPorts> {
-  const servers = [createServer(), createServer()];
-  for (const server of servers) {
-    server.listen(0, HOST);
-    await once(server, 'listening');
-  }
-  const [rpc, http] = servers.map((server) => `${HOST}:${(server.address() as AddressInfo).port}`);
-  for (const server of servers) await new Promise((resolve) => server.close(resolve));
-  return { rpc: rpc!, http: http! };
+  return { rpc: `${HOST}:${await freePort()}`, http: `${HOST}:${await freePort()}` };
 }
 
 function get(url: string): Promise<{ status: number; text: string } | null> {
