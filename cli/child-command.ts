@@ -1,5 +1,5 @@
 // A long-running command of this program as a child process: its ready line, its log, how it ended.
-// `render up` starts its main node and worker nodes with it. A child's standard input is its lifeline: it ends when we do.
+// `render up` and `kv local` start their processes with it. A child's standard input is its lifeline: it ends when we do.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,10 +18,20 @@ export class ChildCommand {
   /** How it ended, in words; never rejects. */
   readonly ended: Promise<string>;
   readonly #child: ChildProcess;
+  readonly #mark: Readonly<Record<string, unknown>>;
 
-  /** @param args a command that takes --json and --lifeline; flags only, our own variables are not passed on */
-  constructor(name: string, args: readonly string[], io: Io) {
+  /**
+   * @param args a command that takes --json and --lifeline; flags only, our own variables are not passed on
+   * @param mark what the lines of its log say besides, so that it is seen whose they are
+   */
+  constructor(
+    name: string,
+    args: readonly string[],
+    io: Io,
+    mark: Readonly<Record<string, unknown>> = { process: name },
+  ) {
     this.name = name;
+    this.#mark = mark;
     const child = spawn(process.execPath, [launcher(), ...args, '--json', '--lifeline'], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: withoutFlagVariables(io.environment),
@@ -55,7 +65,7 @@ export class ChildCommand {
   /** Lines of the log say whose they are. */
   #tagged(line: string): string {
     return line.startsWith('{')
-      ? `{"process":${JSON.stringify(this.name)},${line.slice(1)}`
+      ? `${JSON.stringify(this.#mark).slice(0, -1)},${line.slice(1)}`
       : `${this.name}: ${line}`;
   }
 }

@@ -2,17 +2,14 @@
 // It restarts nothing: a member that ends is a matter for whoever tries things out, so it says so and ends as well.
 // Signals that ask to stop are passed on; each member then hands over and drains by itself.
 
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { withoutFlagVariables } from './flags.js';
+import { ChildCommand, type ListenTexts } from './child-command.js';
 import { type KvLocalOptions, memberArgs } from './kv-serve-command.js';
 import type { Io } from './main.js';
 import { Shutdown } from './shutdown.js';
@@ -23,18 +20,9 @@ interface Ports {
   readonly http: number;
 }
 
-interface MemberListen {
-  readonly rpc: string;
-  readonly resp?: string;
-  readonly http?: string;
-}
-
 interface Member {
   readonly id: number;
-  readonly child: ChildProcess;
-  /** Rejects when the child ends first. */
-  readonly ready: Promise<MemberListen>;
-  readonly ended: Promise<string>;
+  readonly child: ChildCommand;
 }
 
 const HOST = '127.0.0.1';
@@ -51,7 +39,7 @@ export async function kvLocal(options: KvLocalOptions, io: Io): Promise<number> 
     const cluster = ports.map(({ rpc }, at) => `${at + 1}=${HOST}:${rpc}`).join(',');
     const folder = options.data ?? temporary!;
     for (const [at, port] of ports.entries()) members.push(start(at + 1, cluster, port, folder, options, io));
-    const lost = Promise.race(members.map(({ ended }) => ended));
+    const lost = Promise.race(members.map(({ child }) => child.ended));
     const state = { isStopping: false, lost: null as string | null };
     const someoneLost = lost.then((text) => {
       if (!state.isStopping) state.lost = text;
@@ -84,7 +72,7 @@ export async function kvLocal(options: KvLocalOptions, io: Io): Promise<number> 
     return 1;
   } finally {
     for (const { child } of members) if (child.exitCode === null) child.kill('SIGKILL');
-    await Promise.all(members.map(({ ended }) => ended));
+    await Promise.all(members.map(({ child }) => child.ended));
     if (temporary !== null) await rm(temporary, { recursive: true, force: true });
     shutdown.close();
   }
@@ -99,7 +87,6 @@ function start(
   io: Io,
 ): Member {
   const args = [
-    launcher(),
     'kv',
     'serve',
     `--id=${id}`,
@@ -107,40 +94,20 @@ function start(
     `--resp=${HOST}:${resp}`,
     `--http=${HOST}:${http}`,
     `--data=${path.join(folder, `member-${id}`)}`,
-    '--json',
-    '--lifeline',
     ...memberArgs(options),
   ];
-  const child = spawn(process.execPath, args, {
-    stdio: ['pipe', 'pipe', 'pipe'], // should we be killed, their standard input ends
-    env: withoutFlagVariables(io.environment),
-  });
-  const ended = once(child, 'close').then(([code, signal]) => {
-    const how = signal === null ? `with exit code ${String(code)}` : `by ${String(signal)}`;
-    return `member ${id} (process ${child.pid}) ended ${how}`;
-  });
-  child.stdin.on('error', () => {}); // it ended first, which `ended` tells
-  const ready = new Promise<MemberListen>((resolve, reject) => {
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      const listen = listenIn(line);
-      if (listen !== null) resolve(listen);
-    });
-    void ended.then((text) => reject(new Error(text)));
-  });
-  ready.catch(() => {}); // told by `ended`
-  createInterface({ input: child.stderr }).on('line', (line) => io.stderr.write(`${tagged(line, id)}\n`));
-  return { id, child, ready, ended };
+  return { id, child: new ChildCommand(`member ${id}`, args, io, { member: id }) };
 }
 
 /** Says that the cluster is there: every member listens, and one leads. */
 async function announce(members: readonly Member[], { json, data }: KvLocalOptions, io: Io): Promise<void> {
-  const listens = await Promise.all(members.map(({ ready }) => ready));
-  const first = listens[0]!.http!; // each has one
+  const listens = await Promise.all(members.map(({ child }) => child.ready));
+  const first = listens[0]!['http']!; // each has one
   const endMs = performance.now() + LEADER_WAIT_MS;
   while (performance.now() < endMs && !(await Promise.all(listens.map(isReady))).every(Boolean)) {
     await delay(LEADER_ASK_MS);
   }
-  if (!(await isReady({ rpc: '', http: first }))) throw new Error('no leader was elected');
+  if (!(await isReady({ http: first }))) throw new Error('no leader was elected');
   const listed = members.map(({ id, child }, at) => ({ id, pid: child.pid, listen: listens[at]! }));
   if (json) {
     const listen = listens[0]!;
@@ -151,7 +118,7 @@ async function announce(members: readonly Member[], { json, data }: KvLocalOptio
     `reactor-net kv: ${members.length} members (process ${process.pid}); Ctrl-C stops`,
     ...listed.map(
       ({ id, listen }) =>
-        `  member ${id}  RPC ${listen.rpc}  Redis ${listen.resp ?? 'off'}  http://${listen.http ?? ''}/status`,
+        `  member ${id}  RPC ${listen['rpc']}  Redis ${listen['resp'] ?? 'off'}  http://${listen['http'] ?? ''}/status`,
     ),
     data === null ? '  data     temporary, removed at the end' : `  data     ${data}`,
   ];
@@ -160,7 +127,7 @@ async function announce(members: readonly Member[], { json, data }: KvLocalOptio
 
 async function stop(members: readonly Member[]): Promise<boolean> {
   for (const { child } of members) child.kill('SIGTERM');
-  await Promise.all(members.map(({ ended }) => ended));
+  await Promise.all(members.map(({ child }) => child.ended));
   return members.every(({ child }) => child.exitCode === 0);
 }
 
@@ -198,7 +165,7 @@ async function heldAtOnce(wanted: readonly number[]): Promise<number[]> {
   }
 }
 
-function isReady({ http }: MemberListen): Promise<boolean> {
+function isReady({ http }: ListenTexts): Promise<boolean> {
   return new Promise((resolve) => {
     const asked = request(`http://${http ?? ''}/readyz`, { timeout: 1000 }, (response) => {
       response.resume();
@@ -208,23 +175,4 @@ function isReady({ http }: MemberListen): Promise<boolean> {
     asked.on('error', () => resolve(false));
     asked.end();
   });
-}
-
-function listenIn(line: string): MemberListen | null {
-  try {
-    const { event, listen } = JSON.parse(line) as { event?: unknown; listen?: MemberListen };
-    return event === 'ready' && listen !== undefined ? listen : null;
-  } catch {
-    return null; // not a line of ours
-  }
-}
-
-/** Lines of the log say whose they are. */
-function tagged(line: string, id: number): string {
-  return line.startsWith('{') ? `{"member":${id},${line.slice(1)}` : `member ${id}: ${line}`;
-}
-
-/** The script this very program was started by, in a checkout and when installed. */
-function launcher(): string {
-  return fileURLToPath(new URL('../../bin/reactor-net.js', import.meta.url));
 }
