@@ -2,8 +2,6 @@
 // stores behind it, and the order in which all of this begins and ends.
 // What decides is in scheduler.ts, registrations.ts and retention.ts; `render main` runs one, and so may a program.
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { loadAddon } from '../../addon/index.js';
 import { formatAddress, type Logger } from '../../reactor/index.js';
@@ -19,6 +17,7 @@ import type { GrpcServer } from '../../rpc/grpc/index.js';
 import { RenderError } from '../errors.js';
 import { Farm as FarmContract } from '../proto/farm.js';
 import { Emulate } from '../proto/render.js';
+import { makeScratchFolder, removeScratchFolder, removeStaleScratchFolders } from '../scratch-folder.js';
 import { emulateService } from './emulate-service.js';
 import type { Farm } from './farm.js';
 import { FarmDesk } from './farm-desk.js';
@@ -217,7 +216,7 @@ export class MainNode {
     await membership.close();
     await results.close();
     await store?.close();
-    if (temporary !== null) await rm(temporary, { recursive: true, force: true });
+    if (temporary !== null) await removeScratchFolder(temporary);
     return isSettled && cut === 0;
   }
 
@@ -236,8 +235,9 @@ export class MainNode {
 }
 
 async function temporaryFolder(opened: (() => Promise<unknown>)[]): Promise<string> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'reactor-net-render-'));
-  opened.push(() => rm(folder, { recursive: true, force: true }));
+  await removeStaleScratchFolders();
+  const folder = await makeScratchFolder('disk');
+  opened.push(() => removeScratchFolder(folder));
   return folder;
 }
 

@@ -5,7 +5,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { RenderError } from '../errors.js';
-import { startTimeOf } from './scratch-folder.js';
+import { startTimeOf } from '../scratch-folder.js';
 
 /** Resolves to what gives it back. @throws RenderError RENDER_OPTION_INVALID: a process that lives has it */
 export async function holdFolder(folder: string): Promise<() => Promise<void>> {

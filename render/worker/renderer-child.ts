@@ -17,7 +17,7 @@ import {
 } from '../renderer/message.js';
 import { decodeFacts, type Renderer, rendererEnvironment, type RendererFacts } from '../renderer/renderer.js';
 import { LogTail } from './log-tail.js';
-import { makeScratchFolder, removeScratchFolder } from './scratch-folder.js';
+import { makeScratchFolder, removeScratchFolder } from '../scratch-folder.js';
 
 export interface RendererChildOptions {
   /** Milliseconds from start to READY. */

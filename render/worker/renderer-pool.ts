@@ -6,7 +6,7 @@ import { RenderError } from '../errors.js';
 import type { Renderer } from '../renderer/renderer.js';
 import type { RendererProcessOptions } from './renderer-options.js';
 import { RendererProcess } from './renderer-process.js';
-import { removeStaleScratchFolders } from './scratch-folder.js';
+import { removeStaleScratchFolders } from '../scratch-folder.js';
 
 export interface RendererPoolOptions extends RendererProcessOptions {
   /** Renderers that are started at once, and never fewer. Default 2. */

@@ -12,7 +12,7 @@ import { RenderError } from '../errors.js';
 import type { ScenePart } from '../proto/farm.js';
 import { holdFolder } from './folder-hold.js';
 import type { SceneSource } from './render-desk.js';
-import { makeScratchFolder, removeScratchFolder } from './scratch-folder.js';
+import { makeScratchFolder, removeScratchFolder } from '../scratch-folder.js';
 import type { SceneOptions } from './worker-options.js';
 
 /** Asks the main node for the parts of a file. */

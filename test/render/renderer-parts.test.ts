@@ -12,7 +12,7 @@ import {
   makeScratchFolder,
   removeScratchFolder,
   removeStaleScratchFolders,
-} from '../../render/worker/scratch-folder.js';
+} from '../../render/scratch-folder.js';
 
 test('of a log the last bytes are kept, and those before them counted', () => {
   const log = new LogTail(8);

@@ -2,6 +2,7 @@
 
 import type { TestContext } from 'node:test';
 import { FarmClient } from '../../../render/index.js';
+import { removeStaleScratchFolders } from '../../../render/scratch-folder.js';
 import { Command } from '../../support/command.js';
 
 export interface FarmProcesses {
@@ -17,6 +18,7 @@ export async function startMain(
   ...flags: string[]
 ): Promise<{ main: Command; target: string }> {
   const main = new Command(t, ['render', 'main', '--listen', '127.0.0.1:0', '--json', ...flags]);
+  t.after(() => removeStaleScratchFolders()); // it is killed by now
   return { main, target: (await main.ready()).listen['rpc']! };
 }
 

@@ -212,6 +212,7 @@ test('a client that starts while the registry is away begins with the list on di
   await registry.clock.advance(10_000);
   assert.equal(after.resolver.status.state, 'fresh');
   assert.equal(after.resolver.status.isFromDisk, false);
+  await Promise.all([after.resolver.close(), strict.resolver.close()]); // what they write is in the folder that goes
 });
 
 test('a damaged list on disk is told and not used', async (t) => {

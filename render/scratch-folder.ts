@@ -1,6 +1,6 @@
-// The folder of one renderer, in memory where there is room: its TMPDIR, through which Blender hands out its pixels.
-// renderer-child.ts makes one for every start and removes it at the end, however that comes about. Its name tells who made
-// it, so that what a killed worker node has left is found and removed by the next one.
+// Folders for as long as a process runs: that of a renderer, in memory where there is room (its TMPDIR, through which
+// Blender hands out its pixels; renderer-child.ts makes one for every start), and that of a main node without --data.
+// The name tells who made it, so that what a killed node has left is found and removed by the next one.
 
 import { mkdtemp, readdir, rm, statfs } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
