@@ -8,8 +8,10 @@
 namespace reactor_net {
 namespace {
 
-/** Batches before the loop's other handles get their turn. */
-constexpr int kRoundsPerTurnMax = 4;
+/** Batches in which a connection's budgets hold. */
+constexpr int kRoundsPerPass = 4;
+/** After this time of finding more and more, the loop's timers and other handles get their turn. */
+constexpr uint64_t kTurnNanosMax = 2'000'000;
 /** Whoever fills the table means less; a slip there is not to stop the thread. */
 constexpr uint32_t kSpinMicrosMax = 1'000'000;
 
@@ -110,18 +112,28 @@ void TransportPoll::OnReady(int status, int) {
   if (owner_ != nullptr && status == 0) RunTurn();
 }
 
-// JavaScript may close this transport in any batch: after each one the owner says whether we go on.
+// A turn of libuv's loop costs as much as several messages: while there is more, we stay.
 void TransportPoll::RunTurn() {
   wakeups_++;
-  engine_->BeginTurn();
-  for (int round = 0; round < kRoundsPerTurnMax; round++) {
-    const size_t count = NextBatch(round > 0);
-    if (count == 0) return;
+  const uint64_t deadline = uv_hrtime() + kTurnNanosMax;
+  bool is_first = true;
+  do {
+    engine_->BeginTurn();
+    if (!RunPass(std::exchange(is_first, false))) return;
+  } while (uv_hrtime() < deadline);
+}
+
+// JavaScript may close this transport in any batch: after each one the owner says whether we go on.
+bool TransportPoll::RunPass(bool is_first) {
+  for (int round = 0; round < kRoundsPerPass; round++) {
+    const size_t count = NextBatch(!is_first || round > 0);
+    if (count == 0) return false;
     const bool alive = owner_->HandBatch(static_cast<uint32_t>(count));
-    if (owner_ == nullptr) return;
+    if (owner_ == nullptr) return false;
     if (!Flush()) owner_->RefuseRecords();
-    if (!alive || owner_ == nullptr) return;
+    if (!alive || owner_ == nullptr) return false;
   }
+  return true;
 }
 
 size_t TransportPoll::NextBatch(bool spin) {

@@ -61,6 +61,8 @@ class TransportPoll final : public PollResource {
   void OnReady(int status, int events) override;
   ExclusiveListener* ListenerOf(uint32_t slot);
   void RunTurn();
+  /** A few batches on the same budgets per connection; false when there is no more, or nobody to hand it to. */
+  bool RunPass(bool is_first);
   /** Records of the next batch; with `spin` it looks as long as the control table says. */
   size_t NextBatch(bool spin);
 

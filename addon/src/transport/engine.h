@@ -99,7 +99,7 @@ class Engine {
   /** The descriptor, still ours; -1 when not in use. */
   int DescriptorOf(uint32_t number);
 
-  /** A new turn of the loop: budgets per connection start again. */
+  /** Budgets per connection start again: a new turn of the loop, or a long one goes on. */
   void BeginTurn() { turn_++; }
   /** Starts a batch over the former one and returns its records; call again while that is not 0. */
   size_t Poll();
