@@ -135,6 +135,7 @@ size_t Engine::Poll() {
 }
 
 bool Engine::HasRoom() const {
+  if (events_.count() >= kBatchEventsEnough && cursor_ >= kBatchBytesEnough) return false;
   return events_.count() == 0 || (events_.room() >= kRecordsPerSocketMin &&
                                   memory_.receive_bytes - cursor_ >= kWholeFrameBytesMax + kReceiveBytesMax);
 }

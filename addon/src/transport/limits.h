@@ -12,6 +12,10 @@ constexpr size_t kReceiveBytesMax = 64 * 1024;
 constexpr uint32_t kTurnBytesMax = 256 * 1024;
 /** Of files, sent to one connection in one turn: a fast reader of a large one does not hold up the others. */
 constexpr uint32_t kFileTurnBytesMax = 256 * 1024;
+/** A batch that has as much is handed over: with more, the frames of the first sockets leave the processor's cache. */
+constexpr size_t kBatchBytesEnough = 16 * 1024;
+/** But not before it has so many events, so that large messages share the call into JavaScript too. */
+constexpr size_t kBatchEventsEnough = 14;
 /** Below this much room in the slab or the table the rest of a stream waits for the next batch. */
 constexpr size_t kReceiveBytesMin = 4 * 1024;
 /**
