@@ -87,8 +87,11 @@ export interface ShmRingWriter {
 /** The consumer's side of a ring. Booleans of release and clear: the producer sleeps and has to be woken. */
 export interface ShmRingReader {
   open(id: number, messageBytesMax: number): number;
-  /** Fills rows from the start and answers their number; they stay in the ring until released. */
-  take(rows: Uint32Array, countMax: number): number;
+  /**
+   * Fills rows from the start and answers their number; they stay in the ring until released. With `spinMicros` it
+   * looks as long for a first one.
+   */
+  take(rows: Uint32Array, countMax: number, spinMicros?: number): number;
   /** The oldest taken records, whose costs add up to `bytes`; without an argument all. */
   release(bytes?: number): boolean;
   peek(row: Uint32Array): boolean;

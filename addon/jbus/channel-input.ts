@@ -85,17 +85,17 @@ export class ChannelInput {
   }
 
   /**
-   * The next message; undefined when none is complete.
+   * The next message; undefined when none is complete. With `spinMicros` it looks as long for another record.
    * @throws JbusError JBUS_POISONED, JBUS_NO_SPACE: nothing more can be read.
    */
-  next(): Lease | undefined {
+  next(spinMicros: number = 0): Lease | undefined {
     const rows = this.#rows;
     this.#hasMore = false;
     for (let fragments = 0; fragments < FRAGMENTS_PER_TURN; ) {
       if (this.#handled === this.#taken) {
         this.#giveBack();
         this.#handled = 0;
-        this.#taken = this.#link.reader.take(rows, ROWS_PER_TAKE);
+        this.#taken = this.#link.reader.take(rows, ROWS_PER_TAKE, spinMicros);
         if (this.#taken === 0) {
           this.#letGoIfInTheWay();
           return undefined;

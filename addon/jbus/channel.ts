@@ -225,7 +225,7 @@ export class Channel {
     this.#checkBlocking(this.#reads.length);
     const deadlineMs = performance.now() + timeoutMs;
     for (;;) {
-      const lease = this.#next() ?? this.#spin();
+      const lease = this.#nextPatiently();
       if (lease !== undefined) return lease.keep();
       this.#throwIfDrained();
       const leftMs = deadlineMs - performance.now();
@@ -331,7 +331,7 @@ export class Channel {
     try {
       checkTimeout('timeoutMs', timeoutMs);
       if (signal?.aborted === true) throw canceled(signal);
-      const lease = this.#reads.length === 0 ? (this.#next() ?? this.#spin()) : undefined;
+      const lease = this.#reads.length === 0 ? this.#nextPatiently() : undefined;
       if (lease !== undefined) return this.#soon(take(lease));
       this.#throwIfDrained();
       const read = this.#reads.push(take, performance.now() + timeoutMs, signal);
@@ -343,21 +343,19 @@ export class Channel {
     }
   }
 
-  #next(): Lease | undefined {
+  #next(spinMicros = 0): Lease | undefined {
     if (this.#isClosed) return undefined;
     try {
-      return this.#input.next();
+      return this.#input.next(spinMicros);
     } catch (error) {
       this.#fail(error as JbusError);
       return undefined;
     }
   }
 
-  /** Looks for a message a little longer, where the options say so. */
-  #spin(): Lease | undefined {
-    const { spinMicros } = this.#options;
-    if (spinMicros === 0 || this.#end !== undefined) return undefined;
-    return this.#link.reader.wait(spinMicros, 0) ? this.#next() : undefined;
+  /** The next message; looks a little longer, where the options say so. */
+  #nextPatiently(): Lease | undefined {
+    return this.#next(this.#end === undefined ? this.#options.spinMicros : 0);
   }
 
   /** Moves what can be moved; whether a message was. */

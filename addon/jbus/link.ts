@@ -16,7 +16,7 @@ export type LinkWriter = Pick<
 /** The consumer's side. */
 export type LinkReader = Pick<
   ShmRingReader,
-  'take' | 'release' | 'size' | 'dropped' | 'poison' | 'prepareWait' | 'wait' | 'close'
+  'take' | 'release' | 'size' | 'dropped' | 'poison' | 'prepareWait' | 'close'
 >;
 
 /** How a side that sleeps is woken, and learns that the other has gone. */

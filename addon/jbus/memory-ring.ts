@@ -154,11 +154,6 @@ export class MemoryRing implements LinkReader, LinkWriter {
     return (this.#producerWaits = this.capacity - this.size() < bytes);
   }
 
-  /** Both sides are of this thread: what is not here now will not come during a wait. */
-  wait(): boolean {
-    return this.#waiting.length > 0;
-  }
-
   /** Forgets that the consumer sleeps; true when it did. */
   takeConsumerWait(): boolean {
     const wasWaiting = this.#consumerWaits;

@@ -71,9 +71,11 @@ Napi::Value ShmRingReader::Take(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Arguments arguments(info);
   const int64_t count_max = arguments.Integer(1, "countMax", 0, kIdMost);
+  const int64_t spin_us = info.Length() > 2 ? arguments.Integer(2, "spinMicros", 0, kWaitMostUs) : 0;
   if (arguments.failed() || !IsOpen(env)) return env.Undefined();
   const ArrayView<uint32_t> rows = ReadWords(env, info[0], "rows must be a Uint32Array");
   if (rows.data == nullptr || ring_->IsPoisoned()) return Napi::Number::New(env, 0);
+  if (spin_us > 0) (void)WaitForRecords(spin_us, 0);
   uint32_t* row = rows.data;
   const size_t count = ring_->Take(std::min<size_t>(rows.length / kRowWords, static_cast<size_t>(count_max)),
                                    [&row](const jbus::RecordView& record) {
@@ -153,8 +155,12 @@ Napi::Value ShmRingReader::Wait(const Napi::CallbackInfo& info) {
   const int64_t spin_us = arguments.Integer(0, "spinMicros", 0, kWaitMostUs);
   const int64_t sleep_us = arguments.Integer(1, "sleepMicros", 0, kWaitMostUs);
   if (arguments.failed() || !IsOpen(info.Env())) return info.Env().Undefined();
+  return Napi::Boolean::New(info.Env(), WaitForRecords(spin_us, sleep_us));
+}
+
+bool ShmRingReader::WaitForRecords(int64_t spin_us, int64_t sleep_us) {
   const auto has_records_or_news = [&] { return ring_->HasRecords() || jbus::HasNews(claim_->attachment().memory()); };
-  return Napi::Boolean::New(info.Env(), jbus::WaitUntil(has_records_or_news, spin_us, sleep_us));
+  return jbus::WaitUntil(has_records_or_news, spin_us, sleep_us);
 }
 
 Napi::Value ShmRingReader::Close(const Napi::CallbackInfo& info) {

@@ -36,6 +36,8 @@ class ShmRingReader : public Napi::ObjectWrap<ShmRingReader> {
 
   /** False with ADDON_CLOSED thrown, before open and after close. */
   bool IsOpen(Napi::Env env);
+  /** Or for news of the ring: it closes, or is poisoned. */
+  bool WaitForRecords(int64_t spin_us, int64_t sleep_us);
 
   std::unique_ptr<jbus::SideClaim> claim_;
   std::optional<jbus::RingReader> ring_;
