@@ -14,6 +14,9 @@ const U32_MAX = 0xffff_ffff;
 export function goodImage(attempts: number, outcome: CrewOutcome, flight: Flight): ImageResult {
   const { reply, tookMs, writeMs } = outcome;
   const { renderUs = 0, readOutUs = 0, body = new Uint8Array(0) } = reply ?? {};
+  const shmUs = Math.max(0, tookMs * 1000 - renderUs);
+  // This process may have slept between writing and noting it, while the renderer was at work: that is none of the write.
+  const shmRequestUs = Math.min(shmUs, writeMs * 1000);
   return {
     index: flight.index,
     code: ErrCode.EC_OK,
@@ -22,10 +25,10 @@ export function goodImage(attempts: number, outcome: CrewOutcome, flight: Flight
     renderMs: u32(renderUs / 1000),
     times: {
       queueUs: u32((flight.sentAt - flight.run.takenAt) * 1000),
-      shmRequestUs: u32(writeMs * 1000),
+      shmRequestUs: u32(shmRequestUs),
       renderUs: u32(renderUs - readOutUs),
       readOutUs: u32(readOutUs),
-      shmReplyUs: u32((tookMs - writeMs) * 1000 - renderUs),
+      shmReplyUs: u32(shmUs - shmRequestUs),
     },
     pixels: body,
     atMs: performance.now(),

@@ -179,7 +179,9 @@ test('a task that is canceled is over at once, and the process goes on with the 
 });
 
 test('one that does not give a canceled task up is killed, which is no crash', async (t) => {
-  const { process } = await startRenderer(t, failing('hang', 1), { cancelGraceMs: 50 });
+  // Instant: one that traces slowly looks between two slices of time whether it is canceled, before it hangs.
+  const deaf = builtinRenderer({ instant: true, faults: [{ fault: 'hang', at: 1 }] });
+  const { process } = await startRenderer(t, deaf, { cancelGraceMs: 50 });
   const before = process.pid;
   const { err } = await process.render(imageRequest(), { ...PATIENT, signal: AbortSignal.abort() });
   assert.equal(err, ErrCode.EC_CANCELED);

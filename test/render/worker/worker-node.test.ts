@@ -35,7 +35,8 @@ test('a node registers, beats, renders, and says good-bye', async (t) => {
   assert.notDeepEqual(images.get(10), images.get(11));
   for (const { attempts, times, error } of statuses.values()) {
     assert.deepEqual([attempts, error], [1, '']);
-    assert(times !== undefined && times.renderUs > 0 && times.shmReplyUs > 0 && times.shmRequestUs > 0);
+    // Of the way there and back, either may take no time that could be told from rendering.
+    assert(times !== undefined && times.renderUs > 0 && times.shmRequestUs + times.shmReplyUs > 0);
   }
   assert.equal(await node.close(), true);
   assert.deepEqual(main.gone, [main.serial]);
