@@ -49,6 +49,7 @@ export type KvErrorCode =
   | 'KV_TIMEOUT' // it was not done in time, and surely will not be
   | 'KV_OUTCOME_UNKNOWN' // the request may have been carried out, or may be later
   | 'KV_UNREACHABLE' // no member could be reached; surely nothing was carried out
+  | 'KV_CLUSTER_FOREIGN' // the member belongs to another cluster than the client means; nothing was carried out
   | 'KV_REFUSED' // the member does not serve this client: token, certificate, version
   | 'KV_CANCELLED' // the caller cancelled it; surely nothing was carried out
   | 'KV_BUSY' // something like it is under way: try again shortly

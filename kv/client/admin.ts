@@ -2,6 +2,7 @@
 // Clerk.admin is one. Changes go to the leader, wherever that is.
 
 import { KvError } from '../errors.js';
+import type { ResponseStream } from '../../rpc/index.js';
 import type {
   BackupChunk,
   HashAtResponse,
@@ -58,6 +59,8 @@ export interface StateHash {
   readonly hash: string;
 }
 
+/** Said before the first message of a backup, so that another member may be asked. */
+const BEFORE_ALL: ReadonlySet<string> = new Set(['KV_CLUSTER_FOREIGN', 'KV_UNREACHABLE']);
 /** Between two messages of a backup. */
 const SILENT_MS = 30_000;
 
@@ -184,28 +187,45 @@ export class ClerkAdmin {
     return { index: Number(index), revision: Number(revision), hash };
   }
 
-  /** The state of one member, in messages as they come; `address` null: of any. @throws KvError */
+  /** The state of one member, in messages as they come; `address` null: of any. @throws KvError KV_CLUSTER_FOREIGN, KV_UNREACHABLE, KV_REFUSED */
   async *backup(address: string | null = null): AsyncGenerator<BackupChunk, void, undefined> {
-    const from = address ?? this.#caller.choice.pickAny(this.#caller.clock.nowMs(), null) ?? '';
-    const stream = this.#caller.clientOf(from).backup({}, { timeoutMs: Number.POSITIVE_INFINITY });
+    const { choice, clock } = this.#caller;
+    const tried = new Set<string>();
+    for (;;) {
+      const from = address ?? choice.pickAny(clock.nowMs(), tried) ?? '';
+      tried.add(from);
+      try {
+        yield* this.#backupOf(from);
+        return;
+      } catch (error) {
+        const isElsewhere = error instanceof KvError && BEFORE_ALL.has(error.code);
+        if (!isElsewhere || address !== null || choice.pickAny(clock.nowMs(), tried) === null) throw error;
+      }
+    }
+  }
+
+  async *#backupOf(from: string): AsyncGenerator<BackupChunk, void, undefined> {
+    const { clock, cluster } = this.#caller;
+    let stream: ResponseStream<BackupChunk>;
+    try {
+      const { client, callOptions } = await this.#caller.streamsOf(from);
+      stream = client.backup({}, { ...callOptions, timeoutMs: Number.POSITIVE_INFINITY });
+    } catch (error) {
+      throw noBackup(from, error);
+    }
     stream.headers.catch(() => {}); // whoever reads the messages hears of the failure
     stream.trailers.catch(() => {});
-    const { clock } = this.#caller;
     let cancelTimer = clock.after(SILENT_MS, () => stream.cancel());
     try {
       for await (const chunk of stream) {
         cancelTimer();
+        // Members of older versions refuse no call.
+        if (chunk.head !== undefined) cluster.check(chunk.head.clusterId);
         yield chunk;
         cancelTimer = clock.after(SILENT_MS, () => stream.cancel());
       }
     } catch (error) {
-      const { code } = attemptOf(error);
-      const isGone = isUnreached(code);
-      throw new KvError(
-        isGone ? 'KV_UNREACHABLE' : 'KV_REFUSED',
-        `no backup from ${from}: ${String(error)}`,
-        { cause: error },
-      );
+      throw noBackup(from, error);
     } finally {
       cancelTimer();
     }
@@ -235,6 +255,12 @@ export class ClerkAdmin {
       ...(signal === undefined ? {} : { signal }),
     };
   }
+}
+
+function noBackup(from: string, error: unknown): KvError {
+  const { code } = attemptOf(error);
+  const told = code === 'KV_CLUSTER_FOREIGN' ? code : isUnreached(code) ? 'KV_UNREACHABLE' : 'KV_REFUSED';
+  return new KvError(told, `no backup from ${from}: ${String(error)}`, { cause: error });
 }
 
 function membersOf({ members }: MemberListResponse): readonly ClusterMember[] {

@@ -1,7 +1,7 @@
 // Makes one request as often as it takes: chooses a member, calls it, judges what went wrong, waits, and ends at the deadline.
 // clerk.ts and its parts stand on it; whom to ask and what a failure means is clerk-policy.ts.
 
-import { detached, RpcError } from '../../rpc/index.js';
+import { detached, type Metadata, RpcError } from '../../rpc/index.js';
 import { KvError, type KvErrorCode } from '../errors.js';
 import type { KvClient, Leader } from '../proto/kv.js';
 import { failureOf } from '../service/failures.js';
@@ -17,11 +17,13 @@ import {
   MemberChoice,
   type Repetition,
 } from './clerk-policy.js';
+import { ClusterIdentity } from './cluster-identity.js';
 
 /** What an attempt is given for its call. */
 export interface Attempt {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  readonly metadata?: Metadata;
 }
 
 export interface Request<A> {
@@ -40,11 +42,19 @@ export interface Request<A> {
   readonly onUnknown?: () => void;
 }
 
+/** An attempt, and what came of it. */
+interface Failed {
+  readonly address: string;
+  readonly attempt: FailedAttempt;
+  readonly error: unknown;
+}
+
 const SUSPICION: Backoff = { firstMs: 250, maxMs: 4_000 };
 
 export class ClerkCaller {
   readonly choice: MemberChoice;
   readonly clock: ClerkClock;
+  readonly cluster: ClusterIdentity;
   readonly #options: CompleteClerkOptions;
   readonly #clients: MemberStubs;
   readonly #pauses = new Set<() => void>();
@@ -54,6 +64,7 @@ export class ClerkCaller {
   constructor(options: CompleteClerkOptions, { clock, members }: ClerkParts) {
     this.#options = options;
     this.clock = clock;
+    this.cluster = new ClusterIdentity(options.clusterId);
     this.#clients = members(options);
     this.choice = new MemberChoice(options.endpoints, {
       suspicion: SUSPICION,
@@ -66,15 +77,29 @@ export class ClerkCaller {
     return this.#isClosed;
   }
 
-  /** The client of a member, for streams. */
-  clientOf(address: string): KvClient {
+  /** The client of a member, for streams, and what they send along. @throws RpcError; KvError KV_CLUSTER_FOREIGN, KV_CLOSED */
+  async streamsOf(
+    address: string,
+    signal?: AbortSignal,
+  ): Promise<{ readonly client: KvClient; readonly callOptions: { readonly metadata?: Metadata } }> {
+    const { cluster } = this;
+    const client = this.#clientOf(address);
+    if (cluster.isToAsk(address)) {
+      const { attemptTimeoutMs: timeoutMs } = this.#options;
+      await cluster.ask(address, client, { timeoutMs, ...(signal === undefined ? {} : { signal }) });
+    }
+    return { client, callOptions: cluster.callOptions };
+  }
+
+  #clientOf(address: string): KvClient {
     if (this.#isClosed) throw closed();
     return this.#clients.of(address);
   }
 
   /**
    * @throws KvError what a member answered; KV_UNREACHABLE, KV_NO_LEADER, KV_TIMEOUT: surely not carried out;
-   *   KV_OUTCOME_UNKNOWN; KV_QUEUE_FULL, KV_CLOSED, KV_CANCELLED, KV_REFUSED
+   *   KV_CLUSTER_FOREIGN: the same, all that answered are of other clusters; KV_OUTCOME_UNKNOWN;
+   *   KV_QUEUE_FULL, KV_CLOSED, KV_CANCELLED, KV_REFUSED
    */
   async call<A>(request: Request<A>): Promise<A> {
     if (this.#isClosed) throw closed();
@@ -111,12 +136,15 @@ export class ClerkCaller {
   }
 
   async #attempts<A>(request: Request<A>): Promise<A> {
-    const { choice } = this;
+    const { choice, cluster } = this;
     const { repetition, deadlineMs, signal } = request;
     const { random } = this.#options;
     const { attemptTimeoutMs = this.#options.attemptTimeoutMs } = request;
     let tried: Set<string> | null = null;
-    let last: { readonly attempt: FailedAttempt; readonly error: unknown } | null = null;
+    let last: Failed | null = null;
+    /** What members of other clusters said, while nothing was heard of ours. */
+    let foreign: Failed | null = null;
+    let isHeard = false;
     let mayHaveRun = false;
     let pauses = 0;
     /** Rounds of all members in which one did not answer. */
@@ -126,7 +154,11 @@ export class ClerkCaller {
       const nowMs = this.clock.nowMs();
       const leftMs = deadlineMs - nowMs;
       if (leftMs <= 0 || this.#isClosed || signal?.aborted === true)
-        throw this.#ended(last, mayHaveRun && repetition !== 'harmless', signal);
+        throw this.#ended(
+          isHeard ? last : (foreign ?? last),
+          mayHaveRun && repetition !== 'harmless',
+          signal,
+        );
       const address: string | null =
         request.at ??
         (request.isAnywhere === true ? choice.pickAny(nowMs, tried) : choice.pick(nowMs, tried));
@@ -140,28 +172,42 @@ export class ClerkCaller {
         continue;
       }
       let error: unknown;
+      let isSent = false;
       try {
-        const attempt = {
+        const attempt: Attempt = {
           timeoutMs: Math.min(leftMs, attemptMs(attemptTimeoutMs, silentRounds)),
           ...(signal === undefined ? {} : { signal }),
         };
         // Outside of the call in whose handler we may be: an answer is worth having when that call is over.
-        const answer = await detached(() => request.send(this.clientOf(address), attempt));
+        const answer = await detached(() => {
+          const client = this.#clientOf(address);
+          if (!cluster.isToAsk(address)) {
+            isSent = true;
+            return request.send(client, { ...attempt, ...cluster.callOptions });
+          }
+          return this.#askFirst(address, client, attempt, (timeoutMs) => {
+            isSent = true;
+            return request.send(client, { ...attempt, ...cluster.callOptions, timeoutMs });
+          });
+        });
         choice.succeeded(address);
         if (answer.leader !== undefined) choice.leaderIs(answer.leader.address);
         return answer;
       } catch (failed) {
         error = failed;
       }
-      const attempt = attemptOf(error);
-      last = { attempt, error };
+      const attempt: FailedAttempt = isSent ? attemptOf(error) : { ...attemptOf(error), executed: 'no' };
+      last = { address, attempt, error };
+      if (attempt.code === 'KV_CLUSTER_FOREIGN') foreign = last;
+      else isHeard ||= attempt.code.startsWith('KV_');
       if (attempt.executed !== 'no') {
         mayHaveRun = true;
         request.onUnknown?.();
       }
       const verdict = judge(attempt, repetition);
       isSilent ||= attempt.code === 'RPC_DEADLINE_EXCEEDED';
-      if (verdict.kind === 'final') throw this.#final(last, mayHaveRun && repetition !== 'harmless');
+      const isFinal = verdict.kind === 'final' || (foreign === last && request.at !== undefined); // nobody else will be asked
+      if (isFinal) throw this.#final(last, mayHaveRun && repetition !== 'harmless');
       const failedMs = this.clock.nowMs();
       if (verdict.blames) choice.failed(address, failedMs, random);
       else if (verdict.elsewhere) choice.notLeader(address);
@@ -176,17 +222,25 @@ export class ClerkCaller {
     }
   }
 
+  /** Learns the cluster of a member before it is given anything to do. */
+  async #askFirst<A>(
+    address: string,
+    client: KvClient,
+    attempt: Attempt,
+    send: (timeoutMs: number) => Promise<A>,
+  ): Promise<A> {
+    const startedMs = this.clock.nowMs();
+    await this.cluster.ask(address, client, attempt);
+    return send(Math.max(1, attempt.timeoutMs - (this.clock.nowMs() - startedMs)));
+  }
+
   #backoffMs(pauses: number): number {
     const { backoffFirstMs: firstMs, backoffMaxMs: maxMs, random } = this.#options;
     return backoffMs(pauses, { firstMs, maxMs }, random);
   }
 
   /** No time is left, or nobody wants it any more. */
-  #ended(
-    last: { attempt: FailedAttempt; error: unknown } | null,
-    mayHaveRun: boolean,
-    signal?: AbortSignal,
-  ): KvError {
+  #ended(last: Failed | null, mayHaveRun: boolean, signal?: AbortSignal): KvError {
     const cause = last === null ? {} : { cause: last.error };
     if (mayHaveRun) return unknown(last?.error);
     if (signal?.aborted === true) return new KvError('KV_CANCELLED', 'the request was cancelled', cause);
@@ -194,16 +248,18 @@ export class ClerkCaller {
     if (last === null) return new KvError('KV_TIMEOUT', 'there was no time to send the request');
     const { code } = last.attempt;
     const text = textOf(last.error);
+    if (code === 'KV_CLUSTER_FOREIGN') {
+      const { id } = this.cluster;
+      const what = `no member of cluster ${id} answered, and ${last.address} is of another one: ${text}`;
+      return new KvError('KV_CLUSTER_FOREIGN', what, cause);
+    }
     if (isUnreached(code)) return new KvError('KV_UNREACHABLE', `no member could be reached: ${text}`, cause);
     if (code === 'KV_NO_LEADER' || code === 'KV_NOT_LEADER')
       return new KvError('KV_NO_LEADER', 'the cluster has no leader', cause);
     return new KvError('KV_TIMEOUT', `not answered in time: ${text}`, cause);
   }
 
-  #final(
-    { attempt: { code }, error }: { attempt: FailedAttempt; error: unknown },
-    mayHaveRun: boolean,
-  ): KvError {
+  #final({ attempt: { code }, error }: Failed, mayHaveRun: boolean): KvError {
     if (this.#isClosed && !mayHaveRun) return closed();
     if (mayHaveRun) return unknown(error);
     const cause = { cause: error };

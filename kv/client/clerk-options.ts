@@ -11,6 +11,8 @@ import {
 export interface ClerkOptions {
   /** RPC addresses of members, `host:port`; some are enough, others are learned. */
   readonly endpoints: readonly string[];
+  /** Of the cluster, as its members say it. Default: what the first member that answers says of itself. */
+  readonly clusterId?: number | string;
   /** Milliseconds for a request, all attempts together, unless it says otherwise. Default 10,000. */
   readonly timeoutMs?: number;
   /** Milliseconds after which a member that does not answer is given up for another one. Default 4,000. */
@@ -38,8 +40,13 @@ export interface ClerkOptions {
   readonly random?: () => number;
 }
 
-export type CompleteClerkOptions = Required<Omit<ClerkOptions, 'token' | 'tls' | 'loop' | 'transport'>> &
-  Pick<ClerkOptions, 'token' | 'tls' | 'loop' | 'transport'>;
+export type CompleteClerkOptions = Required<
+  Omit<ClerkOptions, 'clusterId' | 'token' | 'tls' | 'loop' | 'transport'>
+> &
+  Pick<ClerkOptions, 'token' | 'tls' | 'loop' | 'transport'> & {
+    /** '': to be learned. */
+    readonly clusterId: string;
+  };
 
 const DEFAULTS = {
   timeoutMs: 10_000,
@@ -58,6 +65,9 @@ export function completeClerkOptions(options: ClerkOptions): CompleteClerkOption
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const complete = { ...DEFAULTS, ...given } as CompleteClerkOptions; // each key is of its type, or left to its default
   const { endpoints, sessionTtlMs } = complete;
+  const clusterId = String(options.clusterId ?? '');
+  if (options.clusterId !== undefined && !CLUSTER_ID.test(clusterId))
+    throw invalid('clusterId', 'a whole number above 0');
   if (endpoints.length === 0 || endpoints.some((endpoint) => !ENDPOINT.test(endpoint)))
     throw invalid('endpoints', "a list of 'host:port'");
   for (const name of [
@@ -71,9 +81,10 @@ export function completeClerkOptions(options: ClerkOptions): CompleteClerkOption
   }
   if (!(sessionTtlMs >= SESSION_TTL_MS_MIN && sessionTtlMs <= SESSION_TTL_MS_MAX))
     throw invalid('sessionTtlMs', `${SESSION_TTL_MS_MIN} to ${SESSION_TTL_MS_MAX}`);
-  return { ...complete, endpoints: [...new Set(endpoints)] };
+  return { ...complete, clusterId, endpoints: [...new Set(endpoints)] };
 }
 
+const CLUSTER_ID = /^[1-9]\d{0,15}$/;
 const ENDPOINT = /^(?:\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):\d{1,5}$/;
 
 function invalid(name: string, right: string): KvError {

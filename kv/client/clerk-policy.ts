@@ -47,6 +47,7 @@ const VERDICTS: Readonly<Record<string, Verdict>> = {
   KV_OUTCOME_UNKNOWN: LATER,
   KV_QUEUE_FULL: LATER_HERE,
   KV_BUSY: LATER_HERE,
+  KV_CLUSTER_FOREIGN: ELSEWHERE, // the address has come down to another cluster
   KV_CLOSED: ELSEWHERE,
   KV_STORAGE_FAILED: ELSEWHERE,
   // Of the call itself.

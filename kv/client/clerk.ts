@@ -85,6 +85,11 @@ export class Clerk {
     return this.#caller.choice.leader;
   }
 
+  /** Id of the cluster whose members alone are believed; '' until one has answered. */
+  get clusterId(): string {
+    return this.#caller.cluster.id;
+  }
+
   /** Null: there is no such key. @throws KvError KV_WRONG_TYPE where it holds no string */
   get(key: BytesLike, options: ReadOptions = {}): Promise<KvPair | null> {
     return this.execute(op.get(key), options);
@@ -229,7 +234,8 @@ export class Clerk {
   /**
    * Carries out any operation.
    * @throws KvError the store's own; KV_OUTCOME_UNKNOWN and KV_SESSION_EXPIRED: a write may have been carried out, or may
-   *   be later; KV_UNREACHABLE, KV_NO_LEADER, KV_TIMEOUT, KV_QUEUE_FULL, KV_CANCELLED, KV_REFUSED: surely not
+   *   be later; KV_UNREACHABLE, KV_CLUSTER_FOREIGN, KV_NO_LEADER, KV_TIMEOUT, KV_QUEUE_FULL, KV_CANCELLED, KV_REFUSED:
+   *   surely not
    */
   async execute<A>(operation: Operation<A>, options: ReadOptions = {}): Promise<A> {
     return answerOf(operation, await this.#send(operation, options));

@@ -64,6 +64,7 @@ export class ClerkWatch implements AsyncIterable<KvEvent> {
   /** The first revision that was not told; 0: the next one, whatever it is. */
   #next: number;
   #opened: Opened | null = null;
+  #opening: Promise<boolean> | null = null;
   #isRead = false;
   #pauses = 0;
   /** Members that do not remember what is wanted. */
@@ -98,22 +99,26 @@ export class ClerkWatch implements AsyncIterable<KvEvent> {
     return Math.max(0, this.#next - 1);
   }
 
-  /** Resolves once a member watches: changes from then on are told. @throws KvError KV_COMPACTED, KV_CLOSED, KV_CANCELLED, KV_REFUSED */
+  /**
+   * Resolves once a member watches: changes from then on are told.
+   * @throws KvError KV_COMPACTED, KV_CLOSED, KV_CANCELLED, KV_REFUSED; KV_CLUSTER_FOREIGN: all members are of another cluster
+   */
   async ready(): Promise<this> {
-    if (this.#opened === null && !(await this.#open())) throw this.#over();
+    if (!(this.#isOpen || (await this.#open()))) throw this.#over();
     return this;
   }
 
   /**
    * Ends when its signal aborts, close() is called, or the clerk closes. One reader at a time.
-   * @throws KvError KV_COMPACTED: what is wanted is not remembered any more, read again and watch from there; KV_REFUSED
+   * @throws KvError KV_COMPACTED: what is wanted is not remembered any more, read again and watch from there; KV_REFUSED;
+   *   KV_CLUSTER_FOREIGN: all members are of another cluster
    */
   async *batches(): AsyncGenerator<WatchBatch, void, undefined> {
     if (this.#isRead) throw new KvError('KV_OPTION_INVALID', 'a watch has one reader');
     this.#isRead = true;
     try {
       let parts: KvEvent[] = [];
-      while (this.#opened !== null || (await this.#open())) {
+      while (this.#isOpen || (await this.#open())) {
         const message = await this.#message();
         if (message === null) {
           parts = [];
@@ -150,23 +155,45 @@ export class ClerkWatch implements AsyncIterable<KvEvent> {
     return this.#caller.isClosed ? closed() : new KvError('KV_CANCELLED', 'the watch was ended');
   }
 
+  get #isOpen(): boolean {
+    return this.#opened !== null && this.#opening === null;
+  }
+
   /** @returns false: it is over */
-  async #open(): Promise<boolean> {
+  #open(): Promise<boolean> {
+    this.#opening ??= this.#openAnywhere().finally(() => {
+      this.#opening = null;
+    });
+    return this.#opening;
+  }
+
+  async #openAnywhere(): Promise<boolean> {
     let tried: Set<string> | null = null;
+    /** Of this round: what a member of another cluster said, and whether anything else came of it. */
+    let foreign: Error | null = null;
+    let isOther = false;
     while (!this.#isOver) {
       const { choice } = this.#caller;
       const nowMs = this.#caller.clock.nowMs();
       const address = choice.pickAny(nowMs, union(tried, this.#forgetful));
       if (address === null) {
+        if (foreign !== null && !isOther && this.#forgetful.size === 0)
+          throw new KvError('KV_CLUSTER_FOREIGN', `all members are of another cluster: ${foreign.message}`);
         tried = null;
+        foreign = null;
+        isOther = false;
         await this.#pause();
         continue;
       }
       try {
         if (await this.#openAt(address)) return true;
       } catch (error) {
-        if (error instanceof KvError) throw error;
+        const isForeign = attemptOf(error).code === 'KV_CLUSTER_FOREIGN';
+        if (error instanceof KvError && !isForeign) throw error;
         if (this.#isOver) break;
+        if (isForeign)
+          foreign = error as Error; // such a code comes with an error of ours
+        else isOther = true;
         this.#blame(error, address);
       }
       (tried ??= new Set()).add(address);
@@ -176,14 +203,15 @@ export class ClerkWatch implements AsyncIterable<KvEvent> {
 
   /** @returns false: this member does not remember what is wanted, another may. @throws RpcError; KvError: no member will do */
   async #openAt(address: string): Promise<boolean> {
-    const stream = detached(() =>
-      this.#caller
-        .clientOf(address)
-        .watch([{ create: { ...this.#create, startRevision: BigInt(this.#next) } }], {
-          timeoutMs: Number.POSITIVE_INFINITY,
-          signal: this.#signal,
-        }),
-    );
+    const create = { ...this.#create, startRevision: BigInt(this.#next) };
+    const stream = await detached(async () => {
+      const { client, callOptions } = await this.#caller.streamsOf(address, this.#signal);
+      return client.watch([{ create }], {
+        ...callOptions,
+        timeoutMs: Number.POSITIVE_INFINITY,
+        signal: this.#signal,
+      });
+    });
     stream.headers.catch(ignored);
     stream.trailers.catch(ignored);
     this.#opened = { address, stream, messages: stream[Symbol.asyncIterator]() };

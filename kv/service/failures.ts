@@ -20,6 +20,7 @@ const TYPE_URL = 'type.googleapis.com/reactornet.kv.Failure';
 const STATUSES: Readonly<Record<string, readonly [RpcErrorCode, 'no' | 'unknown']>> = {
   KV_NO_LEADER: ['RPC_UNAVAILABLE', 'no'],
   KV_NOT_LEADER: ['RPC_FAILED_PRECONDITION', 'no'],
+  KV_CLUSTER_FOREIGN: ['RPC_FAILED_PRECONDITION', 'no'],
   KV_TIMEOUT: ['RPC_DEADLINE_EXCEEDED', 'no'],
   KV_OUTCOME_UNKNOWN: ['RPC_DEADLINE_EXCEEDED', 'unknown'],
   KV_QUEUE_FULL: ['RPC_RESOURCE_EXHAUSTED', 'no'],

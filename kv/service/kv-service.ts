@@ -28,6 +28,7 @@ import {
   type WatchResponse,
 } from '../proto/kv.js';
 import type { MessageInit } from '../../rpc/index.js';
+import { onlyForCluster } from './cluster-check.js';
 import { rpcErrorOf } from './failures.js';
 import { HashMarks } from './hash-marks.js';
 import type { ControlDone, ServedNode } from './served-node.js';
@@ -104,7 +105,12 @@ export class KvService {
     for (const stream of this.#streams) stream.end();
   }
 
+  /** They refuse calls that are meant for another cluster. */
   handlers(): KvHandlers {
+    return onlyForCluster(String(this.#node.status().clusterId ?? ''), this.#handlers());
+  }
+
+  #handlers(): KvHandlers {
     return {
       execute: (request, call) => this.#told(this.execute(request, call)),
       openSession: async ({ ttlMs }, call) => {

@@ -45,6 +45,7 @@ test('what the caller did wrong is not repeated, what the cluster lacks is, afte
     pauses: false,
     blames: true,
   });
+  assert.deepEqual(failed('KV_CLUSTER_FOREIGN'), failed('RPC_CONNECT_FAILED'));
   assert.deepEqual(failed('KV_NOT_LEADER', 'b:1'), {
     kind: 'retry',
     elsewhere: true,

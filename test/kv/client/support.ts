@@ -36,7 +36,7 @@ export async function serveMember(backend: LocalBackend, port = 0): Promise<Serv
     return member.onExecute === null ? next() : member.onExecute(next, request, call);
   };
   const watch: typeof handlers.watch = (requests, call) => {
-    const next: WatchMessages = () => service.watch(requests, call);
+    const next: WatchMessages = () => handlers.watch(requests, call) as ReturnType<WatchMessages>;
     return member.onWatch === null ? next() : member.onWatch(next);
   };
   const server = new RpcServer({
@@ -61,9 +61,12 @@ export async function serveMember(backend: LocalBackend, port = 0): Promise<Serv
   return member;
 }
 
-/** Everything is closed when the test ends. */
-export async function serveCluster(t: TestContext, count = 1): Promise<ServedCluster> {
-  const backend = new LocalBackend();
+/** Everything is closed when the test ends. A backend without a cluster id serves whoever calls. */
+export async function serveCluster(
+  t: TestContext,
+  count = 1,
+  backend: LocalBackend = new LocalBackend(),
+): Promise<ServedCluster> {
   const members: ServedMember[] = [];
   const clerks: Clerk[] = [];
   t.after(async () => {

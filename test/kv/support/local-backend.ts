@@ -29,9 +29,11 @@ export class LocalBackend implements Backend {
   #publish: PublishListener | null = null;
   /** When set, submits and reads fail with it. */
   failure: KvError | null = null;
+  readonly #clusterId: number | undefined;
 
-  constructor(options: MachineOptions & { nowMs?: number } = {}) {
-    const { nowMs = 1_000_000, ...rest } = options;
+  constructor(options: MachineOptions & { nowMs?: number; clusterId?: number } = {}) {
+    const { nowMs = 1_000_000, clusterId, ...rest } = options;
+    this.#clusterId = clusterId;
     this.nowMs = nowMs;
     this.machine = new Machine({
       ...rest,
@@ -73,9 +75,11 @@ export class LocalBackend implements Backend {
     this.machine.apply(this.#index, 1, timeBatch({ origin: 1, boot: BOOT, sequence: 0 }, this.nowMs), false);
   }
 
-  status(): BackendStatus {
+  status(): BackendStatus & { readonly clusterId?: number } {
     const appliedIndex = this.#index;
-    return { id: 1, role: 'leader', leader: 1, term: 1, commitIndex: appliedIndex, appliedIndex };
+    const clusterId = this.#clusterId;
+    const known = clusterId === undefined ? {} : { clusterId };
+    return { ...known, id: 1, role: 'leader', leader: 1, term: 1, commitIndex: appliedIndex, appliedIndex };
   }
 
   onChanges(listener: (changes: ChangeSet) => void): () => void {

@@ -31,7 +31,6 @@ export interface CallWeather {
 type Handlers = Readonly<Record<string, (input: unknown, call: ServerCall) => unknown>>;
 
 interface Serving {
-  readonly service: KvService;
   readonly handlers: Handlers;
   readonly life: number;
   /** Fail when the member ends. */
@@ -75,7 +74,7 @@ export class SimRpc {
       after: (delayMs, task) => clock.after(delayMs, task),
     });
     const handlers = service.handlers() as unknown as Handlers; // looked up by the contract's names
-    this.#serving.set(member, { service, handlers, life: member.life, calls: new Set() });
+    this.#serving.set(member, { handlers, life: member.life, calls: new Set() });
   }
 
   /** Its calls fail; call it when a member ends. */
@@ -111,7 +110,7 @@ export class SimRpc {
     weather: CallWeather,
     method: MethodContract<Q, A>,
     request: Q,
-    { timeoutMs = Number.POSITIVE_INFINITY, signal }: CallOptions = {},
+    { timeoutMs = Number.POSITIVE_INFINITY, signal, metadata }: CallOptions = {},
   ): Promise<A> {
     const world = this.#world;
     const bytes = bytesOf(method.requestType, request);
@@ -156,7 +155,7 @@ export class SimRpc {
         const { handlers, life } = serving;
         serving.calls.add(lost);
         member.run(() => {
-          const call = callOf(method, abort.signal, () => deadlineMs - world.now());
+          const call = callOf(method, abort.signal, () => deadlineMs - world.now(), metadata);
           const input = method.requestType.codec('protobuf').decode(bytes);
           new Promise((settle) => settle(handlers[method.localName]!(input, call))).then(
             (output) => {
@@ -178,7 +177,7 @@ export class SimRpc {
     weather: CallWeather,
     method: MethodContract<Q, A>,
     requests: Messages<Q>,
-    { signal }: CallOptions = {},
+    { signal, metadata }: CallOptions = {},
   ): ResponseStream<A> {
     const world = this.#world;
     const abort = new AbortController();
@@ -202,7 +201,7 @@ export class SimRpc {
       }
       if (this.#random.chance(weather.loss)) return lost();
       serving.calls.add(lost);
-      const { service, life } = serving;
+      const { handlers, life } = serving;
       /** In order: none overtakes another. */
       const deliver = (task: () => void): void => {
         if (member.life !== life) return;
@@ -210,10 +209,11 @@ export class SimRpc {
         world.later(arrivesMs - world.now(), task);
       };
       const pump = async (): Promise<void> => {
-        const asked = overWire(method.requestType, requests) as AsyncIterable<never>; // of the method's type
-        const call = callOf(method, abort.signal, () => Number.POSITIVE_INFINITY);
+        const asked = overWire(method.requestType, requests);
+        const call = callOf(method, abort.signal, () => Number.POSITIVE_INFINITY, metadata);
         try {
-          for await (const output of service.watch(asked, call)) {
+          const outputs = handlers[method.localName]!(asked, call) as AsyncIterable<unknown>; // of a stream's kind
+          for await (const output of outputs) {
             const bytes = bytesOf(method.responseType, output as A); // the handler's
             deliver(() => messages.push(method.responseType.codec('protobuf').decode(bytes)));
           }
@@ -252,10 +252,15 @@ function bytesOf<T>(type: MessageType<T>, message: T): Uint8Array {
   return bytes;
 }
 
-function callOf(method: object, signal: AbortSignal, remainingMs: () => number): ServerCall {
+function callOf(
+  method: object,
+  signal: AbortSignal,
+  remainingMs: () => number,
+  metadata: Metadata = new Metadata(),
+): ServerCall {
   return {
     method: method as MethodContract, // whatever its types
-    metadata: new Metadata(),
+    metadata,
     peer: { address: undefined, port: undefined, identity: null },
     signal,
     previousAttempts: 0,
