@@ -53,8 +53,9 @@ export const RENDER: Suite = {
   },
 };
 
-async function runTasks({ report, progress }: Bench, { tasks, rounds }: Sizes): Promise<void> {
-  progress(`tasks: ${tasks} images of one pixel`);
+async function runTasks(bench: Bench, { tasks, rounds }: Sizes): Promise<void> {
+  const { report } = bench;
+  bench.progress(`tasks: ${tasks} images of one pixel`);
   const farm = await Farm.start({ workers: 1, renderers: RENDERERS, sleepMs: 0 });
   try {
     await measureJob(farm, tasks); // to warm up
@@ -75,11 +76,12 @@ async function runTasks({ report, progress }: Bench, { tasks, rounds }: Sizes): 
   }
 }
 
-async function runFrames({ report, progress }: Bench, { frames, workers }: Sizes): Promise<void> {
+async function runFrames(bench: Bench, { frames, workers }: Sizes): Promise<void> {
+  const { report } = bench;
   const costs: number[] = [];
   let alone = 0;
   for (const count of workers) {
-    progress(`frames: ${frames} of ${FRAME_MS} ms, ${count} worker nodes`);
+    bench.progress(`frames: ${frames} of ${FRAME_MS} ms, ${count} worker nodes`);
     const directMs = await renderDirectly(count, FRAME_MS, frames);
     const farm = await Farm.start({ workers: count, renderers: 1, sleepMs: FRAME_MS });
     try {
