@@ -2,7 +2,7 @@
 // history of everything that was ever committed, and now and then against what is on the platters of their disks.
 // Knows the cores and the files, and nothing of how they keep these promises.
 
-import type { Entry, NodeId, RaftCore, RaftMessage } from '../../../kv/raft/index.js';
+import type { Entry, Membership, NodeId, RaftCore, RaftMessage } from '../../../kv/raft/index.js';
 import { type ReplayedLog, replay } from '../../../kv/wal/recovery.js';
 import { SnapshotFiles } from '../../../kv/wal/snapshot-files.js';
 import { mix } from '../raft/support/sim-machine.js';
@@ -25,6 +25,8 @@ interface Seen {
   applied: number;
   revision: number;
   role: string;
+  /** In force after what it did last; null in a life that has done nothing yet. */
+  membership: Membership | null;
   /** The last entry it acknowledged, and the last vote it gave, in whichever life. */
   acked: { index: number; term: number };
   voted: { term: number; to: NodeId };
@@ -76,7 +78,15 @@ export class Promises {
       if (!isThere)
         this.#fail(member, `lost entry ${acked.index} of term ${acked.term}, which it acknowledged`);
     }
-    Object.assign(seen, { life: member.life, term, commit: 0, applied: 0, revision: 0, role: 'follower' });
+    Object.assign(seen, {
+      life: member.life,
+      term,
+      commit: 0,
+      applied: 0,
+      revision: 0,
+      role: 'follower',
+      membership: null,
+    });
   }
 
   /** The member has done something. */
@@ -98,8 +108,9 @@ export class Promises {
     seen.revision = revision;
     if (role === 'leader') this.#leads(member, core, seen);
     seen.role = role;
-    if (commitIndex > seen.commit) this.#commits(member, core, seen.commit, commitIndex);
+    if (commitIndex > seen.commit) this.#commits(member, core, seen, commitIndex);
     seen.commit = commitIndex;
+    seen.membership = core.membership;
   }
 
   /** Just before an entry is applied: all members are in the same state there. */
@@ -160,8 +171,8 @@ export class Promises {
     }
   }
 
-  #commits(member: SimMember, core: RaftCore, from: number, to: number): void {
-    for (let index = from + 1; index <= to; index += 1) {
+  #commits(member: SimMember, core: RaftCore, seen: Seen, to: number): void {
+    for (let index = seen.commit + 1; index <= to; index += 1) {
       const entry = core.entryAt(index);
       const known = this.committed[index - 1];
       if (entry === undefined) {
@@ -177,16 +188,17 @@ export class Promises {
     const entry = core.entryAt(to);
     if (core.role !== 'leader' || entry === undefined || !this.#host.random.chance(1 / this.#host.lookEvery))
       return;
-    const { voters, outgoing } = core.membership;
-    this.#host.afterEvent(() => this.#restsOnQuorum(member, to, entry.term, [voters, outgoing]));
+    // A commit may be followed at once by the next configuration, which did not decide on it.
+    const memberships = [seen.membership ?? core.membership, core.membership];
+    this.#host.afterEvent(() => this.#restsOnQuorum(member, to, entry.term, memberships));
   }
 
-  /** Counted by hand, on the disks, crashed members included. */
+  /** Counted by hand, on the disks, crashed members included: a majority of both halves of one of the memberships. */
   async #restsOnQuorum(
     member: SimMember,
     index: number,
     term: number,
-    halves: readonly (readonly NodeId[])[],
+    memberships: readonly Membership[],
   ): Promise<void> {
     this.looks += 1;
     const holders = new Set<NodeId>();
@@ -195,11 +207,15 @@ export class Promises {
         holders.add(other.id); // nobody can tell any more
       else if (holds(await logOf(other), index, term)) holders.add(other.id);
     }
-    for (const half of halves) {
-      const count = half.filter((id) => holders.has(id)).length;
-      if (half.length > 0 && count * 2 <= half.length)
-        this.#fail(member, `committed ${index}, which is on ${count} of the disks of ${half.join(' ')}`);
-    }
+    const isMajority = (half: readonly NodeId[]): boolean =>
+      half.length === 0 || half.filter((id) => holders.has(id)).length * 2 > half.length;
+    if (memberships.some(({ voters, outgoing }) => isMajority(voters) && isMajority(outgoing))) return;
+    const [{ voters, outgoing }] = memberships as [Membership];
+    const found = [...holders].join(' ');
+    this.#fail(
+      member,
+      `committed ${index} of ${voters.join(' ')} and ${outgoing.join(' ')}, which is on the disks of ${found}`,
+    );
   }
 
   /** An index and a term name one entry, and what comes before it. */
@@ -242,6 +258,7 @@ export class Promises {
         applied: 0,
         revision: 0,
         role: 'follower',
+        membership: null,
         acked: { index: 0, term: 0 },
         voted: { term: 0, to: 0 },
       };
