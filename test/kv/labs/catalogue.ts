@@ -1,4 +1,4 @@
-// All labs by name: what labs.test.ts and run.ts play.
+// All labs by name: what labs.long.test.ts and run.ts play.
 
 import type { Lab, LabOptions } from './lab.js';
 import { agreementLabs } from './raft-agreement-labs.js';
