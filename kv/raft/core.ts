@@ -129,6 +129,8 @@ export class RaftCore {
   #isTakingSnapshot = false;
   #snapshotTick = 0;
   #noSnapshotUntilTick = 0;
+  /** Log behind the snapshot is there only for a snapshot that is being sent. */
+  #keepsForTransfer = false;
   #applying: { readonly lastIndex: number; readonly byteCount: number }[] = [];
   #applyingBytes = 0;
   #readyReads: { readonly index: number; readonly contexts: readonly unknown[] }[] = [];
@@ -259,6 +261,7 @@ export class RaftCore {
     this.#askForReads();
     if (this.#role === 'leader') this.#tickLeader();
     else this.#tickOther();
+    if (this.#keepsForTransfer) this.#compact(); // or nobody would before the next snapshot
     return this.#finish();
   }
 
@@ -1137,7 +1140,9 @@ export class RaftCore {
   #compact(): void {
     const { trailingEntries, trailingBytesMax } = this.#options;
     const oldestInUse = this.#replication?.oldestTransferIndex() ?? Number.MAX_SAFE_INTEGER;
-    let index = Math.min(this.#snapshot.index - trailingEntries, oldestInUse);
+    const wanted = this.#snapshot.index - trailingEntries;
+    this.#keepsForTransfer = oldestInUse < wanted;
+    let index = Math.min(wanted, oldestInUse);
     index = Math.max(index, this.#log.offset);
     let trailing = this.#log.bytesBehind(index) - this.#log.bytesBehind(this.#snapshot.index);
     while (trailing > trailingBytesMax) {
