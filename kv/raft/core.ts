@@ -261,7 +261,9 @@ export class RaftCore {
     this.#askForReads();
     if (this.#role === 'leader') this.#tickLeader();
     else this.#tickOther();
-    if (this.#keepsForTransfer) this.#compact(); // or nobody would before the next snapshot
+    // Or nobody would before the next snapshot.
+    const isNeeded = this.#keepsForTransfer && this.#replication?.isCatchingUp(this.#snapshot.index) === true;
+    if (this.#keepsForTransfer && !isNeeded) this.#compact();
     return this.#finish();
   }
 

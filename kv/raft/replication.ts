@@ -138,6 +138,14 @@ export class Replication {
     return oldest;
   }
 
+  /** Whether a member is being sent a snapshot, or answers and lacks entries up to `index`. */
+  isCatchingUp(index: number): boolean {
+    for (const { transfer, isActive, match } of this.#members.values()) {
+      if (transfer !== null || (isActive && match < index)) return true;
+    }
+    return false;
+  }
+
   #refused(progress: Progress, message: AppendResponse): void {
     const refused = message.matchIndex;
     if (refused <= progress.match) return; // older than what is known since
