@@ -55,11 +55,13 @@ async function snapshotBasic(lab: Lab): Promise<void> {
 }
 
 async function snapshotInstall(lab: Lab): Promise<void> {
-  assert((await snapshots(lab, 'disconnect')) > 5, 'snapshots were sent');
+  // How many it takes depends on where the log is cut: whoever was away may still find what it lacks there.
+  assert((await snapshots(lab, 'disconnect')) > 0, 'no snapshot was sent');
 }
 
 async function snapshotInstallCrash(lab: Lab): Promise<void> {
-  assert((await snapshots(lab, 'crash')) > 5, 'snapshots were sent');
+  const installs = await snapshots(lab, 'crash');
+  assert(installs > 5, `${installs} snapshots were sent`);
 }
 
 async function snapshotAllCrash(lab: Lab): Promise<void> {
