@@ -322,9 +322,8 @@ export class Wal {
       this.#options.segmentBytes,
       SEGMENT_HEAD_BYTES + bytes + this.#options.reserveBytes,
     );
-    const file = (await (this.#spare ?? this.#makeSpare())) ?? (await this.#makeSpare());
+    const file = await this.#trySpare();
     if (this.#isPoisoned()) throw this.#poison;
-    this.#spare = null;
     if (file === null) return false;
     try {
       if (capacity > this.#options.segmentBytes) await file.allocate(capacity);
@@ -332,6 +331,7 @@ export class Wal {
       if (!isNoSpace(error)) throw error;
       await file.close();
       await this.#files.remove(SPARE_NAME);
+      this.#spare = null; // not before: another one would be made under its name
       return false;
     }
     const image = this.#written;
@@ -344,7 +344,19 @@ export class Wal {
     return true;
   }
 
-  /** null when there is no space; a failure of another kind poisons the log. */
+  /**
+   * The spare that is there or being made; where the last try found no space, one more. Whoever looks for space and
+   * whoever needs a segment come here at once: there is one file of that name.
+   */
+  async #trySpare(): Promise<WalFile | null> {
+    const last = this.#spare;
+    const file = await last;
+    if (file !== null) return file;
+    if (this.#spare === last) this.#spare = this.#makeSpare();
+    return await this.#spare;
+  }
+
+  /** null when there is no space; a failure of another kind poisons the log. Only #trySpare and who took one call it. */
   async #makeSpare(): Promise<WalFile | null> {
     try {
       const file = await makeSegmentFile(this.#files, this.#options.segmentBytes);
@@ -358,9 +370,9 @@ export class Wal {
   }
 
   async #findSpace(): Promise<void> {
-    if ((await this.#spare) === null) this.#spare = this.#makeSpare();
+    const spare = await this.#trySpare();
     // Poison may have come in between.
-    if ((await this.#spare) !== null && this.#state === 'full') this.#state = 'open';
+    if (spare !== null && this.#state === 'full') this.#state = 'open';
     this.#retrying = null;
   }
 

@@ -100,6 +100,25 @@ test('a full disk refuses entries, takes a snapshot record, and goes on once com
   await reopened.close();
 });
 
+test('whoever looks for space while a segment is needed makes no second spare beside its', async () => {
+  for (let turns = 0; turns <= 24; turns += 1) {
+    const disk = someDisk();
+    disk.capacityBytes = 5 * 4096;
+    const { wal, write } = await openWal(disk);
+    const look = async (): Promise<void> => {
+      for (let turn = 0; turn < turns; turn += 1) await null;
+      await wal.retry();
+    };
+    const fill = async (): Promise<void> => {
+      for (let index = 1; index < 500; index += 1)
+        await Promise.all([write({ entries: entriesFrom(index, 1, 1, 200) }), look()]);
+    };
+    await assert.rejects(fill(), { code: 'KV_DISK_FULL' }, `after ${turns} turns`);
+    assert.equal(wal.state, 'full', `after ${turns} turns`);
+    await wal.close();
+  }
+});
+
 test('no space in the middle of a batch leaves nothing of the batch, now and after a crash', async () => {
   for (let seed = 1; seed <= 20; seed += 1) {
     const disk = someDisk(seed);
