@@ -106,7 +106,7 @@ test('whoever looks for space while a segment is needed makes no second spare be
     disk.capacityBytes = 5 * 4096;
     const { wal, write } = await openWal(disk);
     const look = async (): Promise<void> => {
-      for (let turn = 0; turn < turns; turn += 1) await null;
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
       await wal.retry();
     };
     const fill = async (): Promise<void> => {
