@@ -11,54 +11,20 @@ import {
   FarmClient,
   type ImageResult,
   JobStates,
-  packLight,
   PixelFormat,
   RenderDriver,
   RenderError,
 } from '../../../render/index.js';
-import { traceRows } from '../../../render/renderer/builtin/tracer.js';
 import { Command } from '../../support/command.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { startCutProxy } from '../support/cut-proxy.js';
 import { freePort } from '../../support/free-port.js';
-import { startFarm, startWorker } from '../support/farm-processes.js';
+import { eventually, jobState, startFarm, startWorker } from '../support/farm-processes.js';
+import { LIGHTS, SIZE, traced } from '../support/traced.js';
 
 const missing = process.platform === 'linux' ? addonMissingReason() : 'renderers need Linux';
 const skip: string | false = missing ?? false;
-const POLL_MS = 50;
-const PATIENCE_MS = 60_000;
-
-interface Wanted {
-  readonly lights: readonly number[];
-  readonly position?: readonly [number, number, number];
-  readonly format?: PixelFormat;
-  readonly seed?: number;
-}
-
-/** What the built-in renderer gives, rendered here. */
-function traced({ lights, position = [0, 0, 0], format = PixelFormat.GRAY8, seed = 0 }: Wanted): Uint8Array {
-  const image = { width: 24, height: 16, samples: 2, format, position, lights, frame: 0, seed };
-  return new Uint8Array(Buffer.concat([...traceRows(image)]));
-}
-
 const TEN = Array.from({ length: 10 }, (_, index) => index);
-const LIGHTS = TEN.map((index) => [
-  packLight({ intensity: 100 + index * 15, r: 255, g: 255 - index * 20, b: 200 }),
-]);
-const SIZE = { width: 24, height: 16, samples: 2 };
-
-/** Looks again until it holds. */
-async function eventually(condition: () => Promise<boolean>): Promise<void> {
-  const untilMs = performance.now() + PATIENCE_MS;
-  while (!(await condition())) {
-    if (performance.now() > untilMs) assert.fail(`did not come about: ${condition.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-}
-
-async function jobState(farm: FarmClient, id: bigint): Promise<number> {
-  return (await farm.job(id, { images: false })).job.state;
-}
 
 test('images are those of the built-in renderer for these lights, in the order of their indexes', {
   skip,
