@@ -8,7 +8,6 @@ import { decode, decodeApng } from 'fast-png';
 import { addonMissingReason } from '../../../addon/index.js';
 import {
   Code,
-  FarmClient,
   type ImageResult,
   JobStates,
   PixelFormat,
