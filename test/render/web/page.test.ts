@@ -81,7 +81,7 @@ describe('the page of the farm', { skip: skipWithoutChromium() }, () => {
     await page.getByRole('button', { name: 'Pause' }).click();
     await page.getByText('2 jobs paused').waitFor();
     assert.deepEqual(farm.asked, ['pause 3 1']);
-    assert(await page.getByRole('button', { name: 'Pause' }).isDisabled());
+    await page.getByRole('button', { name: 'Pause', disabled: true }).waitFor();
     await keepPicture(page, 'selected');
     await page.getByRole('button', { name: 'Cancel', exact: true }).click();
     const question = page.getByRole('dialog', { name: 'Cancel 2 jobs?' });
