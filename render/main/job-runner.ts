@@ -3,6 +3,7 @@
 // store before it counts for anybody else.
 
 import type { Logger } from '../../reactor/index.js';
+import { detached } from '../../rpc/index.js';
 import { RenderError } from '../errors.js';
 import { ErrCode, type StageTimes } from '../proto/render.js';
 import type { AttemptReader } from './attempt-reader.js';
@@ -294,7 +295,13 @@ export class JobRunner {
     this.#parts.store?.append(record);
   }
 
+  /** What nodes are asked is nobody's call: it outlives the one, of a driver or a node, that brought it about. */
   #carry(effects: readonly SchedulerEffect[], reader: AttemptReader | null = null): void {
+    if (effects.length > 0) detached(() => this.#carryAll(effects, reader));
+    this.#setTimer();
+  }
+
+  #carryAll(effects: readonly SchedulerEffect[], reader: AttemptReader | null): void {
     for (const effect of effects) {
       switch (effect.kind) {
         case 'dispatch':
@@ -325,7 +332,6 @@ export class JobRunner {
           effect satisfies never;
       }
     }
-    this.#setTimer();
   }
 
   #dispatch(effect: Of<'dispatch'>): void {

@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import type { Logger } from '../../reactor/index.js';
+import { detached } from '../../rpc/index.js';
 import { RenderError } from '../errors.js';
 import type { DriverInfo, NodeHeartBeat, NodeInfo, Serial } from '../proto/render.js';
 import { SerialAllocator } from '../serials.js';
@@ -228,7 +229,7 @@ export class Membership implements EmulateHost {
       serial,
       info: { ...info, token: '', slots: Math.max(1, info.slots), weight: Math.max(1, info.weight) },
       address,
-      link: new NodeLink({ address, token, tls }),
+      link: detached(() => new NodeLink({ address, token, tls })),
       registeredAt: this.#parts.clock.nowMs(),
     });
     this.#parts.nodes.add(entry);

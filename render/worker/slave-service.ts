@@ -2,6 +2,7 @@
 // The desk does the work; here requests and results become messages. Every call of the same request gets all its images.
 
 import {
+  detached,
   implement,
   type MessageInit,
   RpcError,
@@ -110,7 +111,7 @@ export class SlaveService implements SlaveEmulateService, FarmWorkerService {
 
   drain(id: Serial): Status {
     if (!this.#isMeant(id)) return statusOf(new RenderError('RENDER_UNAUTHORIZED', 'this is another node'));
-    this.#host.onDrain();
+    detached(() => this.#host.onDrain());
     return OK;
   }
 
@@ -120,9 +121,10 @@ export class SlaveService implements SlaveEmulateService, FarmWorkerService {
     return { text };
   }
 
+  /** Its scene is fetched, and it is rendered, for whoever asks for it: not as a part of this call. */
   #taken(request: SlaveRenderReq): RenderRun | RenderError {
     try {
-      return this.#host.desk.take(request);
+      return detached(() => this.#host.desk.take(request));
     } catch (error) {
       if (error instanceof RenderError) return error;
       throw error;

@@ -123,7 +123,7 @@ test('one image beside a thousand is there within a few tasks', async (t) => {
     slots: 4,
     image: (index) => {
       rendered += 1;
-      return { index };
+      return { index, renderMs: 50 };
     },
   });
   const [large, small] = await Promise.all([farm.driver(), farm.driver()]);
@@ -183,6 +183,23 @@ test('a call without a request id that is given up takes its job with it', async
   gone.abort();
   await assert.rejects(result);
   await until(() => farm.main.farm.jobs().jobs[0]?.state === 'canceled');
+});
+
+test('what a worker node is asked does not end with the beat, or the call, in which it came to be asked', async (t) => {
+  const farm = await TestFarm.start(t);
+  const worker = await farm.worker({ beatMs: 20, beatTimeoutMs: 100 });
+  const driver = await farm.driver();
+  worker.hold();
+  const images = driver.stream({ taskCount: 3 });
+  await until(() => worker.requests.length === 2); // it has room for two
+  worker.load = { slots: 2 };
+  await until(() => worker.requests.length === 3);
+  const beats = worker.beats;
+  await until(() => worker.beats > beats + 10);
+  assert.equal(worker.running.size, 3);
+  worker.release();
+  assert.equal((await images).images.size, 3);
+  assert.equal(farm.main.figures().losses, 0);
 });
 
 test('an image above a chunk comes in pieces, and a slow driver holds nothing up but itself', async (t) => {

@@ -27,6 +27,8 @@ export interface WorkerScript {
   readonly version?: string;
   readonly token?: string;
   readonly beatMs?: number;
+  /** How long it waits for an answer to a beat. */
+  readonly beatTimeoutMs?: number;
   /** What becomes of one image; default: rendered. */
   readonly image?: (index: number, request: SlaveRenderReq) => MessageInit<TaskStatus>;
   /** Instead of all that: the status of the whole answer. */
@@ -42,6 +44,7 @@ export class ScriptedWorker {
   readonly running: Set<bigint> = new Set();
   serial: Serial | undefined;
   drains = 0;
+  beats = 0;
   load: { cpu?: number; slots?: number; slotsMax?: number; draining?: boolean } = {};
   readonly #server: RpcServer;
   readonly #client: RpcClient;
@@ -148,7 +151,9 @@ export class ScriptedWorker {
         const { slots = 1 } = this.script;
         const load = { slots, slotsMax: slots, ...this.load };
         const beat = { serial: this.serial, load, runningTasks: [...this.running] };
-        const status = await this.#emulate.heartBeatNode(beat).catch(() => null);
+        const { beatTimeoutMs: timeoutMs = 5000 } = this.script;
+        const status = await this.#emulate.heartBeatNode(beat, { timeoutMs }).catch(() => null);
+        this.beats += 1;
         if (status?.code === Code.UNAUTHORIZED && !this.#stopped.signal.aborted) await this.register();
       }
       await pause(this.script.beatMs ?? 50, undefined, { signal: this.#stopped.signal }).catch(() => {});
