@@ -113,6 +113,8 @@ export interface Attempt {
   readonly task: Task;
   readonly node: WorkerNode;
   readonly count: number;
+  /** What it takes of its node's room. */
+  readonly work: number;
   readonly startedAt: number;
   /** False: it was given up, and only holds its node's room until that says it is over. */
   isCurrent: boolean;

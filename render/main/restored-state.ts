@@ -4,10 +4,12 @@
 import { type Code, ErrCode } from '../proto/render.js';
 import type { FailedImage, RestoredJob } from './job.js';
 import { type JobOwner, JobRecord } from './job-record.js';
-import { type JobSpec, kindOf } from './job-spec.js';
+import { imageBytesAtMost, type JobSpec, kindOf } from './job-spec.js';
 import type { StoredImage, StoreRecord } from './job-store.js';
 import type { KeptPlace } from './result-store.js';
 
+/** Of the images of one task: a node that goes away takes no more than that with it. */
+const CHUNK_BYTES_MAX = 8 * 2 ** 20;
 const RENDERED = 1;
 const FAILED = 2;
 
@@ -187,6 +189,7 @@ export function jobRequest(owner: JobOwner, requestId: bigint, spec: JobSpec): R
     priority: spec.priority,
     tag: spec.tag,
     kind: kindOf(spec),
+    chunkMax: Math.max(1, Math.floor(CHUNK_BYTES_MAX / imageBytesAtMost(spec))),
     ...(spec.deadlineMs === null ? {} : { deadlineMs: spec.deadlineMs }),
     isDetached: spec.isDetached,
   };

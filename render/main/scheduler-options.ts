@@ -11,6 +11,8 @@ export interface SchedulerOptions {
   readonly imagesOpenMax?: number;
   /** Images of one task for each slot of its worker node. Default 1. */
   readonly chunkPerSlot?: number;
+  /** Images that take less than so long, in ms, count as their share of it: they travel together. Default 25. */
+  readonly shortImageMs?: number;
   /** Images in the hands of a worker node for each of its slots: what it renders and what waits there. Default 2. */
   readonly handedPerSlot?: number;
   /** Attempts after the first one that may fail. Default 3. */
@@ -46,6 +48,7 @@ export const SCHEDULER_DEFAULTS: Required<SchedulerOptions> = {
   imagesPerJobMax: 65_536,
   imagesOpenMax: 1_000_000,
   chunkPerSlot: 1,
+  shortImageMs: 25,
   handedPerSlot: 2,
   retriesMax: 3,
   lossesMax: 8,

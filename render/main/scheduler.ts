@@ -28,13 +28,16 @@ import { JobTable } from './job-table.js';
 import { RenderTimes } from './render-times.js';
 import { RunQueue } from './run-queue.js';
 import { type SchedulerOptions, schedulerOptions } from './scheduler-options.js';
-import { type NodeBeat, type NodeFacts, type WorkerNode, WorkerNodes } from './worker-nodes.js';
+import { IMAGE_WORK, type NodeBeat, type NodeFacts, type WorkerNode, WorkerNodes } from './worker-nodes.js';
 
 const NONE = 0;
 const RENDERED = 1;
 const FAILED = 2;
 /** Tasks that wait again and that are looked at in one go for one that a node may take. */
 const AGAIN_LOOKED_AT = 16;
+/** However short they are: of an image that turns out to be long, not too many are in one hand. */
+const IMAGE_SHARE_MIN = 1 / 128;
+const CHUNK_IMAGES_MAX = 512;
 const ERROR_CHARS_MAX = 2048;
 const RETRY_AFTER_MIN_MS = 200;
 const RETRY_AFTER_MAX_MS = 10_000;
@@ -380,8 +383,16 @@ export class Scheduler {
   };
 
   #roomFor(job: Job, node: WorkerNode): number {
-    const chunk = Math.max(1, Math.floor(node.slots * this.#options.chunkPerSlot));
-    return Math.min(this.#nodes.room(node), chunk, job.chunkMax);
+    const imageWork = this.#imageWork(job);
+    const chunk = Math.floor((node.slots * this.#options.chunkPerSlot * IMAGE_WORK) / imageWork);
+    return Math.min(this.#nodes.room(node, imageWork), Math.max(1, chunk), job.chunkMax, CHUNK_IMAGES_MAX);
+  }
+
+  /** A short image is a share of one that is not, as far as its time is known. */
+  #imageWork(job: Job): number {
+    const imageMs = this.#times.estimateMs(job.kind) ?? Number.POSITIVE_INFINITY;
+    const share = Math.max(IMAGE_SHARE_MIN, Math.min(1, imageMs / this.#options.shortImageMs));
+    return Math.ceil(IMAGE_WORK * share);
   }
 
   /** As much of a task as there is room for; the rest goes on waiting. */
@@ -409,6 +420,7 @@ export class Scheduler {
       task,
       node,
       count: task.count,
+      work: task.count * this.#imageWork(job),
       startedAt: this.#now,
       isCurrent: true,
       beatsMissed: 0,
@@ -418,9 +430,7 @@ export class Scheduler {
     task.version += 1;
     job.running.add(attempt);
     if (job.state === 'queued') job.state = 'active';
-    node.attempts.set(attempt.id, attempt);
-    node.handed += task.count;
-    this.#nodes.refresh(node);
+    this.#nodes.handedOut(node, attempt);
     this.#attempts.set(attempt.id, attempt);
     this.#dispatched += 1;
     this.#effects.push({
@@ -471,10 +481,7 @@ export class Scheduler {
   #close(attempt: Attempt): void {
     const { node, task } = attempt;
     this.#attempts.delete(attempt.id);
-    node.attempts.delete(attempt.id);
-    node.handed -= attempt.count;
-    assert(node.handed >= 0, 'a node gives back what it was handed');
-    this.#nodes.refresh(node);
+    this.#nodes.givenBack(node, attempt);
     this.#fence(attempt);
     task.job.running.delete(attempt);
   }

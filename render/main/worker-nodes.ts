@@ -1,11 +1,14 @@
 // The worker nodes as the scheduler sees them: weight, slots, what is in their hands, and which one gets the next task.
-// Pure. Room is counted in images; an attempt that was given up keeps its room until the node says that it is over, so
-// that a frozen node does not gather more and more.
+// Pure. Room is counted in work: an image is one piece of it, a very short one a small share. An attempt that was given up
+// keeps its room until the node says that it is over, so that a frozen node does not gather more and more.
 
+import assert from 'node:assert/strict';
 import { SmoothWrr } from '../smooth-wrr.js';
 import type { Deadline } from './deadlines.js';
 import type { Attempt, DeadlineOwner, Job, Task } from './job.js';
 
+/** The work that an image is, unless it is known to be short. Whole numbers add up without error. */
+export const IMAGE_WORK = 1024;
 /** Weights of 1 to 3 are too coarse to be lowered by load. */
 const WEIGHT_SCALE = 100;
 /** Where everything renders, every node is at full load: they still share by weight. */
@@ -40,8 +43,9 @@ export interface WorkerNode {
   rest: Deadline<DeadlineOwner> | null;
   /** Attempts in a row of which nobody knows how they ended. */
   lostInARow: number;
-  /** Images in its hands. */
+  /** Images in its hands, and the work that they are. */
   handed: number;
+  handedWork: number;
   readonly attempts: Map<number, Attempt>;
   /** Counted in `openNodes`. */
   isOpen: boolean;
@@ -70,6 +74,7 @@ export class WorkerNodes {
       rest: null,
       lostInARow: 0,
       handed: 0,
+      handedWork: 0,
       attempts: new Map(),
       isOpen: false,
     };
@@ -106,16 +111,36 @@ export class WorkerNodes {
 
   /** To be called after anything changed that decides whether a node can take something. */
   refresh(node: WorkerNode): void {
-    const isOpen = !node.isDraining && node.rest === null && this.room(node) > 0;
+    const isOpen = !node.isDraining && node.rest === null && this.room(node, IMAGE_WORK) > 0;
     if (isOpen === node.isOpen || !this.#byId.has(node.id)) return;
     node.isOpen = isOpen;
     this.#open += isOpen ? 1 : -1;
     this.#wrr.setPresent(node, isOpen);
   }
 
-  /** Images that may still be handed to it. */
-  room(node: WorkerNode): number {
-    return Math.max(0, Math.floor(node.slots * this.#handedPerSlot) - node.handed);
+  /**
+   * Images of so much work each that may still be handed to it. Any room at all is room for one that is not short, or as
+   * many short ones: otherwise they would soon travel one by one, each as a few others come back.
+   */
+  room(node: WorkerNode, imageWork: number): number {
+    const left = Math.floor(node.slots * this.#handedPerSlot) * IMAGE_WORK - node.handedWork;
+    return left <= 0 ? 0 : Math.floor((Math.ceil(left / IMAGE_WORK) * IMAGE_WORK) / imageWork);
+  }
+
+  handedOut(node: WorkerNode, attempt: Attempt): void {
+    node.attempts.set(attempt.id, attempt);
+    node.handed += attempt.count;
+    node.handedWork += attempt.work;
+    this.refresh(node);
+  }
+
+  /** The attempt is over: its room is free. */
+  givenBack(node: WorkerNode, attempt: Attempt): void {
+    node.attempts.delete(attempt.id);
+    node.handed -= attempt.count;
+    node.handedWork -= attempt.work;
+    assert(node.handed >= 0 && node.handedWork >= 0, 'a node gives back what it was handed');
+    this.refresh(node);
   }
 
   setLoad(node: WorkerNode, load: number): void {

@@ -80,17 +80,58 @@ for (const driver of [1, 2]) {
   });
 }
 
+test('short images travel together, as many as a node renders in the time of one that is not short', () => {
+  const desk = new Desk({ shortImageMs: 20 });
+  desk.node(1, 2);
+  const answered = (imageMs: number) => ({ kind: 'rendered', imageMs }) as const;
+  const job = desk.submit(10_000);
+  assert.deepEqual(shares(desk), ['1: 0+2', '1: 2+2'], 'as long as nobody knows how long they take');
+  desk.answer(answered(2));
+  desk.answer(answered(2));
+  // Two slots render twenty of 2 ms in 20 ms; two such tasks are in the node's hands.
+  desk.answer(answered(2));
+  assert(
+    desk.open.every(({ count }) => count > 8 && count <= 20),
+    shares(desk).join(),
+  );
+  const small = desk.submit(1, { driver: 2 });
+  const inHand = desk.open.reduce((sum, { count }) => sum + count, 0);
+  assert(inHand <= 50, `${inHand} images of 2 ms in the hands of two slots`);
+  let before = 0;
+  while (!desk.ends.has(small)) before += desk.answer(answered(2)).count;
+  assert(before <= 100, `${before} images were done before it`);
+  desk.finishAll(() => answered(200));
+  assert.equal(desk.results(job), 'r'.repeat(10_000));
+  desk.submit(100);
+  assert(
+    desk.open.every(({ count }) => count <= 2),
+    'when they take long again, each goes alone',
+  );
+});
+
+test('however short images are, a task has a bound, and so has it in bytes where its job says so', () => {
+  const desk = new Desk();
+  desk.node(1, 64);
+  desk.submit(64);
+  desk.finishAll(() => ({ kind: 'rendered', imageMs: 0 }));
+  desk.submit(20_000);
+  assert.equal(Math.max(...desk.open.map(({ count }) => count)), 512);
+  desk.finishAll(() => ({ kind: 'rendered', imageMs: 0 }));
+  desk.submit(100, { chunkMax: 3 });
+  assert(desk.open.every(({ count }) => count <= 3));
+});
+
 test('drivers share by what their images cost, not by how many there are', () => {
   const desk = new Desk({ handedPerSlot: 1 });
   desk.node(1);
-  desk.submit(3000, { driver: 1, kind: 'heavy' });
-  desk.submit(3000, { driver: 2, kind: 'light' });
+  desk.submit(9000, { driver: 1, kind: 'heavy' });
+  desk.submit(9000, { driver: 2, kind: 'light' });
   const spent = [0, 0, 0];
   for (let answered = 0; answered < 2000; answered += 1) {
     const dispatch = desk.open[0]!;
     const imageMs = dispatch.job === 1 ? 200 : 10;
-    if (answered > 100) spent[dispatch.job]! += imageMs;
-    desk.now += imageMs;
+    if (answered > 100) spent[dispatch.job]! += imageMs * dispatch.count;
+    desk.now += imageMs * dispatch.count;
     desk.answer({ kind: 'rendered', imageMs });
     if (answered > 100)
       assert(Math.abs(spent[1]! - spent[2]!) <= 2 * 200 + 200, `${spent.join()} after ${answered}`);
