@@ -341,6 +341,8 @@ export interface Addon extends ShmAddon, LocalAddon {
   /** A second number for the same open file, closed on exec. */
   dupFd(fd: number): number;
   closeFd(fd: number): void;
+  /** Bytes that a read of this socket or pipe would find. */
+  readableBytes(fd: number): number;
   /** The inode of the socket behind `fd`; ENOTSOCK for any other file. */
   socketInode(fd: number): number;
   /** Closes `fd` only when it is still the socket with this inode; false otherwise, also for a free number. */

@@ -46,7 +46,7 @@ export interface WorkerFlags {
   smoothing: (typeof SMOOTHINGS)[number];
   coolDownMs: number;
   idleMs: number;
-  rendersMax: number;
+  rendersMax: number | null;
   rssBytesMax: number;
   checkImages: boolean;
   sceneBytes: number;
@@ -221,8 +221,8 @@ export const WORKER_FLAGS: FlagTable<WorkerFlags> = {
     group: RENDERING,
     summary: 'images after which a renderer process is replaced',
     read: readCount(1, Number.MAX_SAFE_INTEGER),
-    fallback: 10_000,
-    fallbackText: '10000',
+    fallback: null,
+    fallbackText: '10000 with Blender',
   },
   rssBytesMax: {
     flag: 'memory-max',

@@ -123,7 +123,7 @@ function nodeOptions(options: RenderWorkerOptions): WorkerNodeOptions {
       tlsCert === null || tlsKey === null
         ? null
         : { certFile: tlsCert, keyFile: tlsKey, ...(tlsCa === null ? {} : { caFile: tlsCa }) },
-    pool: { min, max, rendersMax, rssBytesMax },
+    pool: { min, max, rssBytesMax, ...(rendersMax === null ? {} : { rendersMax }) },
     autoscaler: { guard, coolDownMs, idleMs },
     desk: { checkImages },
     scenes: { folder: scenes, bytesMax: sceneBytes },

@@ -23,6 +23,8 @@ export interface BuiltinRendererOptions {
   faults?: readonly { readonly fault: BuiltinFault; readonly at: number }[];
 }
 
+/** It does not grow; starting another one takes as long as hundreds of small images. */
+const RENDERS_MAX = 1_000_000;
 const MAIN = new URL('./builtin/main.js', import.meta.url);
 
 export function builtinRenderer(options: BuiltinRendererOptions = {}): Renderer {
@@ -30,6 +32,7 @@ export function builtinRenderer(options: BuiltinRendererOptions = {}): Renderer 
   const addon = process.env['REACTOR_NET_ADDON'];
   return {
     name: 'builtin',
+    rendersMax: RENDERS_MAX,
     command: process.execPath,
     args: [
       fileURLToPath(MAIN),

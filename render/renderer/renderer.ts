@@ -17,6 +17,8 @@ export interface Renderer {
   readonly backing?: SharedBacking | 'auto';
   /** It can be given other scenes, as paths of files. Default false. */
   readonly hasScenes?: boolean;
+  /** Requests after which a process is replaced, unless the worker node is told otherwise. Default 10,000. */
+  readonly rendersMax?: number;
 }
 
 /** What a renderer says of itself, once, when it can render. */

@@ -4,6 +4,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 
 import { requireAddon } from '../../addon/index.js';
 import { type Channel, createChannel, JbusError, peerArguments } from '../../addon/jbus/index.js';
@@ -94,6 +95,11 @@ export class RendererChild {
 
   get channel(): Channel {
     return this.#channel;
+  }
+
+  /** Whether it has printed something that is not in the log yet. True where nobody can tell. */
+  get hasUnreadOutput(): boolean {
+    return hasUnread(this.#child.stdout) || hasUnread(this.#child.stderr);
   }
 
   /** Asks it to end, then tells it to, then ends it; and removes what is left. Without `politely`, the last at once. */
@@ -211,6 +217,13 @@ export class RendererChild {
   #outputEnded(): boolean {
     return this.#child.stdout?.closed !== false && this.#child.stderr?.closed !== false;
   }
+}
+
+/** Asks the kernel; what Node has read is in the log by then. */
+function hasUnread(output: Readable | null): boolean {
+  if (output === null || output.closed) return false;
+  const fd = (output as Readable & { readonly _handle?: { readonly fd: number } | null })._handle?.fd ?? -1;
+  return fd < 0 || requireAddon().readableBytes(fd) > 0;
 }
 
 /** For people, and for the reason of a task that failed. */

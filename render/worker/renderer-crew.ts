@@ -54,7 +54,7 @@ interface MemberFlight extends Flight {
 }
 
 /** The task table has the deadlines. */
-const DEADLINE_MS = 2 ** 31 - 1;
+const DEADLINE_MS = Number.POSITIVE_INFINITY;
 /** Before another renderer is started after a start that failed. */
 const START_BACKOFF = { firstMs: 2000, capMs: 60_000 } as const;
 

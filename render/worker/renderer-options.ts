@@ -18,7 +18,7 @@ export interface RendererProcessOptions {
   restartFirstMs?: number;
   /** The longest such wait. Default 10,000. */
   restartCapMs?: number;
-  /** Requests after which a process is replaced, for Blender grows. Default 10,000. */
+  /** Requests after which a process is replaced, for Blender grows. Default: as the renderer says, or 10,000. */
   rendersMax?: number;
   /** Resident bytes beyond which it is replaced. Default 4 GiB. */
   rssBytesMax?: number;

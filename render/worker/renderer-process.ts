@@ -53,7 +53,7 @@ export interface RenderOutcome {
 }
 
 export interface RenderCall {
-  /** Milliseconds until the process is killed and the outcome is EC_TIMEOUT. */
+  /** Milliseconds until the process is killed and the outcome is EC_TIMEOUT; Infinity: the caller sees to that. */
   readonly deadlineMs: number;
   /** The outcome is EC_CANCELED at once; the process has `cancelGraceMs` to give the task up, or is killed. */
   readonly signal?: AbortSignal;
@@ -81,8 +81,11 @@ interface Task {
   isSettled: boolean;
 }
 
+/** Such a request fits any ring whole. */
+const SMALL_BYTES = 1024;
 const USAGE_AGE_MS_MAX = 1000;
 const TIMER_MS_MAX = 2 ** 31 - 1;
+const UNTIL_IT_ENDS = { timeoutMs: Infinity };
 
 export class RendererProcess {
   readonly renderer: Renderer;
@@ -121,7 +124,11 @@ export class RendererProcess {
     this.#oomKills = ooms;
     this.renderer = renderer;
     this.id = id;
-    this.#options = completeRendererOptions(options);
+    const { rendersMax } = renderer;
+    this.#options = completeRendererOptions({
+      ...(rendersMax === undefined ? {} : { rendersMax }),
+      ...options,
+    });
     this.#onState = onState;
     const { restartFirstMs: firstMs, restartCapMs: capMs } = this.#options;
     this.#backoff = new Backoff(random, { firstMs, capMs });
@@ -206,23 +213,32 @@ export class RendererProcess {
         isSettled: false,
       };
       this.#task = task;
-      this.#armTask(task, deadlineMs, () =>
-        this.#lose(child, ErrCode.EC_TIMEOUT, `no image within ${deadlineMs} ms`),
-      );
+      if (deadlineMs < TIMER_MS_MAX)
+        this.#armTask(task, deadlineMs, () =>
+          this.#lose(child, ErrCode.EC_TIMEOUT, `no image within ${deadlineMs} ms`),
+        );
       signal?.addEventListener('abort', cancel);
       if (signal?.aborted === true) queueMicrotask(cancel);
     });
     child.log.take(); // what it printed between two tasks belongs to neither
     this.#become('busy');
+    this.#write(child, data, msgId);
+    return outcome;
+  }
+
+  /** At once where there is room, which costs a fraction of a promise. */
+  #write(child: RendererChild, data: Buffer, msgId: number): void {
     const options = { type: RENDERER_MESSAGE.request, msgId, timeoutMs: this.#options.writeTimeoutMs };
     const task = this.#task;
-    child.channel.writeAsync(data, options).then(
-      () => {
-        if (task !== undefined) task.writeMs = performance.now() - task.beganMs;
-      },
-      (error: unknown) => this.#onWriteFailed(child, error),
-    );
-    return outcome;
+    const written = (): void => {
+      if (task !== undefined) task.writeMs = performance.now() - task.beganMs;
+    };
+    try {
+      if (data.length <= SMALL_BYTES && child.channel.tryWrite(data, options)) return written();
+    } catch (error) {
+      return this.#onWriteFailed(child, error);
+    }
+    child.channel.writeAsync(data, options).then(written, (error) => this.#onWriteFailed(child, error));
   }
 
   /** As `signal` of a call does, for callers with many tasks: a signal for each costs more than the smallest of them. */
@@ -261,10 +277,15 @@ export class RendererProcess {
   /** Everything the child sends, until its channel ends. */
   async #listen(child: RendererChild): Promise<void> {
     let why = 'it closed its channel';
+    const { channel } = child;
     try {
-      for await (const lease of child.channel) this.#onMessage(child, lease.keep());
+      for (;;) {
+        const lease = channel.tryLease() ?? (await channel.leaseAsync(UNTIL_IT_ENDS));
+        this.#onMessage(child, lease.keep());
+      }
     } catch (error) {
-      why = (error as JbusError).message; // the channel throws nothing else
+      const { code, message } = error as JbusError; // the channel throws nothing else
+      if (code !== 'JBUS_CLOSED') why = message;
     }
     this.#lose(child, ErrCode.EC_PEER_DEAD, why);
   }
@@ -366,7 +387,8 @@ export class RendererProcess {
     if (wrong !== undefined) return this.#lose(child, ErrCode.EC_BAD_MESSAGE, wrong);
     clearTimeout(task.timer);
     // What it printed before the reply has arrived, but may not have been read: that takes one whole turn of the loop.
-    setImmediate(() => setImmediate(() => this.#onReply(child, task, reply)));
+    if (child.hasUnreadOutput) setImmediate(() => setImmediate(() => this.#onReply(child, task, reply)));
+    else this.#onReply(child, task, reply);
   }
 
   #onReply(child: RendererChild, task: Task, reply: RendererReply): void {

@@ -40,8 +40,8 @@ export interface ServiceHost {
   onDrain(): void;
 }
 
-/** Between two pieces of one answer. */
-const PIECE_PAUSE_MS = 2;
+/** Between two pieces of one answer: nobody sees an image before the last piece. */
+const PIECE_PAUSE_MS = 10;
 const OK: Status = { code: Code.OK, message: '', retryAfterMs: 0 };
 
 export class SlaveService implements SlaveEmulateService, FarmWorkerService {

@@ -98,6 +98,16 @@ Napi::Value CloseFdFunction(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value ReadableBytesFunction(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const int fd = arguments.Descriptor(0);
+  if (arguments.failed()) return info.Env().Undefined();
+  Result<int> bytes = ReadableBytes(fd);
+  if (bytes.ok()) return Napi::Number::New(info.Env(), bytes.value());
+  ThrowFailure(info.Env(), bytes.failure(), Numbered(fd));
+  return info.Env().Undefined();
+}
+
 Napi::Value SocketInodeFunction(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const int fd = arguments.Descriptor(0);
@@ -150,6 +160,7 @@ void ExportSocketFunctions(Napi::Env env, Napi::Object exports) {
   exports.Set("connectUdp", Napi::Function::New<ConnectUdpFunction>(env, "connectUdp"));
   exports.Set("dupFd", Napi::Function::New<DupFdFunction>(env, "dupFd"));
   exports.Set("closeFd", Napi::Function::New<CloseFdFunction>(env, "closeFd"));
+  exports.Set("readableBytes", Napi::Function::New<ReadableBytesFunction>(env, "readableBytes"));
   exports.Set("socketInode", Napi::Function::New<SocketInodeFunction>(env, "socketInode"));
   exports.Set("closeSocketIf", Napi::Function::New<CloseSocketIfFunction>(env, "closeSocketIf"));
   exports.Set("eventFd", Napi::Function::New<EventFdFunction>(env, "eventFd"));

@@ -1,6 +1,7 @@
 #include "core/descriptor.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,6 +33,12 @@ Failure SetCloseOnExec(int fd) {
 Failure CloseDescriptor(int fd) {
   if (close(fd) == 0 || errno == EINTR) return Failure::None();
   return Failure::Last("close");
+}
+
+Result<int> ReadableBytes(int fd) {
+  int bytes = 0;
+  if (ioctl(fd, FIONREAD, &bytes) != 0) return Failure::Last("ioctl");
+  return bytes;
 }
 
 Result<ino_t> SocketInode(int fd) {

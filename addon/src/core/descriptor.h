@@ -37,6 +37,9 @@ Failure SetCloseOnExec(int fd);
 /** Closes once and never retries: after EINTR Linux has already released the number. */
 Failure CloseDescriptor(int fd);
 
+/** Bytes that a read of a socket or pipe would find. */
+Result<int> ReadableBytes(int fd);
+
 /** The inode of the socket behind `fd`; ENOTSOCK for any other kind of file. */
 Result<ino_t> SocketInode(int fd);
 

@@ -42,6 +42,9 @@ interface Current {
 const FORMATS = ['GRAY8', 'RGB8', 'RGBA8', 'RGBA32F'] as const;
 const SLICE_MS = 20;
 const REPLY_TIMEOUT_MS = 30_000;
+/** Such a reply fits any ring whole. */
+const SMALL_BYTES = 1024;
+const UNTIL_IT_ENDS = { timeoutMs: Infinity };
 const VERSION = '1';
 const NOBODY = { requestId: 0n, serial: 0, version: 0 };
 
@@ -63,12 +66,15 @@ class BuiltinRenderer {
     this.#faults.strike();
     const facts = { renderer: 'builtin', version: VERSION, threads: 1, formats: FORMATS };
     await this.#channel.writeAsync(encodeFacts(facts), { type: RENDERER_MESSAGE.ready });
-    for await (const lease of this.#channel) {
-      if (lease.type !== RENDERER_MESSAGE.request) continue;
-      const request = decoded(lease.data); // keeps nothing of the lease
-      if (request instanceof RenderError) await this.#refuse(lease.msgId, NOBODY, request.message);
+    for (;;) {
+      const lease = this.#channel.tryLease() ?? (await this.#channel.leaseAsync(UNTIL_IT_ENDS));
+      const { type, msgId } = lease;
+      const request = type === RENDERER_MESSAGE.request ? decoded(lease.data) : undefined; // keeps nothing of the lease
+      lease.release();
+      if (request === undefined) continue;
+      if (request instanceof RenderError) await this.#refuse(msgId, NOBODY, request.message);
       else if (request.op === RENDERER_OPS.shutdown) return;
-      else await this.#take(lease.msgId, request);
+      else await this.#take(msgId, request);
     }
   }
 
@@ -149,15 +155,15 @@ class BuiltinRenderer {
 
   async #reply(msgId: number, reply: RendererReply): Promise<void> {
     const data = this.#faults.spoilt(reply) ?? encodeRendererReply(reply);
-    await printed(process.stdout);
     const options = { type: RENDERER_MESSAGE.reply, msgId, timeoutMs: REPLY_TIMEOUT_MS };
+    if (process.stdout.writableLength > 0) await printed(process.stdout);
+    if (data.length <= SMALL_BYTES && this.#channel.tryWrite(data, options)) return;
     await this.#channel.writeAsync(data, options);
   }
 }
 
 /** What was printed has left this process: of many short lines the socket that is our output takes only some at once. */
 async function printed(output: NodeJS.WriteStream): Promise<void> {
-  if (output.writableLength === 0) return;
   await new Promise((resolve) => output.write('', resolve)); // also when it failed: nobody reads it then
 }
 

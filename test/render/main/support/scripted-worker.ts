@@ -192,7 +192,7 @@ export class ScriptedWorker {
   *#image(index: number, request: SlaveRenderReq): Iterable<MessageInit<SlaveRenderRsp>> {
     const { requestId } = request;
     const told = this.script.image?.(index, request) ?? {};
-    const status = { index, code: ErrCode.EC_OK, renderMs: 1, ...told };
+    const status = { index, code: ErrCode.EC_OK, renderMs: 100, ...told };
     const pixels = expectedPixels(index, request);
     if (status.code !== ErrCode.EC_OK) pixels.fill(0);
     for (let from = 0; from < pixels.length || from === 0; from += PIECE_BYTES) {
