@@ -346,13 +346,11 @@ export class JobRunner {
     const dispatchedAt = this.#now();
     for (let index = first; index < first + count; index += 1) {
       const facts = record.facts(index);
-      Object.assign(facts, {
-        attempt: id,
-        nodeKey: key,
-        nodeName: node.name,
-        nodeSerial: node.serial,
-        dispatchedAt,
-      });
+      facts.attempt = id;
+      facts.nodeKey = key;
+      facts.nodeName = node.name;
+      facts.nodeSerial = node.serial;
+      facts.dispatchedAt = dispatchedAt;
     }
     this.#parts.tell({ kind: 'job', job });
     void this.#attempt(node, record.spec, { id, version, first, count }, timeoutMs);
@@ -462,12 +460,16 @@ function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
 
 /** The worker node's part, with what the main node adds: waiting for a node, and the way there and back. */
 function stageTimes(waitedMs: number, elapsedMs: number, told: StageTimes = NO_TIMES): StageTimes {
-  let toldUs = 0;
-  for (const us of Object.values(told)) if (typeof us === 'number') toldUs += us;
+  const { queueUs, dispatchUs, shmRequestUs, renderUs, readOutUs, shmReplyUs, replyUs } = told;
+  const toldUs = queueUs + dispatchUs + shmRequestUs + renderUs + readOutUs + shmReplyUs + replyUs;
   return {
-    ...told,
-    queueUs: microseconds(told.queueUs + waitedMs * 1000),
+    queueUs: microseconds(queueUs + waitedMs * 1000),
     dispatchUs: microseconds(elapsedMs * 1000 - toldUs),
+    shmRequestUs,
+    renderUs,
+    readOutUs,
+    shmReplyUs,
+    replyUs,
   };
 }
 

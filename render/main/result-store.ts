@@ -107,6 +107,11 @@ export class ResultStore {
     this.#trim();
   }
 
+  /** Null: it is on disk, or not here. */
+  inMemory(jobId: number, index: number): Uint8Array | null {
+    return this.#jobs.get(jobId)?.images.get(index)?.pixels ?? null;
+  }
+
   /** Null: it is not here. @throws RenderError RENDER_IO */
   async get(jobId: number, index: number): Promise<Uint8Array | null> {
     const job = this.#jobs.get(jobId);

@@ -46,7 +46,8 @@ export async function* resultMessages(
       at += 1;
       if (isDelivered[index] === 1) continue;
       isDelivered[index] = 1;
-      yield* writer.add(await pieceOf(sources, record, index));
+      const piece = pieceOf(sources, record, index);
+      yield* writer.add(piece instanceof Promise ? await piece : piece);
       if (settled !== record.settled) break;
     }
     if (signal.aborted) return;
@@ -88,16 +89,23 @@ export async function wholeResult(
   return { ...writer.take(), status: { code, message }, last: true };
 }
 
-async function pieceOf(
+/** At once, where the pixels are in memory. */
+function pieceOf(
   { results }: ResultSources,
   record: JobRecord,
   index: number,
   errorChars: number = Number.POSITIVE_INFINITY,
-): Promise<Piece> {
+): Piece | Promise<Piece> {
+  if (record.facts(index).code !== ErrCode.EC_OK) return pieceWith(record, index, null, errorChars);
+  const pixels = results.inMemory(record.id, index);
+  if (pixels !== null) return pieceWith(record, index, pixels, errorChars);
+  return results.get(record.id, index).then((read) => pieceWith(record, index, read, errorChars));
+}
+
+function pieceWith(record: JobRecord, index: number, pixels: Uint8Array | null, errorChars: number): Piece {
   const facts = record.facts(index);
   const { attempts, renderMs, nodeSerial, times } = facts;
   let { code, error } = facts;
-  const pixels = code === ErrCode.EC_OK ? await results.get(record.id, index) : null;
   if (pixels === null && code === ErrCode.EC_OK) {
     code = ErrCode.EC_NO_OUTPUT;
     error = 'its pixels are not kept any more';
@@ -108,8 +116,8 @@ async function pieceOf(
     attempts,
     renderMs,
     error: error.slice(0, errorChars),
-    ...(nodeSerial === null ? {} : { node: nodeSerial }),
-    ...(times === null ? {} : { times }),
+    node: nodeSerial ?? undefined,
+    times: times ?? undefined,
   };
   const hole = isRaw(record.spec) ? imageBytesAtMost(record.spec) : 0;
   return { status, pixels, bytes: pixels?.byteLength ?? hole };

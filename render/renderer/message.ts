@@ -114,14 +114,22 @@ export function encodeRendererRequest(request: RendererRequest): Buffer {
   if (wrong !== undefined) throw new RenderError('RENDER_REQUEST_INVALID', wrong);
   const sceneBytes = Buffer.byteLength(request.scene);
   const trailerBytes = hasTrailer(request) ? TRAILER_HEAD_BYTES + 4 * request.frames.length + sceneBytes : 0;
+  const { serial, version, op, taskCount, lightCount, width, height, samples, format, position } = request;
   const bytes = Buffer.allocUnsafe(REQUEST_HEAD_BYTES + 4 * request.lights.length + trailerBytes);
   bytes.writeBigUInt64LE(request.requestId, 0);
-  const { serial, version, op, taskCount, lightCount, width, height, samples, format } = request;
+  bytes.writeUInt32LE(serial, 8);
+  bytes.writeUInt32LE(version, 12);
+  bytes.writeUInt32LE(op, 16);
+  bytes.writeUInt32LE(taskCount, 20);
+  bytes.writeUInt32LE(lightCount, 24);
+  bytes.writeUInt32LE(width, 28);
+  bytes.writeUInt32LE(height, 32);
   // By multiplication: `format << 24` would turn negative from 128 on.
-  const words = [serial, version, op, taskCount, lightCount, width, height, samples + format * 2 ** 24];
-  let offset = 8;
-  for (const word of words) offset = bytes.writeUInt32LE(word, offset);
-  for (const part of request.position) offset = bytes.writeDoubleLE(part, offset);
+  bytes.writeUInt32LE(samples + format * 2 ** 24, 36);
+  bytes.writeDoubleLE(position[0], 40);
+  bytes.writeDoubleLE(position[1], 48);
+  bytes.writeDoubleLE(position[2], 56);
+  let offset = REQUEST_HEAD_BYTES;
   for (const light of request.lights) offset = bytes.writeUInt32LE(light, offset);
   if (trailerBytes === 0) return bytes;
   for (const word of [trailerBytes, request.seed, request.frames.length, sceneBytes])
@@ -195,11 +203,15 @@ export function encodeRendererReply(reply: RendererReply): Buffer {
   if (wrong !== undefined) throw new RenderError('RENDER_REQUEST_INVALID', wrong);
   const bytes = Buffer.allocUnsafe(REPLY_HEAD_BYTES + reply.body.length);
   bytes.writeBigUInt64LE(reply.requestId, 0);
-  const { serial, version, err, taskCount, width, height, format } = reply;
-  let offset = 8;
-  for (const word of [serial, version, err, taskCount, width, height, format, reply.readOutUs])
-    offset = bytes.writeUInt32LE(word, offset);
-  bytes.writeBigUInt64LE(BigInt(reply.renderUs), offset);
+  bytes.writeUInt32LE(reply.serial, 8);
+  bytes.writeUInt32LE(reply.version, 12);
+  bytes.writeUInt32LE(reply.err, 16);
+  bytes.writeUInt32LE(reply.taskCount, 20);
+  bytes.writeUInt32LE(reply.width, 24);
+  bytes.writeUInt32LE(reply.height, 28);
+  bytes.writeUInt32LE(reply.format, 32);
+  bytes.writeUInt32LE(reply.readOutUs, 36);
+  bytes.writeBigUInt64LE(BigInt(reply.renderUs), 40);
   bytes.set(reply.body, REPLY_HEAD_BYTES);
   return bytes;
 }

@@ -8,7 +8,6 @@ import {
   encodeRendererRequest,
   imageBytes,
   RENDERER_OPS,
-  rendererRequest,
   type RendererRequest,
 } from '../renderer/message.js';
 
@@ -60,11 +59,11 @@ export function imageRequest(
   const { requestId, firstIndex, lightCount, width, height, samples, format, position, frames, seed } =
     request;
   const at = index - firstIndex;
-  return rendererRequest({
-    op: RENDERER_OPS.render,
+  return {
     requestId,
     serial: task,
     version,
+    op: RENDERER_OPS.render,
     taskCount: 1,
     lightCount,
     width,
@@ -76,7 +75,7 @@ export function imageRequest(
     frames: frames.length === 0 ? [] : [frames[at]!],
     seed,
     scene,
-  });
+  };
 }
 
 export function imageLights({ lights, lightCount, firstIndex }: SlaveRenderReq, index: number): number[] {

@@ -107,7 +107,8 @@ export class RendererCrew {
       member !== undefined && member.flight === null,
       'one request at a time, to a renderer that is there',
     );
-    const own: MemberFlight = { ...flight, isAbandoned: false, isSettled: false };
+    const { run, index, task, version, sentAt } = flight;
+    const own: MemberFlight = { run, index, task, version, sentAt, isAbandoned: false, isSettled: false };
     member.flight = own;
     member.process.render(request, { deadlineMs: DEADLINE_MS }).then(
       (outcome) => this.#onOutcome(member, own, outcome),

@@ -1,6 +1,6 @@
 // dupFd, closeFd, socketInode and closeSocketIf: a number that was reused is never closed by mistake.
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import net from 'node:net';
 import { once } from 'node:events';
 import { test } from 'node:test';
@@ -27,6 +27,21 @@ test('a connection lives on in a duplicate after its first owner destroyed it', 
   const [chunk] = (await once(pair.client, 'data')) as [Buffer];
   assert.equal(chunk.toString(), 'still here');
   adopted.destroy();
+});
+
+test('the bytes that wait at a socket are counted without being read', async () => {
+  const [near, far] = addon.socketPair();
+  try {
+    assert.equal(addon.readableBytes(near), 0);
+    writeSync(far, 'hello');
+    assert.equal(addon.readableBytes(near), 5);
+    assert.equal(addon.readableBytes(near), 5);
+    assert.throws(() => addon.readableBytes(FREE), systemCallFailed('EBADF', 'ioctl'));
+    assert.throws(() => addon.readableBytes(-1), invalidArgument('fd'));
+  } finally {
+    addon.closeFd(near);
+    addon.closeFd(far);
+  }
 });
 
 test('a duplicate is the same socket under another number, closed on exec', async () => {
