@@ -21,7 +21,10 @@ export function tasksPerSecond(tasks: number, nodes: number, drivers: number): n
   // Oldest first, through a ring of what is under way.
   for (let at = 0; at < waiting.length; at += 2) {
     now += 0.01;
-    const effects = scheduler.answered(now, waiting[at]!, waiting[at + 1]!, { kind: 'rendered', imageMs: 100 });
+    const effects = scheduler.answered(now, waiting[at]!, waiting[at + 1]!, {
+      kind: 'rendered',
+      imageMs: 100,
+    });
     answered += 1;
     for (const effect of effects) if (effect.kind === 'dispatch') waiting.push(effect.node, effect.attempt);
   }
