@@ -66,7 +66,8 @@ async function runSuite(
   options: BenchOptions,
   io: BenchIo,
 ): Promise<boolean> {
-  let whyUnmeasured = options.effort.allPoints ? 'a subject to compare is missing' : 'not a point of --smoke';
+  const { name } = options.effort;
+  let whyUnmeasured = name === 'full' ? 'a subject to compare is missing' : `not a point of --${name}`;
   try {
     await suite.run({
       effort: options.effort,

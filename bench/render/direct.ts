@@ -4,14 +4,24 @@ import { builtinRenderer, RendererPool, rendererRequest, RENDERER_OPS } from '..
 
 const DEADLINE_MS = 60_000;
 
-/** Milliseconds from the first request to the last reply. @throws Error when an image fails */
-export async function renderDirectly(renderers: number, sleepMs: number, images: number): Promise<number> {
-  const pool = new RendererPool(builtinRenderer({ instant: true, sleepMs }), { min: renderers });
-  await pool.start();
-  try {
+export class DirectRenderers {
+  readonly #pool: RendererPool;
+
+  private constructor(pool: RendererPool) {
+    this.#pool = pool;
+  }
+
+  static async start(renderers: number, sleepMs: number): Promise<DirectRenderers> {
+    const pool = new RendererPool(builtinRenderer({ instant: true, sleepMs }), { min: renderers });
+    await pool.start();
+    return new DirectRenderers(pool);
+  }
+
+  /** Milliseconds from the first request to the last reply. @throws Error when an image fails */
+  async render(images: number): Promise<number> {
     const beganMs = performance.now();
     let given = 0;
-    const work = pool.processes.map(async (process) => {
+    const work = this.#pool.processes.map(async (process) => {
       while (given < images) {
         given += 1;
         const lights = { lightCount: 1, lights: [0x80ffffff] };
@@ -23,7 +33,9 @@ export async function renderDirectly(renderers: number, sleepMs: number, images:
     });
     await Promise.all(work);
     return performance.now() - beganMs;
-  } finally {
-    await pool.stop();
+  }
+
+  async stop(): Promise<void> {
+    await this.#pool.stop();
   }
 }

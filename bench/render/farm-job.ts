@@ -1,5 +1,6 @@
 // One job on a farm, measured: how long its images took, each and together, and the CPU of all processes.
 
+import type { RenderRequest } from '../../render/index.js';
 import type { StageTimes } from '../../render/proto/render.js';
 import type { Sample } from '../sample.js';
 import { quantile } from '../statistics.js';
@@ -16,6 +17,14 @@ export const STAGES: readonly (readonly [name: string, field: keyof StageTimes])
   ['reply', 'replyUs'],
 ];
 
+/** One grey pixel, for which a renderer that computes nothing needs nothing. */
+const PIXEL: ImageRequest = { width: 1, height: 1, samples: 1, lights: [[0x80ffffff]] };
+
+export type ImageRequest = Pick<
+  RenderRequest,
+  'width' | 'height' | 'samples' | 'lights' | 'frames' | 'format'
+>;
+
 export interface JobMeasure {
   readonly sample: Sample;
   readonly wallMs: number;
@@ -25,18 +34,21 @@ export interface JobMeasure {
   readonly stageUs: readonly number[];
 }
 
-/** Images of one grey pixel. @throws Error when one of them is missing: then nothing was measured */
-export async function measureJob(farm: Farm, images: number): Promise<JobMeasure> {
-  const lights = [[0x80ffffff]];
+/** @throws Error when an image is missing, or does not tell its times: then nothing was measured */
+export async function measureJob(
+  farm: Farm,
+  images: number,
+  request: ImageRequest = PIXEL,
+): Promise<JobMeasure> {
   const before = farm.cpu();
   const ownBefore = process.cpuUsage();
   const beganMs = performance.now();
   const latencies: number[] = [];
   const stages = STAGES.map(() => 0);
-  for await (const result of farm.driver.render({ images, width: 1, height: 1, samples: 1, lights })) {
+  for await (const result of farm.driver.render({ images, ...request })) {
     if (result.kind === 'missing') throw new Error(`image ${result.index} is missing: ${result.error}`);
     const { times } = result;
-    if (times === null) continue;
+    if (times === null) throw new Error(`image ${result.index} does not tell where its time went`);
     for (const [index, [, field]] of STAGES.entries()) stages[index]! += times[field];
     latencies.push(STAGES.reduce((total, [, field]) => total + times[field], 0));
   }

@@ -1,7 +1,7 @@
-// A farm for the benches: a main node as the command line starts it, worker nodes beside it, and a driver in this process.
+// A farm for the benches: a main node and worker nodes as the command line starts them, and a driver in this process.
 
 import { RenderDriver } from '../../render/index.js';
-import { LAUNCHER, peer } from '../paths.js';
+import { LAUNCHER } from '../paths.js';
 import {
   type CpuMicros,
   type CpuSnapshot,
@@ -9,15 +9,17 @@ import {
   cpuSnapshot,
   residentBytes,
 } from '../process-usage.js';
-import { startSubject, type Subject } from '../subject.js';
+import { startSubject, type Subject, type SubjectSpec } from '../subject.js';
 
 export interface FarmShape {
   readonly workers: number;
   /** Of each worker node. */
   readonly renderers: number;
-  /** What each image takes its renderer; it waits, and computes nothing. */
-  readonly sleepMs: number;
+  readonly rendering: Rendering;
 }
+
+/** Built-in renderers that wait so long for each image and compute nothing, or Blender with a thread for each process. */
+export type Rendering = { readonly sleepMs: number } | { readonly scene: string };
 
 export class Farm {
   readonly driver: RenderDriver;
@@ -29,20 +31,16 @@ export class Farm {
   }
 
   /** @throws Error with one line saying why not; nothing is left of it then */
-  static async start({ workers, renderers, sleepMs }: FarmShape): Promise<Farm> {
+  static async start({ workers, renderers, rendering }: FarmShape): Promise<Farm> {
     const subjects: Subject[] = [];
     try {
-      const flags = ['render', 'main', '--listen', '127.0.0.1:0', '--log-level', 'error', '--json'];
-      const main = await startSubject({
-        name: 'main',
-        command: process.execPath,
-        args: [LAUNCHER, ...flags],
-      });
+      const main = await startSubject(commandOf('main'));
       subjects.push(main);
       const address = main.listen['rpc']!; // a main node has one
-      const args = [peer('render-worker'), address, String(renderers), String(sleepMs)];
-      const spec = { name: 'worker', command: process.execPath, args };
-      for (let count = 0; count < workers; count += 1) subjects.push(await startSubject(spec));
+      const count = String(renderers);
+      const flags = ['--main', address, '--min', count, '--max', count, ...flagsOf(rendering)];
+      for (let node = 0; node < workers; node += 1)
+        subjects.push(await startSubject(commandOf('worker', ...flags)));
       return new Farm(await RenderDriver.connect({ main: address }), subjects);
     } catch (error) {
       await stopAll(subjects);
@@ -70,6 +68,16 @@ export class Farm {
     await this.driver.close();
     await stopAll(this.#subjects.toReversed());
   }
+}
+
+function commandOf(role: 'main' | 'worker', ...flags: readonly string[]): SubjectSpec {
+  const common = ['--listen', '127.0.0.1:0', '--log-level', 'error', '--json'];
+  return { name: role, command: process.execPath, args: [LAUNCHER, 'render', role, ...common, ...flags] };
+}
+
+function flagsOf(rendering: Rendering): string[] {
+  if ('scene' in rendering) return ['--backend', 'blender', '--scene', rendering.scene, '--threads', '1'];
+  return ['--builtin-instant', '--builtin-sleep', `${rendering.sleepMs}ms`];
 }
 
 const NOTHING: CpuMicros = { total: 0, user: 0, system: 0 };
