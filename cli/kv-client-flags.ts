@@ -2,12 +2,13 @@
 // and values are written. kv-client-command.ts declares the commands with them; kv-session.ts acts on them.
 
 import type { ArgsContext } from './command-spec.js';
-import { type FlagTable, readSeconds, readSwitch, readText, UsageError } from './flags.js';
+import { type FlagTable, readCount, readSeconds, readSwitch, readText, UsageError } from './flags.js';
 import { refuseUnreadable } from './readable-file.js';
 import { checkKeyPair } from './running-flags.js';
 
 export interface KvTargetFlags {
   endpoints: readonly string[] | null;
+  clusterId: number | null;
   timeoutMs: number;
   tokenFile: string | null;
   tls: boolean;
@@ -31,6 +32,15 @@ export const KV_TARGET_FLAGS: FlagTable<KvTargetFlags> = {
     read: readEndpoints,
     fallback: null,
     fallbackText: 'must be given',
+  },
+  clusterId: {
+    flag: 'cluster-id',
+    value: 'N',
+    group: WHERE,
+    summary: 'the only cluster that is asked, as kv status tells it',
+    read: readCount(1, Number.MAX_SAFE_INTEGER),
+    fallback: null,
+    fallbackText: 'that of the first member that answers',
   },
   timeoutMs: {
     flag: 'timeout',

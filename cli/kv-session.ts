@@ -8,7 +8,7 @@ import { isTls, type KvTargetFlags } from './kv-client-flags.js';
 import { EXIT_FAILED, EXIT_UNREACHABLE, type Io } from './main.js';
 
 export function clerkOptionsOf(flags: KvTargetFlags): ClerkOptions {
-  const { endpoints, timeoutMs, tokenFile, tlsCa, tlsCert, tlsKey, tlsServerName } = flags;
+  const { endpoints, clusterId, timeoutMs, tokenFile, tlsCa, tlsCert, tlsKey, tlsServerName } = flags;
   const tls = {
     ...(tlsCa === null ? {} : { caFile: tlsCa }),
     ...(tlsCert === null || tlsKey === null ? {} : { certFile: tlsCert, keyFile: tlsKey }),
@@ -16,6 +16,7 @@ export function clerkOptionsOf(flags: KvTargetFlags): ClerkOptions {
   };
   return {
     endpoints: endpoints ?? [],
+    ...(clusterId === null ? {} : { clusterId }),
     timeoutMs,
     ...(tokenFile === null ? {} : { token: readFileSync(tokenFile, 'utf8').trim() }),
     ...(isTls(flags) ? { tls } : {}),

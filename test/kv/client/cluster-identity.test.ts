@@ -8,6 +8,7 @@ import { failureOf } from '../../../kv/service/failures.js';
 import { Metadata, RpcClient, RpcError } from '../../../rpc/index.js';
 import { LocalBackend } from '../support/local-backend.js';
 import { bytes } from '../machine/native-harness.js';
+import { runKv } from './cli.js';
 import { serveCluster, type ServedCluster, type ServedMember, serveMember } from './support.js';
 
 const OURS = 17;
@@ -189,4 +190,15 @@ test('a lease is lost although another cluster, now at the address, has one with
   assert.equal((await theirs.lease({ ttlMs: 60_000 })).id, lease.id);
   if (!lease.signal.aborted) await once(lease.signal, 'abort');
   assert.equal(lease.isAlive, false);
+});
+
+test('a command that is told its cluster asks no other one', async (t) => {
+  const [member] = (await ourCluster(t)).members;
+  const run = (...args: string[]) => runKv([...args, '--endpoints', member!.address]);
+  assert.equal((await run('put', 'a', 'x', '--cluster-id', String(OURS))).code, 0);
+  const lost = await run('put', 'a', 'lost', '--cluster-id', String(THEIRS));
+  assert.equal(lost.code, 1);
+  assert.match(lost.err, /^reactor-net: KV_CLUSTER_FOREIGN: /);
+  assert.equal((await run('get', 'a')).out, 'x\n');
+  assert.equal((await run('get', 'a', '--cluster-id', 'none')).code, 2);
 });
