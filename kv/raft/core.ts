@@ -1208,9 +1208,10 @@ export class RaftCore {
     if (!hardStateChanged && this.#unsavedFrom > lastIndex) return;
     const entries =
       this.#unsavedFrom > lastIndex ? [] : this.#log.slice(this.#unsavedFrom, lastIndex, Infinity);
+    const commit = this.#rules.savedCommit(this.#commit, Math.min(this.#unsavedFrom - 1, lastIndex));
     this.#unsavedFrom = lastIndex + 1;
     this.#isHardStateUnsaved = false;
-    const hardState: HardState = { term: this.#term, vote: this.#vote, commit: this.#commit };
+    const hardState: HardState = { term: this.#term, vote: this.#vote, commit };
     const write = {
       lastIndex: entries.length > 0 ? lastIndex : 0,
       install: null,

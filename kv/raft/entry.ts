@@ -23,6 +23,7 @@ export interface Entry {
 export interface HardState {
   readonly term: number;
   readonly vote: NodeId | null;
+  /** Known to be committed, and in what was given to be kept before: a restart may hand out so much at once. */
   readonly commit: number;
 }
 

@@ -23,6 +23,11 @@ export interface Rules {
   votes(membership: Membership, votes: ReadonlyMap<NodeId, boolean>): VoteOutcome;
   /** A follower knows its log to be the leader's only up to the end of what it was just sent. */
   followerCommit(leaderCommit: number, lastChecked: number): number;
+  /**
+   * A write may be torn behind its hard state: what that calls committed must not be found where the write's own entries
+   * were to replace others. `savedIndex` is how far the log reaches that earlier writes hold.
+   */
+  savedCommit(commit: number, savedIndex: number): number;
   /** Replacing entries takes the word of writes under way about them. */
   truncationRevokesWrites(): boolean;
   /** Entries are dropped where they conflict, not wherever an append ends. */
@@ -59,6 +64,7 @@ export const RULES: Rules = {
   quorum: quorumValue,
   votes: voteOutcome,
   followerCommit: (leaderCommit, lastChecked) => Math.min(leaderCommit, lastChecked),
+  savedCommit: (commit, savedIndex) => Math.min(commit, savedIndex),
   truncationRevokesWrites: () => true,
   keepsLongerLog: () => true,
   mayRead: (hasCommittedInTerm) => hasCommittedInTerm,

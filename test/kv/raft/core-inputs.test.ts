@@ -124,6 +124,35 @@ test('stored state that contradicts itself is refused', () => {
   for (const restored of wrong) assert.throws(() => single({}, restored), { code: 'KV_RAFT_STATE_INVALID' });
 });
 
+test('what is kept as committed is in earlier writes, so that a write torn behind its hard state commits nothing else', () => {
+  const entry = (index: number, term: number): Entry => ({ index, term, kind: 'normal', data: DATA });
+  const hardState = { term: 2, vote: null, commit: 1 };
+  // Its second entry is of a leader that is gone, and was never committed.
+  const restored = { ...bootstrap(membershipOf([1, 2, 3])), hardState, entries: [entry(1, 1), entry(2, 2)] };
+  const follower = new RaftCore({ id: 1 }, () => 0, restored);
+  const append = {
+    type: 'append',
+    term: 3,
+    prevIndex: 1,
+    prevTerm: 1,
+    entries: [entry(2, 3)],
+    commit: 2,
+  } as const;
+  const write = follower.receive(3, append).find((effect) => effect.kind === 'persist');
+  assert.equal(follower.commitIndex, 2);
+  assert.deepEqual(write!.entries, [entry(2, 3)]);
+  assert.equal(write!.hardState.commit, 1);
+  follower.persisted(write!.token);
+  const next = follower.receive(3, {
+    ...append,
+    prevIndex: 2,
+    prevTerm: 3,
+    entries: [entry(3, 3)],
+    commit: 3,
+  });
+  assert.equal(next.find((effect) => effect.kind === 'persist')!.hardState.commit, 2);
+});
+
 test('proposals beyond the bound on uncommitted bytes are refused until some are committed', () => {
   const core = elected({ uncommittedBytesMax: 100 });
   const effects = core.propose([new Uint8Array(90)]);
