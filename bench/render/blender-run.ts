@@ -4,14 +4,15 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 
-/** Of the images: one takes a thread about half a second to two seconds. */
-export const BLENDER_IMAGE = { width: 320, height: 240, samples: 48 } as const;
+/** Of the images: one takes a thread about a second. */
+export const BLENDER_IMAGE = { width: 240, height: 180, samples: 24 } as const;
 
 const TIMEOUT_MS = 300_000;
 /** A cube on a floor under a light, and a camera that comes nearer from frame to frame. */
 const SCENE = `
 import bpy
 bpy.ops.mesh.primitive_plane_add(size=20)
+bpy.context.object.name = 'Object'
 scene = bpy.context.scene
 camera = scene.camera
 camera.keyframe_insert('location', frame=1)
