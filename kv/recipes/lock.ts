@@ -19,6 +19,8 @@ import {
 export interface Held {
   /** Fencing token: the revision of the holder's key, larger for every later holder. */
   readonly token: number;
+  /** The holder's key, which is there as long as it is held: `when.createRevision(held.key, '=', held.token)`. */
+  readonly key: Buffer;
   /** Aborts at once when it is lost, or may be, and when it is released; the reason is a KvError. */
   readonly signal: AbortSignal;
   /** Asks the clock: false no later than the store may have given it to another. */
@@ -79,7 +81,7 @@ export async function heldAt(
   permits: number,
   options: TurnWait,
 ): Promise<Held> {
-  const { lease, revision } = place;
+  const { lease, key, revision } = place;
   try {
     await waitForTurn(clerk, prefix, place, permits, options);
   } catch (error) {
@@ -88,6 +90,7 @@ export async function heldAt(
   }
   return {
     token: revision,
+    key,
     signal: lease.signal,
     get isHeld() {
       return lease.isAlive;
