@@ -20,6 +20,8 @@ export interface Io {
 export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 export const EXIT_UNREACHABLE = 3;
+/** Another process does what this one did. */
+export const EXIT_REPLACED = 4;
 
 const COLUMNS_DEFAULT = 100;
 

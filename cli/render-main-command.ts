@@ -53,6 +53,13 @@ interface MainCommandFlags extends MainFlags {
   http: Listen;
   registry: readonly string[] | null;
   advertise: string | null;
+  kv: readonly string[] | null;
+  kvName: string;
+  kvTtlMs: number;
+  kvTokenFile: string | null;
+  kvTlsCa: string | null;
+  kvTlsCert: string | null;
+  kvTlsKey: string | null;
   lifeline: boolean;
 }
 
@@ -75,6 +82,7 @@ const MIB = 2 ** 20;
 const LISTEN = 'Listeners (H:P):';
 const KEEPING = 'What it keeps:';
 const FARM = 'The farm:';
+const STANDBY = 'Standing by:';
 const SECURITY = 'Who may come in:';
 
 export const MAIN_FLAGS: FlagTable<MainFlags> = {
@@ -269,6 +277,64 @@ const MAIN_COMMAND_FLAGS: FlagTable<MainCommandFlags> = {
     fallback: null,
     fallbackText: 'the one from which it reaches the registry',
   },
+  kv: {
+    flag: 'kv',
+    value: 'H:P,…',
+    group: STANDBY,
+    summary: 'members of a Raft KV that keeps the jobs; main nodes beside this one stand by',
+    read: readEndpoints,
+    fallback: null,
+  },
+  kvName: {
+    flag: 'kv-name',
+    value: 'NAME',
+    group: STANDBY,
+    summary: 'of this farm in the KV, the same for all its main nodes',
+    read: readText,
+    fallback: 'render',
+    fallbackText: 'render',
+  },
+  kvTtlMs: {
+    flag: 'kv-ttl',
+    value: 'TIME',
+    group: STANDBY,
+    summary: 'how long a standby waits for a main node that says nothing any more',
+    read: readDuration,
+    fallback: 5000,
+    fallbackText: '5s',
+  },
+  kvTokenFile: {
+    flag: 'kv-token-file',
+    value: 'FILE',
+    group: STANDBY,
+    summary: 'a secret to show to the KV',
+    read: readText,
+    fallback: null,
+  },
+  kvTlsCa: {
+    flag: 'kv-tls-ca',
+    value: 'FILE',
+    group: STANDBY,
+    summary: 'authorities (PEM) of the members: they are spoken to over TLS',
+    read: readText,
+    fallback: null,
+  },
+  kvTlsCert: {
+    flag: 'kv-tls-cert',
+    value: 'FILE',
+    group: STANDBY,
+    summary: 'certificate chain (PEM) to show to them',
+    read: readText,
+    fallback: null,
+  },
+  kvTlsKey: {
+    flag: 'kv-tls-key',
+    value: 'FILE',
+    group: STANDBY,
+    summary: 'its private key (PEM)',
+    read: readText,
+    fallback: null,
+  },
   lifeline: {
     flag: 'lifeline',
     group: RUNNING,
@@ -291,6 +357,7 @@ export const RENDER_MAIN_COMMANDS: readonly CommandSpec[] = [
       if (listen === null) throw new UsageError('--listen: a main node needs an address to be found at');
       if (flags.advertise !== null && flags.registry === null)
         throw new UsageError('--advertise: is for --registry');
+      checkStandby(flags, context);
       const options: RenderMainOptions = {
         ...flags,
         verb: 'main',
@@ -327,6 +394,30 @@ export function checkMain(flags: MainFlags, context: ArgsContext): void {
     ['tls-cert', tlsCert],
     ['tls-key', tlsKey],
     ['tls-ca', tlsCa],
+  ] as const)
+    refuseUnreadable(flag, file, context);
+}
+
+const KV_TTL_MS_MIN = 500;
+
+/** @throws UsageError */
+function checkStandby(flags: MainCommandFlags, context: ArgsContext): void {
+  const { kv, kvName, kvTtlMs, kvTokenFile, kvTlsCa, kvTlsCert, kvTlsKey } = flags;
+  if (kv === null) {
+    if (kvTokenFile !== null || kvTlsCa !== null || kvTlsCert !== null || kvTlsKey !== null)
+      throw new UsageError('--kv: name members of the KV, such as --kv 127.0.0.1:7501');
+    return;
+  }
+  if (kvName === '' || kvName.includes('/'))
+    throw new UsageError(`--kv-name: "${kvName}" should be a name without a slash`);
+  if (kvTtlMs < KV_TTL_MS_MIN) throw new UsageError(`--kv-ttl: should be ${KV_TTL_MS_MIN}ms or more`);
+  if ((kvTlsCert === null) !== (kvTlsKey === null))
+    throw new UsageError('--kv-tls-cert: needs --kv-tls-key, and the other way round');
+  for (const [flag, file] of [
+    ['kv-token-file', kvTokenFile],
+    ['kv-tls-ca', kvTlsCa],
+    ['kv-tls-cert', kvTlsCert],
+    ['kv-tls-key', kvTlsKey],
   ] as const)
     refuseUnreadable(flag, file, context);
 }

@@ -8,13 +8,14 @@ import {
   MainMetrics,
   MainNode,
   type MainNodeOptions,
+  MainSeat,
   RenderError,
   serveFarmWeb,
 } from '../render/index.js';
 import { connectRegistry, type RegistryClient } from '../rpc/index.js';
 import { listenAdmin } from './admin.js';
 import { UsageError } from './flags.js';
-import type { Io } from './main.js';
+import { EXIT_REPLACED, type Io } from './main.js';
 import { packageVersion } from './package-version.js';
 import type { RenderMainOptions } from './render-main-command.js';
 import { explained } from './serve-app.js';
@@ -37,7 +38,11 @@ export async function renderMain(options: RenderMainOptions, io: Io): Promise<nu
   const opened: (() => Promise<unknown>)[] = [];
   try {
     const logger = await createLogger({ level: options.logLevel });
-    const node = await MainNode.start(logger, mainNodeOptions(options)).catch((error: unknown) => {
+    const seat = await takeSeat(options, logger, io, shutdown.signal);
+    if (seat === 'stopped') return 0;
+    if (seat !== null) opened.push(() => seat.close());
+    const store = seat?.store((error) => logger.error({ err: error }, 'the jobs in the KV')) ?? null;
+    const node = await MainNode.start(logger, mainNodeOptions(options), { store }).catch((error: unknown) => {
       throw explainedByFlag(options, error);
     });
     opened.push(() => node.close(0));
@@ -56,17 +61,25 @@ export async function renderMain(options: RenderMainOptions, io: Io): Promise<nu
       ...(web === null ? {} : { http: formatAddress(web) }),
       ...metricsListen,
     };
+    await seat?.proclaim(node.addresses.rpc);
     io.stdout.write(`${options.json ? readyJson(listen) : readyText(listen)}\n`);
-    const orphaned = options.lifeline ? endOf(process.stdin) : null;
-    return await shutdown.run(
+    const lost = seat?.lost ?? null;
+    const exitCode = await shutdown.run(
       {
         reload: async () => {},
         reloadFailed: () => {},
-        drain: () => node.close(options.drainTimeoutMs),
+        // Who has lost the seat speaks for nobody any more.
+        drain: () => node.close(lost?.aborted === true ? 0 : options.drainTimeoutMs),
         abandon: () => {},
       },
-      orphaned,
+      endOf(options.lifeline ? process.stdin : null, lost),
     );
+    if (lost?.aborted !== true) return exitCode;
+    logger.error(
+      { code: 'RENDER_STATE' },
+      'the seat of the main node was lost: another one may have it by now',
+    );
+    return EXIT_REPLACED;
   } finally {
     for (const close of opened.toReversed()) await close();
     shutdown.close();
@@ -156,10 +169,47 @@ function tokenOf(flag: string, file: string | null): string {
   return token;
 }
 
-function endOf(input: NodeJS.ReadStream): Promise<void> {
+/** Null without --kv. Waits as a standby until it is this one's turn. */
+async function takeSeat(
+  options: RenderMainOptions,
+  logger: Logger,
+  io: Io,
+  signal: AbortSignal,
+): Promise<MainSeat | null | 'stopped'> {
+  const { kv, kvName: name, kvTtlMs: ttlMs, kvTokenFile, kvTlsCa, kvTlsCert, kvTlsKey, json } = options;
+  if (kv === null) return null;
+  const token = tokenOf('kv-token-file', kvTokenFile);
+  const tls = {
+    ...(kvTlsCa === null ? {} : { caFile: kvTlsCa }),
+    ...(kvTlsCert === null || kvTlsKey === null ? {} : { certFile: kvTlsCert, keyFile: kvTlsKey }),
+  };
+  const clerk = {
+    endpoints: kv,
+    ...(token === '' ? {} : { token }),
+    ...(Object.keys(tls).length === 0 ? {} : { tls }),
+  };
+  const { pid } = process;
+  io.stdout.write(
+    json
+      ? `${JSON.stringify({ event: 'standby', pid, name })}\n`
+      : `reactor-net render main (process ${pid}) stands by for the seat of ${name}; Ctrl-C stops\n`,
+  );
+  try {
+    return await MainSeat.take(logger, clerk, { name, ttlMs, value: String(pid) }, signal);
+  } catch (error) {
+    if (error instanceof RenderError && error.code === 'RENDER_CANCELED') return 'stopped';
+    throw explained('--kv', error);
+  }
+}
+
+/** Null: nothing else than a signal ends it. */
+function endOf(input: NodeJS.ReadStream | null, lost: AbortSignal | null): Promise<void> | null {
+  if (input === null && lost === null) return null;
   return new Promise((resolve) => {
-    input.on('end', resolve).on('error', () => resolve());
-    input.resume();
+    const end = (): void => resolve();
+    input?.on('end', end).on('error', end).resume();
+    if (lost?.aborted === true) end();
+    lost?.addEventListener('abort', end, { once: true });
   });
 }
 

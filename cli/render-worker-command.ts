@@ -306,10 +306,10 @@ export const WORKER_FLAGS: FlagTable<WorkerFlags> = {
 const COMMAND_FLAGS: FlagTable<WorkerCommandFlags> = {
   main: {
     flag: 'main',
-    value: 'H:P',
+    value: 'H:P,…',
     group: MAIN,
-    summary: 'RPC address of the main node',
-    read: readHostPort,
+    summary: 'RPC address of the main node, and of those that stand by for it',
+    read: (text) => readEndpoints(text).join(),
     fallback: null,
     fallbackText: 'must be given, or --registry',
   },

@@ -41,6 +41,11 @@ export class Shutdown {
     process.on('SIGTERM', this.#onStop).on('SIGINT', this.#onStop).on('SIGHUP', this.#onReload);
   }
 
+  /** Aborts with the first wish to stop. */
+  get signal(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
   /**
    * Waits for the wish to stop, or for `alsoWhen`, and drains.
    * @returns the exit code: 0, or 1 when the drain deadline passed; a second signal exits with 130

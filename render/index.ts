@@ -27,6 +27,8 @@ export {
 export type { FailedImage, ImageFailure, JobRequest, JobState, JobStatus } from './main/job.js';
 export type { JobStore, StoredImage, StoreRecord } from './main/job-store.js';
 export { type MainAddresses, MainNode, type MainNodeParts } from './main/main-node.js';
+export { MainSeat, type MainSeatOptions } from './main/main-seat.js';
+export { type Fence, KvJobStore, type KvJobStoreOptions } from './main/kv-job-store.js';
 export type { MainClock } from './main/main-clock.js';
 export { MainMetrics } from './main/main-metrics.js';
 export { MAIN_PORT, type MainAddress, type MainNodeOptions } from './main/main-options.js';

@@ -6,11 +6,11 @@ import { crc32 } from 'node:zlib';
 import { DiskFiles, KvError, type WalFile, type WalFiles } from '../../kv/index.js';
 import { RenderError } from '../errors.js';
 import type { JobStore, StoreRecord } from './job-store.js';
+import { RECORD_VERSION, recordOfText, recordText } from './record-codec.js';
 
 const NAME = 'jobs.journal';
 const NEW_NAME = 'jobs.journal.new';
 const MAGIC = Buffer.from('RNRENDER');
-const VERSION = 1;
 const HEAD_BYTES: number = MAGIC.length + 4;
 const RECORD_HEAD_BYTES = 8;
 const COMPACT_BYTES_MIN = 8 * 2 ** 20;
@@ -48,14 +48,8 @@ export class FileJobStore implements JobStore {
 
   /** @throws RenderError RENDER_STATE: another process has the folder; RENDER_IO */
   static async open(folder: string, onFailure: (error: RenderError) => void): Promise<FileJobStore> {
-    try {
-      const files = await DiskFiles.open(folder);
-      return new FileJobStore(files, await files.lock(), onFailure);
-    } catch (cause) {
-      if (cause instanceof KvError && cause.code === 'KV_LOCKED')
-        throw new RenderError('RENDER_STATE', cause.message, { cause });
-      throw ioError(cause, `the folder ${folder} cannot be had`);
-    }
+    const { files, unlock } = await lockedFolder(folder);
+    return new FileJobStore(files, unlock, onFailure);
   }
 
   async load(): Promise<readonly StoreRecord[]> {
@@ -120,8 +114,10 @@ export class FileJobStore implements JobStore {
 
   #work(): void {
     if (this.#working !== null || this.#failure !== null) return;
+    if (this.#anew === null && this.#pending.length === 0) return;
     this.#working = this.#writeAll().finally(() => {
       this.#working = null;
+      this.#work(); // whoever waited for the last record may have given another one
     });
   }
 
@@ -185,12 +181,22 @@ export class FileJobStore implements JobStore {
   }
 }
 
-const BIG_NUMBERS: ReadonlySet<string> = new Set(['epoch', 'requestId']);
+/** A folder is of one main node. @throws RenderError RENDER_STATE: another process has it; RENDER_IO */
+export async function lockedFolder(
+  folder: string,
+): Promise<{ readonly files: WalFiles; readonly unlock: () => Promise<void> }> {
+  try {
+    const files = await DiskFiles.open(folder);
+    return { files, unlock: await files.lock() };
+  } catch (cause) {
+    if (cause instanceof KvError && cause.code === 'KV_LOCKED')
+      throw new RenderError('RENDER_STATE', cause.message, { cause });
+    throw ioError(cause, `the folder ${folder} cannot be had`);
+  }
+}
 
 function encode(record: StoreRecord): Buffer {
-  const text = JSON.stringify(record, (_key, value: unknown) =>
-    typeof value === 'bigint' ? value.toString() : value,
-  );
+  const text = recordText(record);
   const bytes = Buffer.allocUnsafe(RECORD_HEAD_BYTES + Buffer.byteLength(text));
   bytes.write(text, RECORD_HEAD_BYTES);
   bytes.writeUInt32LE(bytes.length - RECORD_HEAD_BYTES, 0);
@@ -203,8 +209,8 @@ function decode(bytes: Buffer, folder: string): { records: StoreRecord[]; end: n
   const records: StoreRecord[] = [];
   if (bytes.length < HEAD_BYTES) return { records, end: 0 };
   const version = bytes.readUInt32LE(MAGIC.length);
-  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC) || version !== VERSION)
-    throw new RenderError('RENDER_STATE', `${folder}/${NAME} is no journal of version ${VERSION}`);
+  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC) || version !== RECORD_VERSION)
+    throw new RenderError('RENDER_STATE', `${folder}/${NAME} is no journal of version ${RECORD_VERSION}`);
   let at = HEAD_BYTES;
   while (at + RECORD_HEAD_BYTES <= bytes.length) {
     const from = at + RECORD_HEAD_BYTES;
@@ -212,21 +218,16 @@ function decode(bytes: Buffer, folder: string): { records: StoreRecord[]; end: n
     if (to > bytes.length) break;
     const body = bytes.subarray(from, to);
     if (crc32(body) !== bytes.readUInt32LE(at + 4)) break;
-    // Its check sum is right: it is what `encode` wrote in this version.
-    records.push(JSON.parse(body.toString(), revive) as StoreRecord);
+    records.push(recordOfText(body.toString())); // its check sum is right: `encode` wrote it in this version
     at = to;
   }
   return { records, end: at };
 }
 
-function revive(key: string, value: unknown): unknown {
-  return BIG_NUMBERS.has(key) && typeof value === 'string' ? BigInt(value) : value;
-}
-
 function head(): Buffer {
   const bytes = Buffer.alloc(HEAD_BYTES);
   MAGIC.copy(bytes);
-  bytes.writeUInt32LE(VERSION, MAGIC.length);
+  bytes.writeUInt32LE(RECORD_VERSION, MAGIC.length);
   return bytes;
 }
 

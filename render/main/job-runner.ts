@@ -215,6 +215,9 @@ export class JobRunner {
   async restore(state: RestoredState): Promise<void> {
     for (const stored of state.jobs.values()) {
       const kept = await this.#parts.results.restore(stored.job, stored.places());
+      // They are on the disk of another main node, or were in its memory: rendered again only for who asks again.
+      const hadImages = stored.missing.size < stored.spec.images;
+      if (stored.end !== null && kept.size === 0 && hadImages) stored.isDropped = true;
       const { restored, record } = restoredJob(stored, kept);
       this.#records.set(record.id, record);
       if (restored.finished === null)

@@ -23,7 +23,7 @@ import type { Farm } from './farm.js';
 import { FarmDesk } from './farm-desk.js';
 import { FarmEvents } from './farm-events.js';
 import { farmService } from './farm-service.js';
-import { FileJobStore } from './file-job-store.js';
+import { FileJobStore, lockedFolder } from './file-job-store.js';
 import { JobRunner } from './job-runner.js';
 import type { JobStore, StoreRecord } from './job-store.js';
 import { type MainClock, systemMainClock } from './main-clock.js';
@@ -43,7 +43,7 @@ export interface MainAddresses {
 export interface MainNodeParts {
   readonly clock?: MainClock;
   readonly random?: () => number;
-  /** Where jobs are kept. Default: in `dataDir`, where there is one. */
+  /** Where jobs are kept. Default: in `dataDir`, where there is one. It is closed with the main node. */
   readonly store?: JobStore | null;
 }
 
@@ -53,6 +53,7 @@ interface Running {
   readonly runner: JobRunner;
   readonly results: ResultStore;
   readonly store: JobStore | null;
+  readonly unlock: (() => Promise<void>) | null;
   readonly farm: FarmDesk;
   readonly server: RpcServer;
   readonly grpc: GrpcServer | null;
@@ -92,14 +93,12 @@ export class MainNode {
     try {
       const temporary = options.dataDir === null ? await temporaryFolder(opened) : null;
       const folder = options.dataDir ?? temporary!;
-      const store =
-        parts.store ??
-        (options.dataDir === null
-          ? null
-          : await FileJobStore.open(options.dataDir, (error) =>
-              logger.error({ err: error }, 'the journal of jobs'),
-            ));
+      const store = parts.store ?? (await ownStore(logger, options.dataDir));
       if (store !== null) opened.push(() => store.close());
+      // A store in the folder has locked it.
+      const unlock =
+        parts.store == null || options.dataDir === null ? null : (await lockedFolder(options.dataDir)).unlock;
+      if (unlock !== null) opened.push(unlock);
       const state = restoredState((await store?.load()) ?? []);
       const events = new FarmEvents();
       const nodes = new NodeBook();
@@ -109,7 +108,7 @@ export class MainNode {
         {
           folder: path.join(folder, 'results'),
           memoryBytesMax: options.resultMemoryBytes,
-          isDurable: store !== null,
+          isDurable: options.dataDir !== null,
         },
       );
       opened.push(() => results.close());
@@ -141,6 +140,7 @@ export class MainNode {
       opened.push(() => membership.close());
       membership.restore(state);
       await runner.restore(state);
+      if (options.dataDir !== null) await results.removeOthers(new Set(state.jobs.keys()));
       store?.append({ kind: 'start', firstAttempt, firstJob: state.firstJob });
       await store?.flush();
       const farm = new FarmDesk({
@@ -160,7 +160,7 @@ export class MainNode {
       if (grpc !== null) opened.push(() => grpc.close({ graceMs: 0 }));
       membership.begin();
       const addresses = { rpc, ...(grpc === null ? {} : { grpc: formatAddress(grpc.address) }) };
-      const running = { options, membership, runner, results, store, farm, server, grpc, temporary };
+      const running = { options, membership, runner, results, store, unlock, farm, server, grpc, temporary };
       return new MainNode(running, addresses, clock);
     } catch (error) {
       for (const close of opened.toReversed()) await close().catch(() => undefined); // the first error is the one to tell
@@ -200,7 +200,7 @@ export class MainNode {
   }
 
   async #close(graceMs: number): Promise<boolean> {
-    const { membership, runner, results, store, server, grpc, temporary } = this.#running;
+    const { membership, runner, results, store, unlock, server, grpc, temporary } = this.#running;
     const endMs = performance.now() + graceMs;
     membership.stopTaking();
     while (membership.callsOpen > 0 && performance.now() < endMs)
@@ -216,6 +216,7 @@ export class MainNode {
     await membership.close();
     await results.close();
     await store?.close();
+    await unlock?.();
     if (temporary !== null) await removeScratchFolder(temporary);
     return isSettled && cut === 0;
   }
@@ -232,6 +233,11 @@ export class MainNode {
     yield* membership.snapshot();
     yield* runner.snapshot();
   }
+}
+
+async function ownStore(logger: Logger, folder: string | null): Promise<JobStore | null> {
+  if (folder === null) return null;
+  return FileJobStore.open(folder, (error) => logger.error({ err: error }, 'the journal of jobs'));
 }
 
 async function temporaryFolder(opened: (() => Promise<unknown>)[]): Promise<string> {

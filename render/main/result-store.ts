@@ -3,7 +3,7 @@
 // With a journal every image goes to disk, and is told of (`onKept`) once it is there; memory is then a cache.
 // Bounded: who puts waits for `ready()` first, which is slow when the disk is.
 
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { RenderError } from '../errors.js';
@@ -147,6 +147,22 @@ export class ResultStore {
       good.add(index);
     }
     return good;
+  }
+
+  /** Deletes the files of jobs that nobody knows any more: left by a life that ended before it did, or by another main node. */
+  async removeOthers(known: ReadonlySet<number>): Promise<void> {
+    const { folder } = this.#options;
+    const names = await readdir(folder).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code === 'ENOENT') return [];
+      throw failure(`${folder} cannot be read`, cause);
+    });
+    for (const name of names) {
+      const job = /^job-(\d+)\.pixels$/.exec(name)?.[1];
+      if (job === undefined || known.has(Number(job))) continue;
+      await rm(path.join(folder, name), { force: true }).catch((cause: unknown) =>
+        this.#onFailure(failure(`${name} cannot be removed`, cause)),
+      );
+    }
   }
 
   drop(jobId: number): void {

@@ -34,7 +34,7 @@ export interface SceneOptions {
 }
 
 export interface WorkerNodeOptions {
-  /** The main node, host:port. */
+  /** The main node, host:port; several with commas where others stand by for it. */
   readonly main?: string | null;
   /** Registries, host:port with commas, which know the main node. One of the two is needed. */
   readonly registry?: string | null;
