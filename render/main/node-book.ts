@@ -40,10 +40,11 @@ export class NodeEntry {
     const running = runningTasks.map(Number);
     if (load === undefined) return { running };
     this.load = load;
-    const { cpu, mem, gpu, draining } = load;
+    const { cpu, cpuOthers = cpu, mem, gpu, draining } = load;
     // Neither told: it is a node that does not speak of slots.
     const slots = load.slots === 0 && load.slotsMax === 0 ? this.info.slots : load.slots;
-    const highest = Math.min(1, Math.max(0, cpu, mem, gpu));
+    // Its own renderers are what it is there for: a node that is well used is not a loaded one.
+    const highest = Math.min(1, Math.max(0, cpuOthers, mem, gpu));
     return { running, load: Number.isFinite(highest) ? highest : 1, slots, draining };
   }
 

@@ -264,10 +264,11 @@ function infoOf(
 function beatOf(desk: RenderDesk, meter: LoadMeter): MessageInit<NodeHeartBeat> {
   const { crew } = desk;
   const { queued, resting, running } = desk.figures();
-  const { cpu, memory, gpu, gpuCelsius } = meter.figures();
+  const { cpu, cpuOthers, memory, gpu, gpuCelsius } = meter.figures();
   return {
     load: {
       cpu,
+      cpuOthers,
       mem: memory,
       gpu,
       queued: queued + resting,

@@ -120,3 +120,16 @@ test('a worker node that comes back to its port takes the place of the one that 
 function isUnauthenticated(error: unknown): boolean {
   return error instanceof RpcError && error.status === 'UNAUTHENTICATED';
 }
+
+test('a node whose own renderers use its processors is not a loaded one; one that others use is', async (t) => {
+  const farm = await TestFarm.start(t);
+  const [used, loaded, old] = await Promise.all([farm.worker(), farm.worker(), farm.worker()]);
+  used.load = { cpu: 1, cpuOthers: 0.1 };
+  loaded.load = { cpu: 1, cpuOthers: 1 };
+  old.load = { cpu: 1 }; // it does not tell
+  await until(() => farm.main.farm.workers().every(({ cpu }) => cpu === 1));
+  const driver = await farm.driver();
+  for (let image = 0; image < 60; image += 1) assert.equal((await driver.render()).status?.code, Code.OK);
+  const [well, ...others] = [used, loaded, old].map(({ requests }) => requests.length);
+  for (const other of others) assert(well! > 4 * other, `${well} and ${others.join()} tasks`);
+});

@@ -45,7 +45,7 @@ export class ScriptedWorker {
   serial: Serial | undefined;
   drains = 0;
   beats = 0;
-  load: { cpu?: number; slots?: number; slotsMax?: number; draining?: boolean } = {};
+  load: { cpu?: number; cpuOthers?: number; slots?: number; slotsMax?: number; draining?: boolean } = {};
   readonly #server: RpcServer;
   readonly #client: RpcClient;
   readonly #emulate: EmulateClient;
