@@ -40,7 +40,8 @@ export class FileJobStore implements JobStore {
   #failure: RenderError | null = null;
   #isClosed = false;
 
-  private constructor(files: WalFiles, unlock: () => Promise<void>, onFailure: (error: RenderError) => void) {
+  /** Over files that somebody else opened and locked; `open` is for folders. */
+  constructor(files: WalFiles, unlock: () => Promise<void>, onFailure: (error: RenderError) => void) {
     this.#files = files;
     this.#unlock = unlock;
     this.#onFailure = onFailure;
