@@ -52,6 +52,20 @@ export function gpuUse(csv: string): GpuUse[] {
   });
 }
 
+/**
+ * What each process uses of the cards' computing, from 0 to 1 of one card and more with several, by process id. One line for
+ * each from `nvidia-smi pmon -c 1 -s u`: card, process, kind, share in percent; `-` where nothing is known.
+ */
+export function gpuProcessUse(text: string): Map<number, number> {
+  const uses = new Map<number, number>();
+  for (const line of text.split('\n')) {
+    const [card, pid, , percent] = line.trim().split(/\s+/).map(Number);
+    if (![card, pid, percent].every((field) => Number.isFinite(field))) continue;
+    uses.set(pid!, (uses.get(pid!) ?? 0) + percent! / 100);
+  }
+  return uses;
+}
+
 function kilobytes(meminfo: string, name: string): number | null {
   const text = new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(meminfo)?.[1];
   return text === undefined ? null : Number(text);

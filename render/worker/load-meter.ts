@@ -5,7 +5,15 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { cpuShare, type CpuTimes, cpuTimes, type GpuUse, gpuUse, memoryUse } from './host-load.js';
+import {
+  cpuShare,
+  type CpuTimes,
+  cpuTimes,
+  gpuProcessUse,
+  type GpuUse,
+  gpuUse,
+  memoryUse,
+} from './host-load.js';
 import { LoadAverage, LoadWindow, type Smoothing } from './load-window.js';
 
 /** Where the figures come from; a test scripts them. */
@@ -13,8 +21,10 @@ export interface LoadSource {
   /** /proc/stat and /proc/meminfo; '' where there is none. */
   stat(): string;
   meminfo(): string;
-  /** What nvidia-smi answers; null when there is none. Never rejects. */
+  /** What nvidia-smi answers of its cards; null when there is none. Never rejects. */
   gpus(): Promise<string | null>;
+  /** And of processes. Asked only where there are cards. Default: nothing is known. */
+  gpuProcesses?(): Promise<string | null>;
   readonly cores: number;
 }
 
@@ -43,6 +53,7 @@ export class LoadMeter {
   readonly #gpu: Smoothing;
   #before: { times: CpuTimes; rendererCpuMs: number; atMs: number } | null = null;
   #gpus: readonly GpuUse[] = [];
+  #gpuByProcess: ReadonlyMap<number, number> = new Map();
   #samples = 0;
   #availableBytes = Number.MAX_SAFE_INTEGER;
   #isAskingGpus = false;
@@ -83,6 +94,11 @@ export class LoadMeter {
     };
   }
 
+  /** What a process uses of GPUs, from 0 to 1 of one card; 0 where that is not known. */
+  gpuOf(pid: number): number {
+    return this.#gpuByProcess.get(pid) ?? 0;
+  }
+
   #sampleCpu(atMs: number, times: CpuTimes, rendererCpuMs: number): void {
     const before = this.#before;
     this.#before = { times, rendererCpuMs, atMs };
@@ -99,9 +115,11 @@ export class LoadMeter {
     if (this.#isAskingGpus) return;
     this.#isAskingGpus = true;
     const csv = await this.#source.gpus();
-    this.#isAskingGpus = false;
     this.#hasGpus = csv !== null;
     this.#gpus = csv === null ? [] : gpuUse(csv);
+    const processes = this.#gpus.length === 0 ? null : await this.#source.gpuProcesses?.();
+    this.#gpuByProcess = gpuProcessUse(processes ?? '');
+    this.#isAskingGpus = false;
   }
 }
 
@@ -114,6 +132,12 @@ export const systemLoad: LoadSource = {
         const isMissing = (error as NodeJS.ErrnoException | null)?.code === 'ENOENT';
         resolve(isMissing ? null : stdout);
       });
+    }),
+  gpuProcesses: () =>
+    new Promise((resolve) => {
+      execFile('nvidia-smi', ['pmon', '-c', '1', '-s', 'u'], { timeout: GPU_TIMEOUT_MS }, (_error, stdout) =>
+        resolve(stdout),
+      );
     }),
   cores: availableParallelism(),
 };

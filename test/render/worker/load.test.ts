@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cpuShare, cpuTimes, gpuUse, memoryUse } from '../../../render/worker/host-load.js';
+import { until } from '../../support/until.js';
+import { LoadMeter } from '../../../render/worker/load-meter.js';
+import { cpuShare, cpuTimes, gpuProcessUse, gpuUse, memoryUse } from '../../../render/worker/host-load.js';
 import { LoadAverage, LoadWindow } from '../../../render/worker/load-window.js';
 
 test('a window is the mean of the last samples, and an average fades', () => {
@@ -36,4 +38,35 @@ test('memory is judged by what is available, and GPUs by what nvidia-smi tells',
   assert.deepEqual(gpuUse('35, 512, 2048, 61\n[N/A], 1, 2, 3\n\n'), [
     { share: 0.35, memoryShare: 0.25, celsius: 61 },
   ]);
+});
+
+test('a process is told with its share of the cards, as far as nvidia-smi knows it', async () => {
+  const pmon = `# gpu         pid  type    sm    mem    enc    dec    command
+# Idx           #   C/G     %      %      %      %    name
+    0       4711     C    45     10      -      -    blender
+    0       4712     C     -      -      -      -    blender
+    1       4711     C    30      5      -      -    blender
+    1          -     -     -      -      -      -    -
+`;
+  assert.deepEqual([...gpuProcessUse(pmon)], [[4711, 0.75]]);
+  assert.equal(gpuProcessUse('').size, 0);
+  let asked = 0;
+  const source = {
+    stat: () => '',
+    meminfo: () => '',
+    gpus: () => Promise.resolve('35, 512, 2048, 61\n'),
+    gpuProcesses: () => {
+      asked += 1;
+      return Promise.resolve(pmon);
+    },
+    cores: 2,
+  };
+  const meter = new LoadMeter('window', source);
+  meter.sample(0, 0);
+  await until(() => asked === 1 && meter.gpuOf(4711) === 0.75);
+  assert.equal(meter.gpuOf(4712), 0);
+  const without = new LoadMeter('window', { ...source, gpus: () => Promise.resolve(null) });
+  without.sample(0, 0);
+  await new Promise(setImmediate);
+  assert.equal(asked, 1, 'nobody is asked about processes where there is no card');
 });
