@@ -177,11 +177,13 @@ export class RendererCrew {
   }
 
   /** As heartbeats tell it; `measure` was called before. */
-  uses(): Omit<ProcessUse, 'gpu'>[] {
+  uses(gpuOf: (pid: number) => number): ProcessUse[] {
     return this.pool.processes.flatMap(({ pid, figures }) => {
       const use = pid === undefined ? undefined : this.#cpu.get(pid);
       if (pid === undefined || use === undefined) return [];
-      return [{ pid, cpu: use.share, rssBytes: BigInt(use.rssBytes), renders: figures.rendered }];
+      return [
+        { pid, cpu: use.share, rssBytes: BigInt(use.rssBytes), gpu: gpuOf(pid), renders: figures.rendered },
+      ];
     });
   }
 

@@ -279,7 +279,7 @@ function beatOf(desk: RenderDesk, meter: LoadMeter): MessageInit<NodeHeartBeat> 
       gpuTemp: gpuCelsius,
     },
     runningTasks: desk.openRequests(),
-    processes: crew.uses().map((use) => ({ ...use, gpu: meter.gpuOf(use.pid) })),
+    processes: crew.uses((pid) => meter.gpuOf(pid)),
   };
 }
 
