@@ -7,6 +7,7 @@ import { DiskFiles, KvError, type WalFile, type WalFiles } from '../../kv/index.
 import { RenderError } from '../errors.js';
 import type { JobStore, StoreRecord } from './job-store.js';
 import { RECORD_VERSION, recordOfText, recordText } from './record-codec.js';
+import { RecordQueue } from './record-queue.js';
 
 const NAME = 'jobs.journal';
 const NEW_NAME = 'jobs.journal.new';
@@ -16,35 +17,23 @@ const RECORD_HEAD_BYTES = 8;
 const COMPACT_BYTES_MIN = 8 * 2 ** 20;
 const COMPACT_FACTOR = 4;
 
-interface Waiting {
-  readonly upTo: number;
-  readonly resolve: () => void;
-  readonly reject: (error: RenderError) => void;
-}
-
 export class FileJobStore implements JobStore {
   readonly #files: WalFiles;
   readonly #unlock: () => Promise<void>;
-  readonly #onFailure: (error: RenderError) => void;
+  readonly #queue: RecordQueue;
   #file: WalFile | null = null;
   /** Where the next record goes. */
   #end = 0;
   #compactedEnd = 0;
-  #pending: Buffer[] = [];
-  /** The records of a new file, which take the place of all that is in the old one. */
-  #anew: Buffer[] | null = null;
-  #appended = 0;
-  #kept = 0;
-  #waiting: Waiting[] = [];
-  #working: Promise<void> | null = null;
-  #failure: RenderError | null = null;
-  #isClosed = false;
 
   /** Over files that somebody else opened and locked; `open` is for folders. */
   constructor(files: WalFiles, unlock: () => Promise<void>, onFailure: (error: RenderError) => void) {
     this.#files = files;
     this.#unlock = unlock;
-    this.#onFailure = onFailure;
+    this.#queue = new RecordQueue({
+      keep: (records, isAnew) => this.#keep(records, isAnew),
+      failed: onFailure,
+    });
   }
 
   /** @throws RenderError RENDER_STATE: another process has the folder; RENDER_IO */
@@ -76,78 +65,43 @@ export class FileJobStore implements JobStore {
   }
 
   append(record: StoreRecord): void {
-    if (this.#isClosed) return;
-    this.#appended += 1;
-    this.#pending.push(encode(record));
-    this.#work();
+    this.#queue.append(encode(record));
   }
 
   flush(): Promise<void> {
-    if (this.#kept === this.#appended) return Promise.resolve();
-    if (this.#failure !== null) return Promise.reject(this.#failure);
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ upTo: this.#appended, resolve, reject });
-    });
+    return this.#queue.flush();
   }
 
   /** After a failure too: a new file is the way on. */
   get wantsCompaction(): boolean {
-    if (this.#anew !== null || this.#isClosed) return false;
-    return (
-      this.#failure !== null || this.#end > Math.max(COMPACT_BYTES_MIN, COMPACT_FACTOR * this.#compactedEnd)
-    );
+    const { isBeginningAnew, isClosed, hasFailed } = this.#queue;
+    if (isBeginningAnew || isClosed) return false;
+    return hasFailed || this.#end > Math.max(COMPACT_BYTES_MIN, COMPACT_FACTOR * this.#compactedEnd);
   }
 
   compact(records: readonly StoreRecord[]): void {
-    this.#failure = null;
-    this.#anew = records.map(encode);
-    this.#pending = []; // the records say that as well
-    this.#work();
+    this.#queue.beginAnew(records.map(encode));
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
-    while (this.#working !== null) await this.#working;
+    await this.#queue.close();
     await this.#file?.close();
     this.#file = null;
     await this.#unlock();
   }
 
-  #work(): void {
-    if (this.#working !== null || this.#failure !== null) return;
-    if (this.#anew === null && this.#pending.length === 0) return;
-    this.#working = this.#writeAll().finally(() => {
-      this.#working = null;
-      this.#work(); // whoever waited for the last record may have given another one
-    });
-  }
-
-  async #writeAll(): Promise<void> {
+  async #keep(records: readonly Buffer[], isAnew: boolean): Promise<void> {
     try {
-      while (this.#anew !== null || this.#pending.length > 0) {
-        const upTo = this.#appended;
-        const { file, position, bytes } = await this.#next();
-        await writeAll(file, bytes, position);
-        await file.dataSync();
-        this.#end = position + bytes.byteLength;
-        if (file !== this.#file) await this.#adopt(file);
-        this.#kept = upTo;
-        this.#settle();
-      }
+      const file = isAnew ? await this.#create(NEW_NAME) : this.#file!; // loaded first
+      const position = isAnew ? HEAD_BYTES : this.#end;
+      const bytes = Buffer.concat(records);
+      await writeAll(file, bytes, position);
+      await file.dataSync();
+      this.#end = position + bytes.byteLength;
+      if (isAnew) await this.#adopt(file);
     } catch (cause) {
-      this.#fail(ioError(cause, 'the journal of jobs cannot be written'));
+      throw ioError(cause, 'the journal of jobs cannot be written');
     }
-  }
-
-  async #next(): Promise<{ file: WalFile; position: number; bytes: Buffer }> {
-    const { length } = this.#pending;
-    const batch = [...(this.#anew ?? []), ...this.#pending];
-    const isAnew = this.#anew !== null;
-    this.#anew = null;
-    this.#pending = this.#pending.slice(length);
-    const bytes = Buffer.concat(batch);
-    if (!isAnew) return { file: this.#file!, position: this.#end, bytes }; // loaded first
-    return { file: await this.#create(NEW_NAME), position: HEAD_BYTES, bytes };
   }
 
   async #create(name: string): Promise<WalFile> {
@@ -165,20 +119,6 @@ export class FileJobStore implements JobStore {
     this.#file = file;
     this.#compactedEnd = this.#end;
     await old?.close();
-  }
-
-  #settle(): void {
-    const waiting = this.#waiting;
-    this.#waiting = waiting.filter(({ upTo }) => upTo > this.#kept);
-    for (const { upTo, resolve } of waiting) if (upTo <= this.#kept) resolve();
-  }
-
-  #fail(error: RenderError): void {
-    this.#failure = error;
-    this.#onFailure(error);
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const { reject } of waiting) reject(error);
   }
 }
 

@@ -5,11 +5,13 @@
 // Keys: NAME/generation, the one that counts; NAME/log/<generation>/<number>, its records in order.
 // Value: u8 version | u8 whether the next value goes on | lines of text.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Clerk, KvError, op, when, type Operation } from '../../kv/index.js';
 import { detached } from '../../rpc/index.js';
 import { RenderError } from '../errors.js';
 import type { JobStore, StoreRecord } from './job-store.js';
 import { RECORD_VERSION, recordOfText, recordText } from './record-codec.js';
+import { RecordQueue } from './record-queue.js';
 
 /** Whose writes count: as an election of kv/recipes gives it. */
 export interface Fence {
@@ -42,18 +44,12 @@ const HEAD_BYTES = 2;
 const NUMBER_DIGITS = 14;
 const PAGE = 16;
 
-interface Waiting {
-  readonly upTo: number;
-  readonly resolve: () => void;
-  readonly reject: (error: RenderError) => void;
-}
-
 export class KvJobStore implements JobStore {
   readonly #clerk: Clerk;
   readonly #fence: Fence;
   readonly #prefix: string;
   readonly #options: Required<KvJobStoreOptions>;
-  readonly #onFailure: (error: RenderError) => void;
+  readonly #queue: RecordQueue;
   /** The one that counts, as the KV says. */
   #generation = 0;
   /** The one that is written: another one while a compaction is under way, or has failed. */
@@ -62,16 +58,6 @@ export class KvJobStore implements JobStore {
   #number = 0;
   #bytes = 0;
   #compactedBytes = 0;
-  #pending: Buffer[] = [];
-  #pendingBytes = 0;
-  /** All records of a new generation, which takes the place of the old one. */
-  #anew: Buffer[] | null = null;
-  #appended = 0;
-  #kept = 0;
-  #waiting: Waiting[] = [];
-  #working: Promise<void> | null = null;
-  #failure: RenderError | null = null;
-  #isClosed = false;
 
   /** @param name of the farm: its keys begin with it and a slash */
   constructor(
@@ -84,8 +70,12 @@ export class KvJobStore implements JobStore {
     this.#clerk = clerk;
     this.#fence = fence;
     this.#prefix = `${name}/`;
-    this.#onFailure = onFailure;
     this.#options = { ...DEFAULTS, ...options };
+    this.#queue = new RecordQueue({
+      // Not as a part of the call in which a record happened to be given.
+      keep: (records, isAnew) => detached(() => this.#keep(records, isAnew)),
+      failed: onFailure,
+    });
   }
 
   async load(): Promise<readonly StoreRecord[]> {
@@ -105,82 +95,45 @@ export class KvJobStore implements JobStore {
   }
 
   append(record: StoreRecord): void {
-    if (this.#isClosed) return;
-    this.#appended += 1;
-    if (this.#failure !== null) return; // what is kept anew has it
-    const line = lineOf(record);
-    this.#pending.push(line);
-    this.#pendingBytes += line.length;
-    if (this.#pendingBytes > this.#options.pendingBytesMax) {
-      const bytes = this.#options.pendingBytesMax;
-      return this.#fail(
-        new RenderError('RENDER_IO', `the KV is behind: more than ${bytes} bytes of jobs wait`),
-      );
-    }
-    this.#work();
+    const { pendingBytesMax } = this.#options;
+    this.#queue.append(lineOf(record));
+    if (this.#queue.pendingBytes <= pendingBytesMax) return;
+    const text = `the KV is behind: more than ${pendingBytesMax} bytes of jobs wait`;
+    this.#queue.fail(new RenderError('RENDER_IO', text));
   }
 
   flush(): Promise<void> {
-    if (this.#kept === this.#appended) return Promise.resolve();
-    if (this.#failure !== null) return Promise.reject(this.#failure);
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ upTo: this.#appended, resolve, reject });
-    });
+    return this.#queue.flush();
   }
 
   get wantsCompaction(): boolean {
-    if (this.#anew !== null || this.#isClosed || this.#fence.signal.aborted) return false;
+    const { isBeginningAnew, isClosed, hasFailed } = this.#queue;
+    if (isBeginningAnew || isClosed || this.#fence.signal.aborted) return false;
     const { compactBytesMin } = this.#options;
-    return (
-      this.#failure !== null || this.#bytes > Math.max(compactBytesMin, COMPACT_FACTOR * this.#compactedBytes)
-    );
+    return hasFailed || this.#bytes > Math.max(compactBytesMin, COMPACT_FACTOR * this.#compactedBytes);
   }
 
   compact(records: readonly StoreRecord[]): void {
-    this.#failure = null;
-    this.#anew = records.map(lineOf);
-    this.#pending = []; // the records say that as well
-    this.#pendingBytes = 0;
-    this.#work();
+    this.#queue.beginAnew(records.map(lineOf));
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    while (this.#working !== null) await this.#working;
+  close(): Promise<void> {
+    return this.#queue.close();
   }
 
   // Writing
 
-  #work(): void {
-    if (this.#working !== null || this.#failure !== null) return;
-    if (this.#anew === null && this.#pending.length === 0) return;
-    this.#working = detached(() => this.#writeAll()).finally(() => {
-      this.#working = null;
-      this.#work(); // whoever waited for the last record may have given another one
-    });
-  }
-
-  async #writeAll(): Promise<void> {
+  async #keep(lines: readonly Buffer[], isAnew: boolean): Promise<void> {
     try {
-      while (this.#anew !== null || this.#pending.length > 0) {
-        if (this.#anew !== null) await this.#beginAnew(this.#anew);
-        const upTo = this.#appended;
-        const lines = this.#pending;
-        this.#pending = [];
-        this.#pendingBytes = 0;
-        await this.#writeLines(lines);
-        if (this.#failure !== null) return;
-        this.#kept = upTo;
-        this.#settle();
-      }
+      if (isAnew) await this.#beginAnew(lines);
+      else await this.#writeLines(lines);
     } catch (cause) {
-      this.#fail(failureOf(cause, 'the jobs cannot be kept in the KV'));
+      throw failureOf(cause, 'the jobs cannot be kept in the KV');
     }
   }
 
   /** The new records first, then the one key that says which count, then the end of the old ones. */
   async #beginAnew(lines: readonly Buffer[]): Promise<void> {
-    this.#anew = null;
     this.#written = this.#generation + 1;
     this.#number = 0;
     this.#bytes = 0;
@@ -231,26 +184,10 @@ export class KvJobStore implements JobStore {
         throw fenced();
       } catch (error) {
         if (signal.aborted) throw fenced(signal.reason);
-        if (!(error instanceof KvError) || !PASSING.has(error.code) || this.#isClosed) throw error;
+        if (!(error instanceof KvError) || !PASSING.has(error.code) || this.#queue.isClosed) throw error;
       }
-      await pause(this.#options.retryMs, signal);
+      await delay(this.#options.retryMs, undefined, { signal }).catch(() => undefined); // it aborted: that is seen above
     }
-  }
-
-  #settle(): void {
-    const waiting = this.#waiting;
-    this.#waiting = waiting.filter(({ upTo }) => upTo > this.#kept);
-    for (const { upTo, resolve } of waiting) if (upTo <= this.#kept) resolve();
-  }
-
-  #fail(error: RenderError): void {
-    this.#failure = error;
-    this.#pending = [];
-    this.#pendingBytes = 0;
-    this.#onFailure(error);
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const { reject } of waiting) reject(error);
   }
 
   // Reading
@@ -334,17 +271,4 @@ function failureOf(cause: unknown, message: string): RenderError {
   if (cause instanceof RenderError) return cause;
   const why = cause instanceof Error ? cause.message : String(cause);
   return new RenderError('RENDER_IO', `${message}: ${why}`, { cause });
-}
-
-/** Resolves after the time, or when the signal aborts. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

@@ -1,6 +1,7 @@
 // The one seat of a farm whose main nodes keep their state in the Raft KV: whoever has it serves, the others stand by.
 // cli/render-main.ts takes it before it starts a main node with the store that comes with it, and gives it back after that.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { Clerk, type ClerkOptions, Election, KvError, type Leadership } from '../../kv/index.js';
 import type { Logger } from '../../reactor/index.js';
 import { RenderError } from '../errors.js';
@@ -59,7 +60,7 @@ export class MainSeat {
             );
           isTold = true;
         }
-        await pause(RETRY_MS, signal);
+        await delay(RETRY_MS, undefined, { signal }).catch(() => undefined); // it aborted: the next try says so
       }
     } catch (error) {
       await clerk.close(0);
@@ -104,16 +105,4 @@ function clerkOf(options: ClerkOptions): Clerk {
     if (!(cause instanceof KvError)) throw cause;
     throw new RenderError('RENDER_OPTION_INVALID', cause.message, { cause });
   }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
 }
