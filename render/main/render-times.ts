@@ -24,6 +24,11 @@ export class RenderTimes {
     }
   }
 
+  /** It was not done in that time: whatever was measured before, it takes longer. */
+  exceeds(kind: string, imageMs: number): void {
+    if (imageMs > (this.#averageMs.get(kind) ?? Number.POSITIVE_INFINITY)) this.#averageMs.set(kind, imageMs);
+  }
+
   /** Null: nothing of this kind was measured yet. */
   estimateMs(kind: string): number | null {
     return this.#averageMs.get(kind) ?? null;

@@ -384,8 +384,16 @@ export class Scheduler {
 
   #roomFor(job: Job, node: WorkerNode): number {
     const imageWork = this.#imageWork(job);
-    const chunk = Math.floor((node.slots * this.#options.chunkPerSlot * IMAGE_WORK) / imageWork);
-    return Math.min(this.#nodes.room(node, imageWork), Math.max(1, chunk), job.chunkMax, CHUNK_IMAGES_MAX);
+    const short = Math.floor((node.slots * this.#options.chunkPerSlot * IMAGE_WORK) / imageWork);
+    // Of the last ones everybody gets some, in case they take longer than those before.
+    const share = Math.ceil((job.images - job.done - job.failed) / (2 * this.#nodes.size));
+    const chunk = Math.max(this.#chunkOf(node), Math.min(short, share));
+    return Math.min(this.#nodes.room(node, imageWork), chunk, job.chunkMax, CHUNK_IMAGES_MAX);
+  }
+
+  /** Images of a task whose images are not short. */
+  #chunkOf(node: WorkerNode): number {
+    return Math.max(1, Math.floor(node.slots * this.#options.chunkPerSlot));
   }
 
   /** A short image is a share of one that is not, as far as its time is known. */
@@ -644,9 +652,17 @@ export class Scheduler {
   #timedOut(attempt: Attempt): void {
     if (!attempt.isCurrent) return;
     this.#timeouts += 1;
+    const { task, node, count, startedAt } = attempt;
+    const tookMs = this.#now - startedAt;
+    this.#times.exceeds(task.job.kind, (tookMs * Math.max(1, node.slots)) / count);
     this.#abandon(attempt);
-    const error = `node ${attempt.node.id} did not answer within ${Math.round(this.#now - attempt.startedAt)} ms`;
-    this.#takeFailure(attempt.task, attempt.node, ErrCode.EC_TIMEOUT, error);
+    if (count > this.#chunkOf(node)) {
+      // They travelled together because they were taken for short, which is nobody's failure but ours.
+      this.#queueFirst(task);
+      return;
+    }
+    const error = `node ${node.id} did not answer within ${Math.round(tookMs)} ms`;
+    this.#takeFailure(task, node, ErrCode.EC_TIMEOUT, error);
   }
 
   /** What the node says it has is the truth. */

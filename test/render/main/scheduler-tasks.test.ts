@@ -109,6 +109,31 @@ test('short images travel together, as many as a node renders in the time of one
   );
 });
 
+test('images that turn out to be long are not given up for having travelled with others as short ones', () => {
+  const desk = new Desk();
+  desk.node(1, 2);
+  const job = desk.submit(1000);
+  while (desk.open[0]!.count < 100) desk.answer({ kind: 'rendered', imageMs: 0.2 });
+  const first = desk.open[0]!;
+  desk.advance(10_000);
+  assert(desk.canceled.includes(first), 'so many of a second each are not done in ten');
+  desk.gone(1);
+  desk.node(2, 2);
+  assert(desk.open.length > 0 && desk.open.every(({ count }) => count <= 2));
+  desk.finishAll(() => ({ kind: 'rendered', imageMs: 1000 }));
+  assert.equal(desk.results(job), 'r'.repeat(1000));
+});
+
+test('of the last short images every node gets some', () => {
+  const desk = new Desk();
+  for (const id of [1, 2, 3, 4]) desk.node(id, 2);
+  desk.submit(8, { kind: 'short' });
+  desk.finishAll(() => ({ kind: 'rendered', imageMs: 0.1 }));
+  desk.submit(200, { kind: 'short' });
+  assert.deepEqual(new Set(desk.open.map(({ node }) => node)).size, 4);
+  assert(desk.open.every(({ count }) => count <= 25));
+});
+
 test('however short images are, a task has a bound, and so has it in bytes where its job says so', () => {
   const desk = new Desk();
   desk.node(1, 64);
