@@ -74,8 +74,12 @@ export class Membership implements EmulateHost {
       driver,
       node,
     });
-    this.#drivers = new Registrations('driver', serials, { lives, intervalMs });
-    this.#nodes = new Registrations('node', serials, { lives, intervalMs });
+    const beats = { lives, intervalMs };
+    this.#drivers = new Registrations('driver', serials, {
+      ...beats,
+      isEpochNeeded: options.driverToken !== '',
+    });
+    this.#nodes = new Registrations('node', serials, { ...beats, isEpochNeeded: options.nodeToken !== '' });
   }
 
   get tokens(): Tokens {

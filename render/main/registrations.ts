@@ -13,16 +13,26 @@ export interface Registration<T> {
   readonly value: T;
 }
 
+export interface RegistrationsOptions extends LivenessOptions {
+  /**
+   * Whether a serial without its epoch is nobody's, also while its id has had one owner only. Where registering takes a
+   * token, the epoch is what shows that it was shown: ids alone are guessed. Default false.
+   */
+  readonly isEpochNeeded?: boolean;
+}
+
 export class Registrations<T, Kind extends string = string> {
   readonly #kind: Kind;
   readonly #serials: SerialAllocator<Kind>;
   readonly #lives: LivenessTable<number>;
   readonly #bySerial = new Map<number, Registration<T>>();
+  readonly #isEpochNeeded: boolean;
   #lastKey = 0;
 
-  constructor(kind: Kind, serials: SerialAllocator<Kind>, options: LivenessOptions = {}) {
+  constructor(kind: Kind, serials: SerialAllocator<Kind>, options: RegistrationsOptions = {}) {
     this.#kind = kind;
     this.#serials = serials;
+    this.#isEpochNeeded = options.isEpochNeeded ?? false;
     this.#lives = new LivenessTable(options);
   }
 
@@ -52,6 +62,7 @@ export class Registrations<T, Kind extends string = string> {
 
   /** Null: unknown, gone, or the epoch of an earlier owner. Whoever gets that has to register again. */
   find(serial: Serial): Registration<T> | null {
+    if (this.#isEpochNeeded && serial.epoch === 0n) return null;
     if (!this.#serials.holds(this.#kind, serial)) return null;
     return this.#bySerial.get(serial.serial) ?? null;
   }
