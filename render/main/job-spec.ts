@@ -42,6 +42,8 @@ export interface SpecLimits {
 
 const SAMPLES_DEFAULT = 4;
 const TEXT_BYTES_MAX = 256;
+/** What worker nodes have from their start, or a .blend file. */
+const SCENE = /^(?:default|[0-9a-f]{64})?$/;
 /** PNG and EXR files: what they may have beyond their pixels, which are counted as 4 and 16 bytes. */
 const FILE_HEAD_BYTES = 65_536;
 const FILE_BYTES_PER_PIXEL: Readonly<Record<number, number>> = {
@@ -70,6 +72,8 @@ export function readSpec(request: RenderReq, position: Position, limits: SpecLim
   const { x, y, z } = position;
   if (![x, y, z].every(Number.isFinite)) throw invalid('a position is three finite numbers');
   checkText('scene', scene);
+  if (!SCENE.test(scene))
+    throw invalid(`scene "${scene}" is no SHA-256 in lower-case hex, and neither '' nor 'default'`);
   checkText('tag', tag);
   const spec: JobSpec = {
     images: taskCount,
