@@ -158,7 +158,8 @@ export type PixelFormat = (typeof PixelFormat)[keyof typeof PixelFormat];
 
 /**
  * Who somebody is. Ids are given again after their owner has gone; the epoch, random for each registration, keeps the late
- * messages of the old owner from touching the new one. A client may leave the epoch out while its id was never given twice.
+ * messages of the old owner from touching the new one. A client may leave the epoch out while its id was
+ * never given twice, and no token is asked for.
  */
 export interface Serial {
   serial: number;

@@ -5,10 +5,12 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 
 import { addonMissingReason } from '../../addon/index.js';
-import { Code, type FarmClient, JobStates, RenderDriver, type RenderJob } from '../../render/index.js';
+import { type FarmClient, JobStates, RenderDriver, type RenderJob } from '../../render/index.js';
 import type { Command } from '../support/command.js';
 import { eventually, jobState, startFarm, startWorker, workerNames } from './support/farm-processes.js';
-import { lightsFor, SIZE, traced } from './support/traced.js';
+import { figure } from './support/farm-figures.js';
+import { OneResultEach, takeAll } from './support/one-result.js';
+import { lightsFor, SIZE } from './support/traced.js';
 
 const missing = process.platform === 'linux' ? addonMissingReason() : 'renderers need Linux';
 const skip: string | false = missing ?? false;
@@ -23,25 +25,7 @@ async function renderWhile(
 ): Promise<bigint> {
   const lights = lightsFor(images);
   const job = driver.render({ ...SIZE, images, lights });
-  const seen = new Set<number>();
-  for await (const result of job) {
-    assert(result.kind === 'rendered', `image ${result.index}: ${JSON.stringify(result)}`);
-    assert(!seen.has(result.index), `image ${result.index} came twice`);
-    assert.deepEqual(result.pixels, traced({ lights: lights[result.index]! }), `image ${result.index}`);
-    seen.add(result.index);
-    if (seen.size === FEW) await meanwhile(job);
-  }
-  const { code, rendered } = await job.summary;
-  assert.deepEqual([code, rendered, seen.size], [Code.OK, images, images]);
-  return job.progress.job!;
-}
-
-async function figure(main: Command, name: string): Promise<number> {
-  const { listen } = await main.ready();
-  const text = await (await fetch(`http://${listen['metrics']}/metrics`)).text();
-  const value = new RegExp(`^reactor_net_render_${name} (\\d+)$`, 'm').exec(text)?.[1];
-  assert(value !== undefined, `no ${name} in the metrics`);
-  return Number(value);
+  return takeAll(job, new OneResultEach(lights), (taken) => (taken === FEW ? meanwhile(job) : null));
 }
 
 /** How many images of a job were rendered, failed, and are there in all. */

@@ -21,7 +21,8 @@ export async function startMain(
   t: TestContext,
   ...flags: string[]
 ): Promise<{ main: Command; target: string }> {
-  const main = new Command(t, ['render', 'main', '--listen', '127.0.0.1:0', '--json', ...flags]);
+  const listen = flags.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
+  const main = new Command(t, ['render', 'main', ...listen, '--json', ...flags]);
   t.after(() => removeStaleScratchFolders()); // it is killed by now
   return { main, target: (await main.ready()).listen['rpc']! };
 }

@@ -16,16 +16,18 @@ export interface Wanted {
   readonly position?: readonly [number, number, number];
   readonly format?: PixelFormat;
   readonly seed?: number;
+  /** Default `SIZE`. */
+  readonly size?: { readonly width: number; readonly height: number; readonly samples: number };
 }
 
-/** Of the size `SIZE`. */
 export function traced({
   lights,
   position = [0, 0, 0],
   format = PixelFormat.GRAY8,
   seed = 0,
+  size = SIZE,
 }: Wanted): Uint8Array {
-  const image = { ...SIZE, format, position, lights, frame: 0, seed };
+  const image = { ...size, format, position, lights, frame: 0, seed };
   return new Uint8Array(Buffer.concat([...traceRows(image)]));
 }
 
