@@ -37,7 +37,7 @@ test('the field numbers are those that drivers and nodes of the design notes use
   assert.equal(told('NodeHeartBeat'), 'serial=1 load=2 running_tasks=3 processes=4');
   assert.equal(
     told('Load'),
-    'cpu=1 mem=2 gpu=3 queued=4 running=5 slots=6 slots_max=7 draining=8 gpu_temp=9',
+    'cpu=1 mem=2 gpu=3 queued=4 running=5 slots=6 slots_max=7 draining=8 gpu_temp=9 cpu_others=10',
   );
   assert.equal(
     told('SlaveRenderReq'),
