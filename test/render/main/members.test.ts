@@ -122,7 +122,7 @@ function isUnauthenticated(error: unknown): boolean {
 }
 
 test('a node whose own renderers use its processors is not a loaded one; one that others use is', async (t) => {
-  const farm = await TestFarm.start(t);
+  const farm = await TestFarm.start(t, { heartbeatMs: 1000 });
   const [used, loaded, old] = await Promise.all([farm.worker(), farm.worker(), farm.worker()]);
   used.load = { cpu: 1, cpuOthers: 0.1 };
   loaded.load = { cpu: 1, cpuOthers: 1 };

@@ -186,7 +186,7 @@ test('a call without a request id that is given up takes its job with it', async
 });
 
 test('what a worker node is asked does not end with the beat, or the call, in which it came to be asked', async (t) => {
-  const farm = await TestFarm.start(t);
+  const farm = await TestFarm.start(t, { heartbeatMs: 1000 });
   const worker = await farm.worker({ beatMs: 20, beatTimeoutMs: 100 });
   const driver = await farm.driver();
   worker.hold();
