@@ -85,6 +85,10 @@ test('drivers, nodes and people with a wrong token are turned away', async (t) =
   assert.equal(wrong.status?.code, Code.UNAUTHORIZED);
   const right = await driver.emulate.registerNode({ accessPort: 1, token: 'sesame' });
   assert.equal(right.status?.code, Code.OK, right.status?.message);
+  // Ids are guessed: without its epoch one shows nothing, although it had one owner only.
+  const guessed = { serial: 1 };
+  assert.equal((await driver.emulate.heartBeatUser(guessed)).code, Code.UNAUTHORIZED);
+  assert.equal((await driver.emulate.unRegisterNode(guessed)).code, Code.UNAUTHORIZED);
 
   await assert.rejects(farm.farm().listJobs({}), (error) => isUnauthenticated(error));
   await assert.rejects(farm.farm('close').listJobs({}), (error) => isUnauthenticated(error));

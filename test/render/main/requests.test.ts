@@ -22,6 +22,7 @@ test('what cannot be rendered is refused with what is wrong, and nothing is begu
     [{ frames: [1, 2] }, /2 frames for 1 images/],
     [{ samples: 2 ** 24 }, /samples/],
     [{ scene: 'a\nb' }, /control characters/],
+    [{ scene: 'cube.blend' }, /no SHA-256/],
     [{ scene: 'f'.repeat(64) }, /is not here/],
     [{ taskCount: 70_000, lightCount: 0, lights: [] }, /at most 65536/],
   ];
