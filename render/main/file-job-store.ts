@@ -92,32 +92,50 @@ export class FileJobStore implements JobStore {
 
   async #keep(records: readonly Buffer[], isAnew: boolean): Promise<void> {
     try {
-      const file = isAnew ? await this.#create(NEW_NAME) : this.#file!; // loaded first
-      const position = isAnew ? HEAD_BYTES : this.#end;
       const bytes = Buffer.concat(records);
-      await writeAll(file, bytes, position);
+      if (isAnew) return await this.#keepAnew(bytes);
+      const file = this.#file!; // loaded first
+      await writeAll(file, bytes, this.#end);
       await file.dataSync();
-      this.#end = position + bytes.byteLength;
-      if (isAnew) await this.#adopt(file);
+      this.#end += bytes.byteLength;
     } catch (cause) {
       throw ioError(cause, 'the journal of jobs cannot be written');
     }
   }
 
+  /** What does not become the journal is closed; the next attempt begins it anew. */
+  async #keepAnew(bytes: Buffer): Promise<void> {
+    const file = await this.#create(NEW_NAME);
+    try {
+      await writeAll(file, bytes, HEAD_BYTES);
+      await file.dataSync();
+      await this.#adopt(file, HEAD_BYTES + bytes.byteLength);
+    } catch (cause) {
+      if (this.#file !== file) await file.close();
+      throw cause;
+    }
+  }
+
   async #create(name: string): Promise<WalFile> {
     const file = await this.#files.create(name);
-    await writeAll(file, head(), 0);
+    try {
+      await writeAll(file, head(), 0);
+    } catch (cause) {
+      await file.close();
+      throw cause;
+    }
     if (name === NAME) this.#end = HEAD_BYTES;
     return file;
   }
 
   /** The new file is complete: it takes the old one's name. */
-  async #adopt(file: WalFile): Promise<void> {
+  async #adopt(file: WalFile, end: number): Promise<void> {
     const old = this.#file;
     await this.#files.rename(NEW_NAME, NAME);
     await this.#files.syncFolder();
     this.#file = file;
-    this.#compactedEnd = this.#end;
+    this.#end = end;
+    this.#compactedEnd = end;
     await old?.close();
   }
 }

@@ -106,3 +106,35 @@ test('a disk that takes nothing is told to whoever waits, and a compaction is th
   assert.deepEqual(again.records, [1, 2, 3].map(driver));
   await again.store.close();
 });
+
+test('a compaction that fails leaves no descriptor open, however often it is tried', async () => {
+  const disk = new FaultyDisk(seededRandom(5));
+  const { store } = await openOn(disk);
+  let open = 0;
+  const create = disk.create.bind(disk);
+  disk.create = async (name) => {
+    const file = await create(name);
+    const close = file.close.bind(file);
+    open += 1;
+    file.close = async () => {
+      open -= 1;
+      await close();
+    };
+    return file;
+  };
+  for (const broken of ['write', 'dataSync', 'rename', 'syncFolder'] as const) {
+    disk.fault = (kind) => (kind === broken ? systemError('EIO') : null);
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      store.compact([driver(attempt)]);
+      store.append(driver(9));
+      await assert.rejects(store.flush(), { code: 'RENDER_IO' }, broken);
+    }
+    assert.equal(open, 0, broken);
+  }
+  disk.fault = () => null;
+  store.compact([driver(1)]);
+  store.append(driver(2));
+  await store.flush();
+  await store.close();
+  assert.equal(open, 0);
+});
