@@ -247,9 +247,10 @@ export abstract class Lab {
     void this.#start(member, command, 10_000);
   }
 
-  /** Agreement on one command, on so many members. */
+  /** Agreement on one command, on so many members; without `mayRetry`, by the first attempt once there is a leader. */
   async one(command: string, members: number, mayRetry: boolean): Promise<string> {
     const endMs = this.nowMs() + 10_000;
+    if (!mayRetry) await this.until(async () => (await this.leader()) !== null, 10_000);
     const first = this.random.integer(0, this.count - 1);
     for (let attempt = 0; this.nowMs() < endMs; attempt += 1) {
       const member = (first + attempt) % this.count;
