@@ -53,7 +53,7 @@ export function renderWorkers(options: RenderWorkersOptions, io: Io): Promise<nu
     else if (workers.length === 0) say(io, false, {}, 'no workers');
     else {
       const head = ['worker', 'name', 'address', 'tags', 'slots', 'running', 'queued'];
-      const load = ['cpu', 'memory', 'gpu', 'rendered', 'failed', ''];
+      const load = ['cpu', 'of others', 'memory', 'gpu', 'rendered', 'failed', ''];
       say(io, false, {}, formatTable([[...head, ...load], ...workers.map(workerRow)], 4));
     }
     return 0;
@@ -143,7 +143,7 @@ function jobRow(job: Job): string[] {
 }
 
 function workerRow(worker: Worker): string[] {
-  const { serial, name, address, tags, slots, slotsMax, running, queued, cpu, mem, gpu } = worker;
+  const { serial, name, address, tags, slots, slotsMax, running, queued, cpu, cpuOthers, mem, gpu } = worker;
   return [
     String(serial),
     name,
@@ -152,7 +152,7 @@ function workerRow(worker: Worker): string[] {
     slotsMax > slots ? `${slots} of ${slotsMax}` : String(slots),
     String(running),
     String(queued),
-    ...[cpu, mem, gpu].map((share) => `${Math.round(share * 100)}%`),
+    ...[cpu, cpuOthers, mem, gpu].map((share) => `${Math.round(share * 100)}%`),
     String(worker.imagesRendered),
     String(worker.imagesFailed),
     worker.draining ? 'draining' : '',

@@ -81,6 +81,8 @@ export interface FarmWorker {
   readonly queued: number;
   /** Shares from 0 to 1; degrees Celsius. */
   readonly cpu: number;
+  /** The part of `cpu` that is not of its own renderers; all of it where the node does not tell. */
+  readonly cpuOthers: number;
   readonly mem: number;
   readonly gpu: number;
   readonly gpuTemp: number;

@@ -61,6 +61,7 @@ export class NodeEntry {
       running: load?.running ?? 0,
       queued: load?.queued ?? 0,
       cpu: load?.cpu ?? 0,
+      cpuOthers: load?.cpuOthers ?? load?.cpu ?? 0,
       mem: load?.mem ?? 0,
       gpu: load?.gpu ?? 0,
       gpuTemp: load?.gpuTemp ?? 0,

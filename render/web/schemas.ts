@@ -136,6 +136,7 @@ export const SCHEMAS: Readonly<Record<SchemaName, Schema>> = {
     running: count,
     queued: count,
     cpu: share,
+    cpuOthers: share,
     mem: share,
     gpu: share,
     gpuTemp: { type: 'number' },

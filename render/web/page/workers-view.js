@@ -156,7 +156,8 @@ class WorkerCard {
     setAttribute(this.#state, 'data-state', state);
     this.#drain.disabled = isDraining;
     setAttribute(this.#drain, 'aria-label', `Drain ${name}`);
-    this.#cpu.update(shareText(cpu));
+    const others = worker.cpuOthers < cpu ? `, others ${shareText(worker.cpuOthers)}` : '';
+    this.#cpu.update(`${shareText(cpu)}${others}`);
     this.#mem.update(shareText(mem));
     this.#gpu.node.hidden = gpu === 0 && worker.gpuTemp === 0;
     this.#gpu.update(`${shareText(gpu)}${worker.gpuTemp > 0 ? `, ${Math.round(worker.gpuTemp)} °C` : ''}`);

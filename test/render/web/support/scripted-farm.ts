@@ -298,6 +298,7 @@ const PLAIN_WORKER: Omit<FarmWorker, 'serial' | 'name'> = {
   running: 0,
   queued: 0,
   cpu: 0.25,
+  cpuOthers: 0.05,
   mem: 0.5,
   gpu: 0,
   gpuTemp: 0,
