@@ -297,9 +297,10 @@ export abstract class Lab {
     return answer;
   }
 
-  /** Of the member, by which nothing is repeated. */
+  /** Of the member, by which nothing is repeated: as a call of a program that the member is a part of. */
   #ask(member: number): Clerk {
-    return this.#of(this.#asking, member, { to: [member], session: false, attemptTimeoutMs: 60_000 });
+    const once = { session: false, attemptTimeoutMs: 60_000 };
+    return this.#of(this.#asking, member, { to: [member], observes: true, ...once });
   }
 
   #look(member: number): Clerk {
