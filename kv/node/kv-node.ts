@@ -722,6 +722,10 @@ export class KvNode implements Backend {
   #isHeldBack(nowMs: number): boolean {
     const { collectedCount } = this.#proposals;
     if (collectedCount === 0) return false;
+    if (this.#proposals.isComplete) {
+      this.#collectedBefore = 0;
+      return false;
+    }
     const hasGrown = collectedCount > this.#collectedBefore;
     this.#collectedBefore = collectedCount;
     // Whoever was just answered asks again: as long as each turn brings more, the batch is not complete.
@@ -815,13 +819,20 @@ export class KvNode implements Backend {
     for (const effect of effects) this.#effects.push(effect);
     if (this.#isPerforming) return;
     this.#isPerforming = true;
+    let hasWrite = false;
     try {
-      for (let at = 0; at < this.#effects.length; at += 1) this.#perform(this.#effects[at]!);
+      for (let at = 0; at < this.#effects.length; at += 1) {
+        const effect = this.#effects[at]!;
+        hasWrite ||= effect.kind === 'persist' && effect.entries.length > 0;
+        this.#perform(effect);
+      }
     } finally {
       this.#effects = [];
       this.#isPerforming = false;
     }
-    this.#runMachine();
+    // A write is on its way to the disk when this turn ends, and somebody waits for it; what is committed can come after.
+    if (hasWrite && this.#machineWork.length > 0) this.#parts.clock.defer(() => this.#runMachine());
+    else this.#runMachine();
   }
 
   #perform(effect: Effect): void {

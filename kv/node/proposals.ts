@@ -56,6 +56,8 @@ export interface Batch {
 /** A batch waits no longer than this for the one before it. */
 const HOLD_MS = 5;
 const HOLD_BYTES_MAX = 65_536;
+/** Of the crowd, with each batch. */
+const CROWD_DECAY = 0.9;
 
 export class Proposals {
   readonly #limits: ProposalLimits;
@@ -71,6 +73,8 @@ export class Proposals {
   #pendingBytes = 0;
   #pendingCount = 0;
   #ownCount = 0;
+  /** Submissions that waited at once, the most of late. */
+  #crowd = 0;
   #closedError: KvError | null = null;
   submitted = 0;
   reproposed = 0;
@@ -94,6 +98,11 @@ export class Proposals {
   /** Those that a client waits for, rather than this member itself. */
   get clientCount(): number {
     return this.#pendingCount - this.#ownCount;
+  }
+
+  /** Whether nothing is on its way, and as much was collected as lately waited at once: nobody else is likely to come. */
+  get isComplete(): boolean {
+    return this.#collecting.length >= this.#crowd && this.underWay === 0;
   }
 
   get hasCollected(): boolean {
@@ -154,6 +163,7 @@ export class Proposals {
   seal(nowMs: number): Batch | null {
     if (this.#collecting.length === 0) return null;
     this.#sealedMs = nowMs;
+    this.#crowd = Math.max(this.#pendingCount, this.#crowd * CROWD_DECAY);
     const waiters: Waiter[] = [];
     for (const { items, done, deadlineMs, isOwn } of this.#collecting) {
       const isFull = this.#writer.bytes + items.bytes.byteLength > this.#limits.batchBytesMax;
