@@ -33,6 +33,13 @@ export interface KeptMessage extends Message {
   readonly data: Buffer;
 }
 
+interface Listener {
+  readonly onMessage: (lease: Lease) => void;
+  readonly onEnd: (error: JbusError) => void;
+}
+
+/** Messages that a listener is given before the loop gets a turn. */
+const LISTEN_PER_TURN = 64;
 /** Operations in a row that are done at once before the loop gets a turn. */
 const STREAK_MAX = 512;
 
@@ -51,6 +58,7 @@ export class Channel {
   readonly #peer: PeerWatch;
   readonly #timer = new DeadlineTimer(() => this.#onTimer());
   #onPeerDown: ((error: JbusError) => void)[] = [];
+  #listener: Listener | undefined;
   #turn: NodeJS.Immediate | undefined;
   #isClosed = false;
   /** Why nothing more will come or go. */
@@ -212,10 +220,25 @@ export class Channel {
 
   /** The next message if it is here, in place; undefined also while others wait. @throws JbusError what ended it. */
   tryLease(): Lease | undefined {
-    if (this.#reads.length > 0) return undefined;
+    if (this.#reads.length > 0 || this.#listener !== undefined) return undefined;
     const lease = this.#next();
     if (lease === undefined) this.#throwIfDrained();
     return lease;
+  }
+
+  /**
+   * Gives every message from now on to `onMessage`, lent in place until it releases it, and at last, once, what ended the
+   * channel to `onEnd`: reading without a promise for each message, instead of all other ways. Both are called in later
+   * turns; what they throw is uncaught.
+   * @throws JbusError JBUS_BUSY: reads wait, or somebody listens already; JBUS_CLOSED: by this side.
+   */
+  listen(onMessage: (lease: Lease) => void, onEnd: (error: JbusError) => void): void {
+    if (this.#isClosed) this.#throwIfEnded();
+    if (this.#reads.length > 0) throw new JbusError('JBUS_BUSY', `${this.#title()}: reads wait already`);
+    this.#checkUnheard();
+    this.#listener = { onMessage, onEnd };
+    this.#takeTurn();
+    this.#arm();
   }
 
   /** As readAsync, blocking the thread. @throws JbusError JBUS_MAIN_THREAD, JBUS_BUSY, and as readAsync. */
@@ -223,6 +246,7 @@ export class Channel {
     const { timeoutMs = this.#options.readTimeoutMs } = options;
     checkTimeout('timeoutMs', timeoutMs);
     this.#checkBlocking(this.#reads.length);
+    this.#checkUnheard();
     const deadlineMs = performance.now() + timeoutMs;
     for (;;) {
       const lease = this.#nextPatiently();
@@ -318,6 +342,7 @@ export class Channel {
     this.#finish(closed);
     this.#end = closed;
     this.#reads.fail(closed);
+    this.#endListening(closed);
     this.#timer.clear();
     clearImmediate(this.#turn);
     this.#input.close();
@@ -331,6 +356,7 @@ export class Channel {
     try {
       checkTimeout('timeoutMs', timeoutMs);
       if (signal?.aborted === true) throw canceled(signal);
+      this.#checkUnheard();
       const lease = this.#reads.length === 0 ? this.#nextPatiently() : undefined;
       if (lease !== undefined) return this.#soon(take(lease));
       this.#throwIfDrained();
@@ -367,9 +393,13 @@ export class Channel {
   }
 
   #pumpReads(): void {
-    while (this.#reads.length > 0) {
+    for (let heard = 0; this.#reads.length > 0 || this.#listener !== undefined; ) {
+      if (heard === LISTEN_PER_TURN) return this.#takeTurn();
       const lease = this.#next();
-      if (lease !== undefined) this.#reads.settle(lease);
+      if (lease !== undefined && this.#listener !== undefined) {
+        heard += 1;
+        this.#listener.onMessage(lease);
+      } else if (lease !== undefined) this.#reads.settle(lease);
       else if (this.#input.hasMore) return this.#takeTurn();
       else if (this.#end !== undefined) this.#failReads(this.#end);
       else if (this.#input.prepareSleep()) return;
@@ -440,7 +470,7 @@ export class Channel {
   /** Has the timer come for the next deadline, or for the look that makes up for a ring that was lost. */
   #arm(): void {
     const waiting = this.#writes.length + this.#reads.length + this.#peer.waiting;
-    if (waiting === 0) return;
+    if (waiting === 0 && this.#listener === undefined) return;
     const nowMs = performance.now();
     const dueMs = Math.min(
       nowMs + this.#link.doorbell.sleepMsMax,
@@ -517,6 +547,13 @@ export class Channel {
   #failReads(end: JbusError): void {
     this.#input.abandon();
     this.#reads.fail(end);
+    this.#endListening(end);
+  }
+
+  #endListening(end: JbusError): void {
+    const listener = this.#listener;
+    this.#listener = undefined;
+    listener?.onEnd(end);
   }
 
   #throwIfDrained(): void {
@@ -534,6 +571,11 @@ export class Channel {
     checkTimeout('timeoutMs', timeoutMs);
     this.#throwIfEnded();
     this.#lastMsgId = msgId;
+  }
+
+  #checkUnheard(): void {
+    if (this.#listener !== undefined)
+      throw new JbusError('JBUS_BUSY', `${this.#title()}: somebody listens to it`);
   }
 
   #checkBlocking(waiting: number): void {

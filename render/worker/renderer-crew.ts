@@ -110,10 +110,14 @@ export class RendererCrew {
     const { run, index, task, version, sentAt } = flight;
     const own: MemberFlight = { run, index, task, version, sentAt, isAbandoned: false, isSettled: false };
     member.flight = own;
-    member.process.render(request, { deadlineMs: DEADLINE_MS }).then(
-      (outcome) => this.#onOutcome(member, own, outcome),
-      (error: RenderError) => this.#onOutcome(member, own, refused(error)), // render rejects with nothing else
-    );
+    try {
+      member.process.begin(request, { deadlineMs: DEADLINE_MS }, (outcome) =>
+        this.#onOutcome(member, own, outcome),
+      );
+    } catch (error) {
+      const outcome = refused(error as RenderError); // it throws nothing else
+      queueMicrotask(() => this.#onOutcome(member, own, outcome));
+    }
   }
 
   /** Nobody waits for the outcome any more: it may break off. Its end is told all the same. */

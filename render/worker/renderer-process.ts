@@ -2,8 +2,7 @@
 // renderer-pool.ts has several; whoever assigns tasks gives each one task at a time. renderer-child.ts is one life of it.
 // Whatever becomes of a task, its outcome comes exactly once, after the process that failed it has really ended.
 
-import type { KeptMessage } from '../../addon/jbus/index.js';
-import { JbusError } from '../../addon/jbus/index.js';
+import type { JbusError, KeptMessage } from '../../addon/jbus/index.js';
 import { Backoff } from '../../reactor/index.js';
 import { RenderError } from '../errors.js';
 import { ErrCode } from '../proto/render.js';
@@ -75,7 +74,7 @@ interface Task {
   readonly msgId: number;
   readonly beganMs: number;
   writeMs: number;
-  readonly settle: (outcome: RenderOutcome) => void;
+  readonly onOutcome: (outcome: RenderOutcome) => void;
   timer: NodeJS.Timeout | undefined;
   readonly detach: () => void;
   isSettled: boolean;
@@ -85,7 +84,6 @@ interface Task {
 const SMALL_BYTES = 1024;
 const USAGE_AGE_MS_MAX = 1000;
 const TIMER_MS_MAX = 2 ** 31 - 1;
-const UNTIL_IT_ENDS = { timeoutMs: Infinity };
 
 export class RendererProcess {
   readonly renderer: Renderer;
@@ -187,43 +185,47 @@ export class RendererProcess {
    * Renders one request. Rejects only for faults of the caller; whatever goes wrong at the renderer is an outcome.
    * @throws RenderError (as rejection) RENDER_STATE: not idle; RENDER_REQUEST_INVALID.
    */
-  render(request: RendererRequest, { deadlineMs, signal }: RenderCall): Promise<RenderOutcome> {
+  render(request: RendererRequest, call: RenderCall): Promise<RenderOutcome> {
+    return new Promise((resolve) => this.begin(request, call, resolve));
+  }
+
+  /**
+   * As `render`, for callers with many tasks: a promise for each costs more than the smallest of them. `onOutcome` is called
+   * once and never before this returns; the renderer is idle by then, or on its way to an end.
+   * @throws RenderError RENDER_STATE, RENDER_REQUEST_INVALID
+   */
+  begin(
+    request: RendererRequest,
+    { deadlineMs, signal }: RenderCall,
+    onOutcome: (outcome: RenderOutcome) => void,
+  ): void {
     const child = this.#child;
     if (this.#state !== 'idle' || child === undefined)
-      return Promise.reject(new RenderError('RENDER_STATE', `the renderer is ${this.#state}`));
-    let data: Buffer;
-    try {
-      data = encodeRendererRequest(request);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+      throw new RenderError('RENDER_STATE', `the renderer is ${this.#state}`);
+    const data = encodeRendererRequest(request);
     this.#given += 1;
     const msgId = this.#given;
-    const outcome = new Promise<RenderOutcome>((settle) => {
-      const cancel = (): void => this.#cancel(child, msgId);
-      const detach = (): void => signal?.removeEventListener('abort', cancel);
-      const task: Task = {
-        request,
-        msgId,
-        beganMs: performance.now(),
-        writeMs: 0,
-        settle,
-        timer: undefined,
-        detach,
-        isSettled: false,
-      };
-      this.#task = task;
-      if (deadlineMs < TIMER_MS_MAX)
-        this.#armTask(task, deadlineMs, () =>
-          this.#lose(child, ErrCode.EC_TIMEOUT, `no image within ${deadlineMs} ms`),
-        );
-      signal?.addEventListener('abort', cancel);
-      if (signal?.aborted === true) queueMicrotask(cancel);
-    });
+    const cancel = (): void => this.#cancel(child, msgId);
+    const task: Task = {
+      request,
+      msgId,
+      beganMs: performance.now(),
+      writeMs: 0,
+      onOutcome,
+      timer: undefined,
+      detach: () => signal?.removeEventListener('abort', cancel),
+      isSettled: false,
+    };
+    this.#task = task;
+    if (deadlineMs < TIMER_MS_MAX)
+      this.#armTask(task, deadlineMs, () =>
+        this.#lose(child, ErrCode.EC_TIMEOUT, `no image within ${deadlineMs} ms`),
+      );
+    signal?.addEventListener('abort', cancel);
+    if (signal?.aborted === true) queueMicrotask(cancel);
     child.log.take(); // what it printed between two tasks belongs to neither
     this.#become('busy');
     this.#write(child, data, msgId);
-    return outcome;
   }
 
   /** At once where there is room, which costs a fraction of a promise. */
@@ -270,24 +272,12 @@ export class RendererProcess {
     this.#child = child;
     this.#given = 0;
     this.#usage = undefined;
-    void this.#listen(child);
+    child.channel.listen(
+      (lease) => this.#onMessage(child, lease.keep()),
+      ({ code, message }) =>
+        this.#lose(child, ErrCode.EC_PEER_DEAD, code === 'JBUS_CLOSED' ? 'it closed its channel' : message),
+    );
     this.#become('idle');
-  }
-
-  /** Everything the child sends, until its channel ends. */
-  async #listen(child: RendererChild): Promise<void> {
-    let why = 'it closed its channel';
-    const { channel } = child;
-    try {
-      for (;;) {
-        const lease = channel.tryLease() ?? (await channel.leaseAsync(UNTIL_IT_ENDS));
-        this.#onMessage(child, lease.keep());
-      }
-    } catch (error) {
-      const { code, message } = error as JbusError; // the channel throws nothing else
-      if (code !== 'JBUS_CLOSED') why = message;
-    }
-    this.#lose(child, ErrCode.EC_PEER_DEAD, why);
   }
 
   /** Gives a child up: it is killed, its task fails with `err`, and another one is started if that is allowed. */
@@ -395,8 +385,20 @@ export class RendererProcess {
     if (this.#task !== task) return;
     if (task.isSettled) this.#figures.stale += 1;
     this.#backoff.reset();
-    this.#settle(child, reply.err, reply.err === ErrCode.EC_OK ? '' : replyText(reply), reply);
-    if (this.#child !== child) return; // it ended right after its reply
+    this.#task = undefined;
+    clearTimeout(task.timer);
+    const outcome = this.#outcome(
+      task,
+      child,
+      reply.err,
+      reply.err === ErrCode.EC_OK ? '' : replyText(reply),
+      reply,
+    );
+    if (this.#child === child) this.#goOn(child); // else it ended right after its reply
+    if (outcome !== undefined) task.onOutcome(outcome);
+  }
+
+  #goOn(child: RendererChild): void {
     if (!this.#isOld()) return this.#become('idle');
     this.#child = undefined;
     this.#become('ending');
@@ -430,22 +432,34 @@ export class RendererProcess {
   }
 
   /** The task is over: nothing of it is left here. */
-  #settle(child: RendererChild, err: ErrCode, text: string, reply?: RendererReply): void {
+  #settle(child: RendererChild, err: ErrCode, text: string): void {
     const task = this.#task;
     if (task === undefined) return;
     this.#task = undefined;
     clearTimeout(task.timer);
-    this.#announce(task, child, err, text, reply);
+    this.#announce(task, child, err, text);
   }
 
-  /** Tells the outcome, once. */
-  #announce(task: Task, child: RendererChild, err: ErrCode, text: string, reply?: RendererReply): void {
-    if (task.isSettled) return;
+  /** Tells the outcome, once, when the process has come to the state that belongs to it. */
+  #announce(task: Task, child: RendererChild, err: ErrCode, text: string): void {
+    const outcome = this.#outcome(task, child, err, text);
+    if (outcome !== undefined) queueMicrotask(() => task.onOutcome(outcome));
+  }
+
+  /** Undefined when it was told before. */
+  #outcome(
+    task: Task,
+    child: RendererChild,
+    err: ErrCode,
+    text: string,
+    reply?: RendererReply,
+  ): RenderOutcome | undefined {
+    if (task.isSettled) return undefined;
     task.isSettled = true;
     task.detach();
     if (err === ErrCode.EC_OK) this.#figures.rendered += 1;
     else this.#figures.failed += 1;
-    task.settle({
+    return {
       err,
       text,
       reply: reply ?? rendererReply(task.request, { err, text }),
@@ -454,7 +468,7 @@ export class RendererProcess {
       tookMs: performance.now() - task.beganMs,
       writeMs: task.writeMs,
       usage: this.#recentUsage(),
-    });
+    };
   }
 
   #isOld(): boolean {

@@ -9,6 +9,7 @@ import {
   attachFromArguments,
   type Channel,
   JbusError,
+  type Lease,
   parsePeerArguments,
 } from '../../../addon/jbus/index.js';
 import { RenderError } from '../../errors.js';
@@ -44,7 +45,6 @@ const SLICE_MS = 20;
 const REPLY_TIMEOUT_MS = 30_000;
 /** Such a reply fits any ring whole. */
 const SMALL_BYTES = 1024;
-const UNTIL_IT_ENDS = { timeoutMs: Infinity };
 const VERSION = '1';
 const NOBODY = { requestId: 0n, serial: 0, version: 0 };
 
@@ -66,68 +66,103 @@ class BuiltinRenderer {
     this.#faults.strike();
     const facts = { renderer: 'builtin', version: VERSION, threads: 1, formats: FORMATS };
     await this.#channel.writeAsync(encodeFacts(facts), { type: RENDERER_MESSAGE.ready });
-    for (;;) {
-      const lease = this.#channel.tryLease() ?? (await this.#channel.leaseAsync(UNTIL_IT_ENDS));
-      const { type, msgId } = lease;
-      const request = type === RENDERER_MESSAGE.request ? decoded(lease.data) : undefined; // keeps nothing of the lease
-      lease.release();
-      if (request === undefined) continue;
-      if (request instanceof RenderError) await this.#refuse(msgId, NOBODY, request.message);
-      else if (request.op === RENDERER_OPS.shutdown) return;
-      else await this.#take(msgId, request);
-    }
+    await new Promise<void>((resolve, reject) => {
+      this.#channel.listen((lease) => {
+        try {
+          this.#onMessage(lease, resolve)?.catch(reject);
+        } catch (error) {
+          reject(error); // the channel has ended
+        }
+      }, reject);
+    });
   }
 
-  async #take(msgId: number, request: RendererRequest): Promise<void> {
+  #onMessage(lease: Lease, end: () => void): Promise<void> | undefined {
+    const { type, msgId } = lease;
+    const request = type === RENDERER_MESSAGE.request ? decoded(lease.data) : undefined; // keeps nothing of the lease
+    lease.release();
+    if (request === undefined) return undefined;
+    if (request instanceof RenderError) return this.#refuse(msgId, NOBODY, request.message);
+    if (request.op !== RENDERER_OPS.shutdown) return this.#take(msgId, request);
+    end();
+    return undefined;
+  }
+
+  /** Undefined when all of it is done. */
+  #take(msgId: number, request: RendererRequest): Promise<void> | undefined {
     switch (request.op) {
       case RENDERER_OPS.render:
-        if (this.#current !== undefined) return await this.#refuse(msgId, request, 'one request at a time');
-        return void this.#render(msgId, request).catch(endWith);
+        if (this.#current !== undefined) return this.#refuse(msgId, request, 'one request at a time');
+        return this.#render(msgId, request);
       case RENDERER_OPS.cancel:
         if (this.#current?.request.serial === request.serial) this.#current.isCanceled = true;
-        return;
+        return undefined;
       case RENDERER_OPS.ping:
       case RENDERER_OPS.move: // every request to render brings its position along
-        return await this.#reply(msgId, rendererReply(request));
+        return this.#reply(msgId, rendererReply(request));
       case RENDERER_OPS.shutdown:
-        return;
+        return undefined;
       default:
         return request.op satisfies never;
     }
   }
 
-  async #render(msgId: number, request: RendererRequest): Promise<void> {
+  #render(msgId: number, request: RendererRequest): Promise<void> | undefined {
     this.#faults.begin();
     const current = { request, isCanceled: false };
     this.#current = current;
-    const { chatterLines, sleepMs } = this.#options;
+    const { chatterLines, sleepMs, instant } = this.#options;
     for (let line = 1; line <= chatterLines; line += 1)
       process.stdout.write(`request ${request.requestId}, line ${line} of ${chatterLines}\n`);
-    const began = process.hrtime.bigint();
+    const began = performance.now();
+    if (sleepMs === 0 && instant) return this.#finish(msgId, current, began, this.#flat(request));
+    return this.#renderInTime(msgId, current, began);
+  }
+
+  async #renderInTime(msgId: number, current: Current, began: number): Promise<void> {
+    const { sleepMs, instant } = this.#options;
     if (sleepMs > 0) await sleepWhile(sleepMs, () => !current.isCanceled);
-    const body =
-      request.scene === '' ? await this.#pixels(current) : 'the built-in renderer has no scenes but its own';
-    const renderUs = Number((process.hrtime.bigint() - began) / 1000n);
+    const body = instant ? this.#flat(current.request) : await this.#pixels(current);
+    await this.#finish(msgId, current, began, body);
+  }
+
+  #finish(
+    msgId: number,
+    current: Current,
+    began: number,
+    body: Uint8Array | string,
+  ): Promise<void> | undefined {
+    const { request } = current;
+    const renderUs = Math.round((performance.now() - began) * 1000);
     this.#current = undefined;
-    if (current.isCanceled) {
-      return await this.#reply(msgId, rendererReply(request, { err: ErrCode.EC_CANCELED, text: 'canceled' }));
-    }
-    if (typeof body === 'string') return await this.#refuse(msgId, request, body);
+    if (current.isCanceled)
+      return this.#reply(msgId, rendererReply(request, { err: ErrCode.EC_CANCELED, text: 'canceled' }));
+    if (typeof body === 'string') return this.#refuse(msgId, request, body);
     const { taskCount, width, height, format } = request;
-    await this.#reply(msgId, rendererReply(request, { taskCount, width, height, format, renderUs, body }));
+    return this.#reply(msgId, rendererReply(request, { taskCount, width, height, format, renderUs, body }));
+  }
+
+  /** Room for all images of the request; or why there can be none. */
+  #room({ scene, taskCount, width, height, format }: RendererRequest): Buffer | string {
+    if (scene !== '') return 'the built-in renderer has no scenes but its own';
+    const each = imageBytes(width, height, format);
+    return each === undefined ? `formats are ${FORMATS.join(', ')}` : Buffer.allocUnsafe(each * taskCount);
+  }
+
+  /** Images of the brightness of their first light, without rendering. */
+  #flat(request: RendererRequest): Uint8Array | string {
+    const body = this.#room(request);
+    if (typeof body === 'string') return body;
+    this.#faults.strike();
+    return body.fill((request.lights[0] ?? 0) >>> 24);
   }
 
   /** Of all images of the request; or why there are none. Half-done when canceled. */
   async #pixels(current: Current): Promise<Uint8Array | string> {
     const { request } = current;
-    const { taskCount, lightCount, width, height, format, lights } = request;
-    const each = imageBytes(width, height, format);
-    if (each === undefined) return `formats are ${FORMATS.join(', ')}`;
-    const body = Buffer.allocUnsafe(each * taskCount);
-    if (this.#options.instant) {
-      this.#faults.strike();
-      return body.fill((lights[0] ?? 0) >>> 24);
-    }
+    const { taskCount, lightCount, lights } = request;
+    const body = this.#room(request);
+    if (typeof body === 'string') return body;
     let offset = 0;
     let sliceEndMs = performance.now() + SLICE_MS;
     for (let task = 0; task < taskCount; task += 1) {
@@ -145,19 +180,27 @@ class BuiltinRenderer {
     return body;
   }
 
-  async #refuse(
+  #refuse(
     msgId: number,
     to: Pick<RendererRequest, 'requestId' | 'serial' | 'version'>,
     text: string,
-  ): Promise<void> {
-    await this.#reply(msgId, rendererReply(to, { err: ErrCode.EC_BAD_MESSAGE, text }));
+  ): Promise<void> | undefined {
+    return this.#reply(msgId, rendererReply(to, { err: ErrCode.EC_BAD_MESSAGE, text }));
   }
 
-  async #reply(msgId: number, reply: RendererReply): Promise<void> {
+  /** At once where that can be; a promise for every image would cost more than the smallest ones. */
+  #reply(msgId: number, reply: RendererReply): Promise<void> | undefined {
     const data = this.#faults.spoilt(reply) ?? encodeRendererReply(reply);
-    const options = { type: RENDERER_MESSAGE.reply, msgId, timeoutMs: REPLY_TIMEOUT_MS };
+    const isPrinted = process.stdout.writableLength === 0;
+    const isSmall = data.length <= SMALL_BYTES;
+    if (isPrinted && isSmall && this.#channel.tryWrite(data, { type: RENDERER_MESSAGE.reply, msgId }))
+      return undefined;
+    return this.#replyInTime(msgId, data);
+  }
+
+  async #replyInTime(msgId: number, data: Uint8Array): Promise<void> {
     if (process.stdout.writableLength > 0) await printed(process.stdout);
-    if (data.length <= SMALL_BYTES && this.#channel.tryWrite(data, options)) return;
+    const options = { type: RENDERER_MESSAGE.reply, msgId, timeoutMs: REPLY_TIMEOUT_MS };
     await this.#channel.writeAsync(data, options);
   }
 }
