@@ -360,6 +360,11 @@ export interface Addon extends ShmAddon, LocalAddon {
   setThreadAffinity(cpus: readonly number[]): void;
   /** The processors the calling thread may use, ascending. */
   threadAffinity(): number[];
+  /**
+   * Tells the scheduler that a thread, and those it makes from then on, compute for long (SCHED_BATCH): its share of a
+   * processor stays, but it displaces nobody when it wakes. A process that has just begun is its id. EPERM, ESRCH.
+   */
+  setBatchScheduling(id: number): void;
   /** Processor time the calling thread has used, microseconds. */
   threadCpuMicros(): { user: number; system: number };
   /** Open files this process may have; Infinity when there is no limit. */

@@ -1,6 +1,7 @@
-// core/thread_info: all of it concerns the calling thread and no other.
+// core/thread_info: all of it concerns the calling thread and no other, but for batch scheduling.
 #include "core/thread_info.h"
 
+#include <sched.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -41,6 +42,15 @@ void AffinityBelongsToOneThread() {
   CHECK(ThreadAffinity().value() == before);
 }
 
+void BatchSchedulingIsForTheThreadThatIsNamed() {
+  std::thread([] {
+    CHECK(!SetBatchScheduling(ThreadId()));
+    CHECK(sched_getscheduler(ThreadId()) == SCHED_BATCH);
+  }).join();
+  CHECK(sched_getscheduler(getpid()) != SCHED_BATCH);
+  CHECK(SetBatchScheduling(-1).error == EINVAL);
+}
+
 void TimeGrowsWithWork() {
   const CpuTime before = ThreadCpuTime().value();
   CpuTime now = before;
@@ -57,6 +67,7 @@ void LimitHasAnOrder() {
 
 int main() {
   Run("a name concerns the calling thread and is cut at 15 bytes", NameBelongsToOneThread);
+  Run("batch scheduling is for the thread that is named", BatchSchedulingIsForTheThreadThatIsNamed);
   Run("affinity concerns the calling thread; impossible processors are refused", AffinityBelongsToOneThread);
   Run("processor time grows with work", TimeGrowsWithWork);
   Run("the soft descriptor limit is at most the hard one", LimitHasAnOrder);

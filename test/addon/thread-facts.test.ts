@@ -1,7 +1,8 @@
 // Thread name, affinity, id and processor time: all of it concerns the thread that calls.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 
@@ -10,6 +11,14 @@ import { invalidArgument, systemCallFailed } from './support/loopback.js';
 import type { ThreadFacts } from './support/thread-facts.worker.js';
 
 const addon = requireAddon();
+
+const SCHED_BATCH = 3;
+
+/** The 41st field of a stat file; the second one, in parentheses, may have spaces. */
+function policyOf(folder: string): number {
+  const stat = readFileSync(`${folder}/stat`, 'utf8');
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[38]);
+}
 
 function commOf(threadId: number): string {
   return readFileSync(`/proc/self/task/${threadId}/comm`, 'utf8').trim();
@@ -36,6 +45,23 @@ test('a worker names and pins itself and leaves the main thread as it was', asyn
 
 test('the main thread has the id of the process', () => {
   assert.equal(addon.threadId(), process.pid);
+});
+
+test('a process that was just started computes in batches, with all its later threads', async (t) => {
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000); console.log("here")'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  addon.setBatchScheduling(child.pid!); // it was started
+  await once(child.stdout, 'data');
+  const policies = readdirSync(`/proc/${child.pid}/task`).map((id) =>
+    policyOf(`/proc/${child.pid}/task/${id}`),
+  );
+  assert(policies.length > 4, 'it has threads');
+  assert.deepEqual([...new Set(policies)], [SCHED_BATCH]);
+  assert.notEqual(policyOf('/proc/self'), SCHED_BATCH);
+  assert.throws(() => addon.setBatchScheduling(2 ** 31 - 1), systemCallFailed('ESRCH', 'sched_setscheduler'));
+  assert.throws(() => addon.setBatchScheduling(0), invalidArgument('id'));
 });
 
 test('processor time grows with work', () => {

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <limits>
+#include <string>
 
 #include "binding/arguments.h"
 #include "binding/errors.h"
@@ -43,6 +44,15 @@ Napi::Value ThreadAffinityFunction(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Value SetBatchSchedulingFunction(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const int64_t id = arguments.Integer(0, "id", 1, std::numeric_limits<int32_t>::max());
+  if (arguments.failed()) return info.Env().Undefined();
+  if (Failure failure = SetBatchScheduling(static_cast<pid_t>(id)))
+    ThrowFailure(info.Env(), failure, "thread " + std::to_string(id));
+  return info.Env().Undefined();
+}
+
 Napi::Value ThreadCpuMicrosFunction(const Napi::CallbackInfo& info) {
   Result<CpuTime> time = ThreadCpuTime();
   if (!time.ok()) {
@@ -78,6 +88,7 @@ void ExportThreadFunctions(Napi::Env env, Napi::Object exports) {
   exports.Set("setThreadName", Napi::Function::New<SetThreadNameFunction>(env, "setThreadName"));
   exports.Set("setThreadAffinity", Napi::Function::New<SetThreadAffinityFunction>(env, "setThreadAffinity"));
   exports.Set("threadAffinity", Napi::Function::New<ThreadAffinityFunction>(env, "threadAffinity"));
+  exports.Set("setBatchScheduling", Napi::Function::New<SetBatchSchedulingFunction>(env, "setBatchScheduling"));
   exports.Set("threadCpuMicros", Napi::Function::New<ThreadCpuMicrosFunction>(env, "threadCpuMicros"));
   exports.Set("descriptorLimit", Napi::Function::New<DescriptorLimitFunction>(env, "descriptorLimit"));
 }

@@ -42,6 +42,12 @@ Result<std::vector<int>> ThreadAffinity() {
   return cpus;
 }
 
+Failure SetBatchScheduling(pid_t id) {
+  const sched_param none = {};
+  if (sched_setscheduler(id, SCHED_BATCH, &none) == 0) return Failure::None();
+  return Failure::Last("sched_setscheduler");
+}
+
 Result<CpuTime> ThreadCpuTime() {
   rusage usage = {};
   if (getrusage(RUSAGE_THREAD, &usage) != 0) return Failure::Last("getrusage");

@@ -1,5 +1,5 @@
 // The calling thread: its id, name, processors and processor time; and the process's descriptor limit.
-// All of it concerns the thread that calls, so a worker names and pins itself.
+// All of it but SetBatchScheduling concerns the thread that calls, so a worker names and pins itself.
 #pragma once
 
 #include <sys/types.h>
@@ -35,6 +35,12 @@ Failure SetThreadAffinity(const std::vector<int>& cpus);
 
 /** Ascending. */
 Result<std::vector<int>> ThreadAffinity();
+
+/**
+ * Tells the scheduler that the thread `id`, and those it makes from then on, compute for long (SCHED_BATCH): its share of a
+ * processor stays, but it displaces nobody when it wakes. For a process that has just begun, its id. EPERM, ESRCH.
+ */
+Failure SetBatchScheduling(pid_t id);
 
 Result<CpuTime> ThreadCpuTime();
 
