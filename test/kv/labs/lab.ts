@@ -248,8 +248,8 @@ export abstract class Lab {
   }
 
   /** Agreement on one command, on so many members; without `mayRetry`, by the first attempt once there is a leader. */
-  async one(command: string, members: number, mayRetry: boolean): Promise<string> {
-    const endMs = this.nowMs() + 10_000;
+  async one(command: string, members: number, mayRetry: boolean, withinMs = 10_000): Promise<string> {
+    const endMs = this.nowMs() + withinMs;
     if (!mayRetry) await this.until(async () => (await this.leader()) !== null, 10_000);
     const first = this.random.integer(0, this.count - 1);
     for (let attempt = 0; this.nowMs() < endMs; attempt += 1) {
@@ -269,7 +269,9 @@ export abstract class Lab {
       if (await this.until(isThere, 2000)) return name;
       assert(mayRetry, `'${name}' did not reach ${members} members at the first attempt`);
     }
-    throw new assert.AssertionError({ message: `'${command}' did not reach ${members} members in 10 s` });
+    throw new assert.AssertionError({
+      message: `'${command}' did not reach ${members} members in ${withinMs} ms`,
+    });
   }
 
   /** All are well: they have the same log, each command once, and all that was answered is in it. */
