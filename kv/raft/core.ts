@@ -110,6 +110,8 @@ export class RaftCore {
   #leader: NodeId | null = null;
   #stepDownReason: StepDownReason | null = null;
   #votes = new Map<NodeId, boolean>();
+  /** What voters were asked last. */
+  #voteRequest: VoteRequest | null = null;
   #replication: Replication | null = null;
   /** Of a leader: its no-op, the first entry of its term. */
   #termStart = 0;
@@ -480,7 +482,11 @@ export class RaftCore {
 
   #tickOther(): void {
     this.#electionTicks += 1;
-    if (this.#electionTicks < this.#electionTimeout) return;
+    if (this.#electionTicks < this.#electionTimeout) {
+      const isDue = this.#electionTicks % this.#options.heartbeatTicks === 0;
+      if (isDue && this.#role !== 'follower') this.#askVoters();
+      return;
+    }
     this.#resetElection();
     this.#setLeader(null);
     if (this.#isPromotable()) this.#campaign(this.#options.preVote ? 'pre-vote' : 'vote');
@@ -559,18 +565,26 @@ export class RaftCore {
     const isPreVote = kind === 'pre-vote';
     this.#role = isPreVote ? 'pre-candidate' : 'candidate';
     if (!isPreVote) this.#setHardState(this.#term + 1, this.id);
-    const request: VoteRequest = {
+    this.#voteRequest = {
       type: isPreVote ? 'pre-vote' : 'vote',
       term: isPreVote ? this.#term + 1 : this.#term,
       lastIndex: this.#log.lastIndex,
       lastTerm: this.#log.lastTerm,
       force: kind === 'forced',
     };
-    for (const id of membersOf(this.membership)) {
-      if (id !== this.id && isVoter(this.membership, id)) this.#send(id, request);
-    }
+    this.#askVoters();
     // A candidate's own vote counts once it is durable: see persisted().
     if (isPreVote) this.#count(this.id, true);
+  }
+
+  /** Those who have not answered. Again with every heartbeat: one lost message would cost a whole election timeout. */
+  #askVoters(): void {
+    const request = this.#voteRequest;
+    assert(request !== null, 'a candidate has asked');
+    for (const id of membersOf(this.membership)) {
+      const isAsked = id !== this.id && isVoter(this.membership, id) && !this.#votes.has(id);
+      if (isAsked) this.#send(id, request);
+    }
   }
 
   #count(voter: NodeId, granted: boolean): void {

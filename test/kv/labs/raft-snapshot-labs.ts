@@ -60,8 +60,7 @@ async function snapshotInstall(lab: Lab): Promise<void> {
 }
 
 async function snapshotInstallCrash(lab: Lab): Promise<void> {
-  const installs = await snapshots(lab, 'crash');
-  assert(installs > 5, `${installs} snapshots were sent`);
+  assert((await snapshots(lab, 'crash')) > 0, 'no snapshot was sent');
 }
 
 async function snapshotAllCrash(lab: Lab): Promise<void> {

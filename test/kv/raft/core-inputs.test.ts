@@ -54,6 +54,25 @@ test('a single member leads by itself, once its own vote and entry are durable',
   assert.equal(core.commitIndex, 1);
 });
 
+test('whoever stands for election asks those who have not answered again with every heartbeat', () => {
+  const options = { id: 1, heartbeatTicks: 2, electionTicks: 10 };
+  const core = new RaftCore(options, () => 0, bootstrap(membershipOf([1, 2, 3])));
+  const asked = (effects: readonly Effect[]): string[] =>
+    run(core, effects).flatMap((effect) =>
+      effect.kind === 'send' ? [`${effect.message.type} to ${effect.to}`] : [],
+    );
+  const ticks = (count: number): string[] => Array.from({ length: count }, () => asked(core.tick())).flat();
+  assert.deepEqual(ticks(10), ['pre-vote to 2', 'pre-vote to 3']);
+  assert.deepEqual(ticks(1), []);
+  assert.deepEqual(ticks(1), ['pre-vote to 2', 'pre-vote to 3']);
+  const granted = core.receive(2, { type: 'pre-vote-response', term: 1, granted: true });
+  assert.deepEqual(asked(granted), ['vote to 2', 'vote to 3']);
+  assert.deepEqual(asked(core.receive(3, { type: 'vote-response', term: 1, granted: false })), []);
+  assert.deepEqual(ticks(4), ['vote to 2', 'vote to 2']);
+  core.receive(2, { type: 'vote-response', term: 1, granted: true });
+  assert.equal(core.role, 'leader');
+});
+
 test('messages that no member sends are refused, and nothing is changed', () => {
   const core = elected();
   const entry: Entry = { index: 2, term: 1, kind: 'normal', data: DATA };
