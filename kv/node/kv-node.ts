@@ -722,14 +722,10 @@ export class KvNode implements Backend {
   #isHeldBack(nowMs: number): boolean {
     const { collectedCount } = this.#proposals;
     if (collectedCount === 0) return false;
-    if (this.#proposals.isComplete) {
-      this.#collectedBefore = 0;
-      return false;
-    }
     const hasGrown = collectedCount > this.#collectedBefore;
     this.#collectedBefore = collectedCount;
     // Whoever was just answered asks again: as long as each turn brings more, the batch is not complete.
-    if (hasGrown && nowMs - this.#answeredMs < SETTLE_MS) {
+    if (hasGrown && !this.#proposals.isComplete && nowMs - this.#answeredMs < SETTLE_MS) {
       this.#schedulePump();
       return true;
     }
