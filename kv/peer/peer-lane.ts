@@ -1,14 +1,14 @@
 // One direction to one member: a stream that is dialled again and again, and the queue in front of it.
 // rpc-transport.ts has two for each member: one for Raft's small talk and its entries, one for snapshots, each on a
-// connection of its own, so that nothing big ever stands in front of a heartbeat. What is sent in one turn leaves as one
-// message of the stream.
+// connection of its own, so that nothing big ever stands in front of a heartbeat. What one callback sends leaves as one
+// message of the stream, in the same turn: each round of Raft waits for it. There is no promise per message.
 
 import { Backoff, type TlsClientOptions, type TransportName } from '../../reactor/index.js';
-import { RpcClient, RpcError } from '../../rpc/index.js';
+import { forEachMessage, MessageFeed, RpcClient, RpcError } from '../../rpc/index.js';
 import type { NodeId, RaftMessage } from '../raft/index.js';
 import type { NodeClock } from '../node/node-clock.js';
 import { FORMAT_MAJOR, FORMAT_MINOR, MessageEncoder } from './message-codec.js';
-import { peerContract, type PeerRequest } from './peer-contract.js';
+import { type HelloMessage, peerContract, type PeerRequest } from './peer-contract.js';
 import { PeerQueue } from './peer-queue.js';
 
 export interface LaneParts {
@@ -50,8 +50,9 @@ export class PeerLane {
   readonly #running: Promise<void>;
   #isOpen = false;
   #isFlushDue = false;
-  /** The stream waits for something to send. */
-  #pull: (() => void) | null = null;
+  /** The requests of the stream, while there is one. */
+  #feed: MessageFeed<PeerRequest> | null = null;
+  #isGreeted = false;
   #lastError = '';
   #cancelPause: (() => void) | null = null;
   #cancelLinger: (() => void) | null = null;
@@ -112,25 +113,25 @@ export class PeerLane {
 
   send(message: RaftMessage, mayWait: boolean): void {
     this.#queue.push(message, this.#isOpen);
-    if (this.#isFlushDue || this.#pull === null) return;
+    if (this.#isFlushDue || !this.#isOpen) return;
     if (mayWait) {
       this.#cancelLinger ??= this.#parts.clock.after(LINGER_MS, () => {
         this.#cancelLinger = null;
-        this.#wakePull();
+        this.#flush();
       });
       return;
     }
     this.#isFlushDue = true;
-    // At the end of the turn: what else it has for this member goes along.
-    this.#parts.clock.defer(() => {
+    // When this callback is done: what else it has for this member goes along.
+    queueMicrotask(() => {
       this.#isFlushDue = false;
-      this.#wakePull();
+      this.#flush();
     });
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    this.#wakePull();
+    this.#cancelLinger?.();
     this.#cancelPause?.();
     await this.#client.close(0);
     await this.#running;
@@ -152,56 +153,58 @@ export class PeerLane {
 
   /** One life of the stream; ends when the other side does. @throws RpcError */
   async #exchange(): Promise<void> {
-    const ending = new AbortController();
-    const signal = AbortSignal.any([this.#closing.signal, ending.signal]);
+    this.#isGreeted = false;
+    this.#feed = new MessageFeed<PeerRequest>(() => this.#flush());
     try {
-      const responses = this.#client.bidiStream(
-        peerContract().methods.exchange,
-        this.#requests(ending.signal),
-        {
-          timeoutMs: Number.POSITIVE_INFINITY,
-          signal,
-        },
-      );
-      for await (const { welcome } of responses) {
-        if (welcome === undefined || this.#isOpen) continue;
+      const responses = this.#client.bidiStream(peerContract().methods.exchange, this.#feed, {
+        timeoutMs: Number.POSITIVE_INFINITY,
+        signal: this.#closing.signal,
+      });
+      await forEachMessage(responses, ({ welcome }) => {
+        if (welcome === undefined || this.#isOpen) return;
         this.#isOpen = true;
         this.connects += 1;
         this.#backoff.reset();
         this.#lastError = '';
         this.#parts.onState(this.to, this.isBulk, null);
-        this.#wakePull();
-      }
+        this.#flush();
+      });
     } finally {
-      ending.abort();
-      this.#wakePull();
+      this.#feed = null;
     }
   }
 
-  async *#requests(ended: AbortSignal): AsyncGenerator<PeerRequest, void, undefined> {
-    const { clusterId, from, address, encoder } = this.#parts;
-    const versions = { formatMajor: FORMAT_MAJOR, formatMinor: FORMAT_MINOR };
-    const who = { clusterId: BigInt(clusterId), from, to: this.to, address };
-    yield { hello: { ...who, ...versions, bulk: this.isBulk } };
-    while (!this.#closing.signal.aborted && !ended.aborted) {
-      if (!this.#isOpen || this.#queue.count === 0) {
-        await new Promise<void>((resolve) => (this.#pull = resolve));
-        continue;
-      }
-      const messages = this.#queue.take(FRAME_BYTES);
-      const bytes = Buffer.concat(encoder.encode(messages));
-      this.sentMessages += messages.length;
-      this.sentBytes += bytes.length;
-      yield { messages: bytes };
-    }
-  }
-
-  #wakePull(): void {
+  /** Sends what waits, as far as the stream takes it; it calls again when it takes more. */
+  #flush(): void {
     this.#cancelLinger?.();
     this.#cancelLinger = null;
-    const pull = this.#pull;
-    this.#pull = null;
-    pull?.();
+    const feed = this.#feed;
+    if (feed === null || !feed.isReady) return;
+    if (!this.#isGreeted) {
+      this.#isGreeted = true;
+      feed.send({ hello: this.#hello() });
+    }
+    while (this.#isOpen && feed.isReady && this.#queue.count > 0) {
+      const messages = this.#queue.take(FRAME_BYTES);
+      const bytes = Buffer.concat(this.#parts.encoder.encode(messages));
+      this.sentMessages += messages.length;
+      this.sentBytes += bytes.length;
+      feed.send({ messages: bytes });
+    }
+    feed.flush();
+  }
+
+  #hello(): HelloMessage {
+    const { clusterId, from, address } = this.#parts;
+    return {
+      clusterId: BigInt(clusterId),
+      from,
+      to: this.to,
+      address,
+      formatMajor: FORMAT_MAJOR,
+      formatMinor: FORMAT_MINOR,
+      bulk: this.isBulk,
+    };
   }
 
   #report(error: unknown): void {

@@ -3,6 +3,7 @@
 
 import {
   detached,
+  forEachMessage,
   implement,
   RpcError,
   type ServerCall,
@@ -83,7 +84,11 @@ export class PeerService {
       const hello = first.done === true ? undefined : first.value.hello;
       const from = this.#admit(hello, call);
       yield { welcome: { formatMajor: FORMAT_MAJOR, formatMinor: FORMAT_MINOR } };
-      await Promise.race([this.#read(iterator, from, hello?.address ?? ''), ended]);
+      const address = hello?.address ?? '';
+      const read = forEachMessage({ [Symbol.asyncIterator]: () => iterator }, (request: PeerRequest) =>
+        this.#receive(request, from, address),
+      );
+      await Promise.race([read, ended]);
     } finally {
       this.#open.delete(ending);
       // Whether somebody still sends is of no interest; a stream that is over says so by itself.
@@ -91,25 +96,21 @@ export class PeerService {
     }
   }
 
-  async #read(iterator: AsyncIterator<PeerRequest>, from: NodeId, address: string): Promise<void> {
-    for (;;) {
-      const { value, done } = await iterator.next();
-      if (done === true) return;
-      const bytes = value.messages;
-      if (bytes === undefined || bytes.byteLength === 0) continue;
-      let messages: RaftMessage[];
-      try {
-        messages = decodeMessages(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-      } catch (error) {
-        throw this.#refused(
-          from,
-          'RPC_INVALID_ARGUMENT',
-          error instanceof Error ? error.message : String(error),
-        );
-      }
-      // Outside of this call: what the member does now is no part of it.
-      detached(() => this.#parts.receive(from, messages, address));
+  /** @throws RpcError */
+  #receive({ messages: bytes }: PeerRequest, from: NodeId, address: string): void {
+    if (bytes === undefined || bytes.byteLength === 0) return;
+    let messages: RaftMessage[];
+    try {
+      messages = decodeMessages(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    } catch (error) {
+      throw this.#refused(
+        from,
+        'RPC_INVALID_ARGUMENT',
+        error instanceof Error ? error.message : String(error),
+      );
     }
+    // Outside of this call: what the member does now is no part of it.
+    detached(() => this.#parts.receive(from, messages, address));
   }
 
   #admit(hello: HelloMessage | undefined, call: ServerCall): NodeId {

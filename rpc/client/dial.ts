@@ -84,6 +84,7 @@ function clientFor(instance: Instance, options: DialOptions): TcpClient {
 function linkOf(connection: Connection, client: TcpClient): ConstructorParameters<typeof ClientSession>[0] {
   return {
     send: (msgId, body) => connection.send(msgId, body),
+    flush: () => connection.flush(),
     end: () => void client.end(), // resolves when the connection has gone, of which onClose tells
     destroy: () => client.destroy(),
   };

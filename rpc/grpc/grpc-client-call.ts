@@ -88,6 +88,8 @@ export class GrpcClientCall<Q, A> implements RequestSink<Q> {
     return this.#unsent.room();
   }
 
+  flush(): void {} // grpc-js holds nothing back
+
   endRequests(): void {
     if (!this.#isEnded) this.#call.halfClose();
   }

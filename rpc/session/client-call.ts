@@ -69,6 +69,11 @@ export class ClientCall<Q, A> extends CallStream {
     return this.sendMessage(this.#requests.encode(request), 0);
   }
 
+  /** What was sent leaves now, not at the end of the turn. */
+  flush(): void {
+    this.session.link.flush();
+  }
+
   /** No further request follows; everything sent so far has left. */
   endRequests(): void {
     if (!this.#isEnded) this.#client.sendEnd(this.id);

@@ -32,6 +32,8 @@ import type { SessionLimits } from './session-options.js';
 export interface SessionLink {
   /** `body` is copied before it returns. */
   send(msgId: number, body: Uint8Array): SendOutcome;
+  /** What was sent leaves now, not at the end of the turn. */
+  flush(): void;
   /** Delivers what was sent, then closes. */
   end(): void;
   /** Closes at once. */

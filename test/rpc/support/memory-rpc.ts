@@ -56,6 +56,8 @@ export class MemoryLink implements SessionLink {
     return this.isFull ? 'full' : 'sent';
   }
 
+  flush(): void {} // it holds nothing back
+
   end(): void {
     this.closedBy ??= 'end';
   }
