@@ -63,6 +63,11 @@ export class SkipList<V> {
   #version = 0;
   /** Leaves carry the epoch they were made in; each snapshot begins a new one. */
   #epoch = 1;
+  /** The latest key of getForWrite(), while the towers' path is still the way to it; where it is or belongs. */
+  #soughtKey: string | null = null;
+  #soughtNode = 0;
+  #soughtIndex = 0;
+  #soughtVersion = 0;
   readonly #openEpochs = new Set<number>();
   /** Leaves of earlier epochs are shared with a view; 0 when none is open. */
   #sharedBefore = 0;
@@ -105,12 +110,25 @@ export class SkipList<V> {
     return index < keys.length && keys[index] === key;
   }
 
+  /** As get(). A set() of the same key that comes next need not look for its place again. */
+  getForWrite(key: string): V | undefined {
+    const node = this.#findPath(key);
+    const { keys, values } = this.#leaves[node]!;
+    const index = lowerIndex(keys, key);
+    this.#soughtKey = key;
+    this.#soughtNode = node;
+    this.#soughtIndex = index;
+    this.#soughtVersion = this.#version;
+    return index < keys.length && keys[index] === key ? values[index] : undefined;
+  }
+
   /** True when the key is new, false when its value was replaced. */
   set(key: string, value: V): boolean {
     if (this.#append(key, value)) return true;
-    const node = this.#towers.findPath(key);
+    const isSought = this.#soughtKey === key && this.#soughtVersion === this.#version;
+    const node = isSought ? this.#soughtNode : this.#findPath(key);
     const found = this.#leaves[node]!;
-    const index = lowerIndex(found.keys, key);
+    const index = isSought ? this.#soughtIndex : lowerIndex(found.keys, key);
     if (index < found.keys.length && found.keys[index] === key) {
       const { values } = this.#own(node);
       if (this.#valueBytesOf !== null) {
@@ -130,7 +148,7 @@ export class SkipList<V> {
 
   /** True when the key was there. */
   delete(key: string): boolean {
-    const node = this.#towers.findPath(key);
+    const node = this.#findPath(key);
     const found = this.#leaves[node]!;
     const index = lowerIndex(found.keys, key);
     if (index === found.keys.length || found.keys[index] !== key) return false;
@@ -155,13 +173,14 @@ export class SkipList<V> {
 
   /** How many keys are below `key`, which need not be there itself. */
   rank(key: string): number {
-    const node = this.#towers.findPath(key);
+    const node = this.#findPath(key);
     return this.#towers.foundRank + lowerIndex(this.#leaves[node]!.keys, key);
   }
 
   /** The entry that `rank` keys are below; undefined outside of 0 … size - 1. */
   at(rank: number): Entry<V> | undefined {
     if (!Number.isInteger(rank) || rank < 0 || rank >= this.#size) return undefined;
+    this.#soughtKey = null;
     const { keys, values } = this.#leaves[this.#towers.findRank(rank)]!;
     const index = rank - this.#towers.foundRank;
     return { key: keys[index]!, value: values[index]! };
@@ -302,6 +321,11 @@ export class SkipList<V> {
       size += keys.length;
     }
     assert.equal(size, this.#size);
+  }
+
+  #findPath(key: string): number {
+    this.#soughtKey = null;
+    return this.#towers.findPath(key);
   }
 
   #first(range: Range): Entry<V> | undefined {

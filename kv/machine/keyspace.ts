@@ -245,7 +245,7 @@ export class Keyspace {
       if (slot !== undefined) this.#remove(key, slot, 'delete');
       return;
     }
-    this.#lent.delete(key);
+    if (this.#lent.size > 0) this.#lent.delete(key);
     this.#put(key, slot, value, terms, true);
   }
 
@@ -517,7 +517,7 @@ export class Keyspace {
 
   /** A key to be written: one that has expired goes first. */
   #findForWrite(key: string): Slot | undefined {
-    const slot = this.#slots.get(key);
+    const slot = this.#slots.getForWrite(key);
     if (slot === undefined) return undefined;
     if (!this.#isOver(slot)) return slot;
     this.#remove(key, slot, 'expire');

@@ -26,9 +26,12 @@ const RANGE: fc.Arbitrary<Range> = fc.record(
   { from: KEY, after: KEY, to: KEY, through: KEY, prefix: KEY, reverse: fc.boolean() },
   { requiredKeys: [] },
 );
+/** What may come between a getForWrite() and the set() that it prepares. */
+const BETWEEN = ['nothing', 'set', 'delete', 'rank', 'at', 'snapshot', 'look', 'clear'] as const;
 type Step =
   | { do: 'set'; key: string; value: number }
   | { do: 'delete'; key: string }
+  | { do: 'look'; key: string; value: number; between: (typeof BETWEEN)[number]; other: string }
   | { do: 'fill'; from: number; count: number }
   | { do: 'drain'; from: number; count: number }
   | { do: 'clear' }
@@ -37,6 +40,16 @@ type Step =
 const STEP: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ do: fc.constant('set' as const), key: KEY, value: fc.nat() }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('delete' as const), key: KEY }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('look' as const),
+      key: KEY,
+      value: fc.nat(),
+      between: fc.constantFrom(...BETWEEN),
+      other: KEY,
+    }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -249,6 +262,15 @@ function write(list: SkipList<number>, model: Map<string, number>, step: Step): 
     model.set(step.key, step.value);
   } else if (step.do === 'delete') {
     assert.equal(list.delete(step.key), model.delete(step.key));
+  } else if (step.do === 'look') {
+    const { key, value, between, other } = step;
+    assert.equal(list.getForWrite(key), model.get(key));
+    if (between === 'rank') list.rank(other);
+    else if (between === 'at') list.at(Math.floor(list.size / 2));
+    else if (between === 'look') assert.equal(list.getForWrite(other), model.get(other));
+    else if (between === 'snapshot') list.snapshot().close();
+    else if (between !== 'nothing') write(list, model, { do: between, key: other, value });
+    write(list, model, { do: 'set', key, value });
   } else if (step.do === 'clear') {
     list.clear();
     model.clear();
