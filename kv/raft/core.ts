@@ -131,8 +131,8 @@ export class RaftCore {
   #isTakingSnapshot = false;
   #snapshotTick = 0;
   #noSnapshotUntilTick = 0;
-  /** Log behind the snapshot is there only for a snapshot that is being sent. */
-  #keepsForTransfer = false;
+  /** There may be more log behind the snapshot than there should: for a snapshot that is being sent, or since the start. */
+  #hasSpareLog: boolean;
   #applying: { readonly lastIndex: number; readonly byteCount: number }[] = [];
   #applyingBytes = 0;
   #readyReads: { readonly index: number; readonly contexts: readonly unknown[] }[] = [];
@@ -157,6 +157,7 @@ export class RaftCore {
     this.#log = new RaftLog(offset.index, offset.term);
     this.#log.append(entries);
     this.#snapshot = snapshot;
+    this.#hasSpareLog = offset.index < snapshot.index;
     this.#configs = new ConfigHistory({ index: snapshot.index, membership: snapshot.membership });
     this.#configs.append(entries.filter((entry) => entry.index > snapshot.index));
     this.#writes = new WriteQueue(this.#log.lastIndex);
@@ -264,8 +265,8 @@ export class RaftCore {
     if (this.#role === 'leader') this.#tickLeader();
     else this.#tickOther();
     // Or nobody would before the next snapshot.
-    const isNeeded = this.#keepsForTransfer && this.#replication?.isCatchingUp(this.#snapshot.index) === true;
-    if (this.#keepsForTransfer && !isNeeded) this.#compact();
+    const isNeeded = this.#hasSpareLog && this.#replication?.isCatchingUp(this.#snapshot.index) === true;
+    if (this.#hasSpareLog && !isNeeded) this.#compact();
     return this.#finish();
   }
 
@@ -1157,7 +1158,7 @@ export class RaftCore {
     const { trailingEntries, trailingBytesMax } = this.#options;
     const oldestInUse = this.#replication?.oldestTransferIndex() ?? Number.MAX_SAFE_INTEGER;
     const wanted = this.#snapshot.index - trailingEntries;
-    this.#keepsForTransfer = oldestInUse < wanted;
+    this.#hasSpareLog = oldestInUse < wanted;
     let index = Math.min(wanted, oldestInUse);
     index = Math.max(index, this.#log.offset);
     let trailing = this.#log.bytesBehind(index) - this.#log.bytesBehind(this.#snapshot.index);

@@ -13,7 +13,14 @@ export interface SnapshotTransfer {
   isWaiting: boolean;
   /** Of the last chunk or acknowledgement. */
   sinceTick: number;
+  /** When the next chunk was sent first; null: it was not yet. */
+  askedTick: number | null;
+  /** A chunk that is not answered within so many ticks is sent again; grows where answers take long. */
+  patienceTicks: number;
 }
+
+/** At the beginning, and where answers come at once. */
+export const CHUNK_PATIENCE_TICKS = 3;
 
 interface Inflight {
   readonly lastIndex: number;
@@ -113,7 +120,15 @@ export class Progress {
     this.state = 'snapshot';
     this.isProbing = false;
     this.#free(this.#inflights.length);
-    this.transfer = { snapshot, offset: 0, isWaiting: false, sinceTick: nowTick };
+    const patienceTicks = CHUNK_PATIENCE_TICKS;
+    this.transfer = {
+      snapshot,
+      offset: 0,
+      isWaiting: false,
+      sinceTick: nowTick,
+      askedTick: null,
+      patienceTicks,
+    };
   }
 
   checkInvariants(): void {

@@ -5,7 +5,7 @@ import { type Entry, entryBytes, type NodeId, type SnapshotMeta } from './entry.
 import type { RaftLog } from './log.js';
 import { type AppendResponse, chunkOf, type RaftMessage, type SnapshotResponse } from './message.js';
 import type { RaftOptions } from './options.js';
-import { Progress } from './progress.js';
+import { CHUNK_PATIENCE_TICKS, Progress } from './progress.js';
 import type { Rules } from './rules.js';
 
 /** What of its member the leader looks at. */
@@ -79,8 +79,13 @@ export class Replication {
     for (const progress of this.#members.values()) {
       const { transfer } = progress;
       if (transfer === null) continue;
-      const silent = this.#view.nowTick() - transfer.sinceTick >= this.#options.electionTicks;
-      if (transfer.isWaiting && silent) transfer.isWaiting = false;
+      const { electionTicks } = this.#options;
+      const isWhole = transfer.offset > 0 && transfer.offset === transfer.snapshot.byteCount;
+      const patienceTicks = isWhole ? electionTicks : Math.min(electionTicks, transfer.patienceTicks);
+      if (transfer.isWaiting && this.#view.nowTick() - transfer.sinceTick >= patienceTicks) {
+        transfer.isWaiting = false;
+        transfer.patienceTicks = Math.min(electionTicks, 2 * transfer.patienceTicks);
+      }
       this.#sendChunk(progress);
     }
   }
@@ -121,8 +126,11 @@ export class Replication {
     if (transfer === null || transfer.snapshot.index !== message.index) return;
     // Said twice, or before the chunk on its way arrived: answering would send it twice as well.
     if (transfer.isWaiting && message.nextOffset === transfer.offset) return;
+    const nowTick = this.#view.nowTick();
     transfer.offset = Math.min(message.nextOffset, transfer.snapshot.byteCount);
-    transfer.sinceTick = this.#view.nowTick();
+    transfer.sinceTick = nowTick;
+    transfer.patienceTicks = Math.max(CHUNK_PATIENCE_TICKS, 2 * (nowTick - (transfer.askedTick ?? nowTick)));
+    transfer.askedTick = null;
     // All of it is there: the next answer is the installed snapshot's, or silence makes us ask again.
     const isDone = transfer.offset === transfer.snapshot.byteCount;
     transfer.isWaiting = isDone;
@@ -215,6 +223,7 @@ export class Replication {
     }
     transfer.isWaiting = true;
     transfer.sinceTick = this.#view.nowTick();
+    transfer.askedTick ??= transfer.sinceTick;
     this.#chunkBudget -= byteCount;
     this.#view.send(progress.id, chunkOf(this.#view.term(), snapshot, offset, byteCount));
   }

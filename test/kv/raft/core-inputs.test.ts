@@ -215,3 +215,21 @@ test('a snapshot that failed is not asked for again before an election timeout h
   const later = Array.from({ length: 10 }, () => asked(core.tick()));
   assert.deepEqual(later, [0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 });
+
+test('a member that starts with more log behind its snapshot than it should have forgets that at its first tick', () => {
+  const entry = (index: number): Entry => ({ index, term: 1, kind: 'normal', data: DATA });
+  const membership = membershipOf([1, 2, 3]);
+  const core = single(
+    { trailingEntries: 2 },
+    {
+      hardState: { term: 1, vote: null, commit: 5 },
+      snapshot: { index: 5, term: 1, membership, byteCount: 8 },
+      entries: [1, 2, 3, 4, 5, 6, 7].map(entry),
+    },
+  );
+  assert.equal(core.status().firstIndex, 1);
+  const compacts = core.tick().filter((effect) => effect.kind === 'compact');
+  assert.deepEqual(compacts, [{ kind: 'compact', index: 3, term: 1 }]);
+  assert.equal(core.status().firstIndex, 4);
+  assert.deepEqual(core.tick(), []);
+});
