@@ -86,6 +86,9 @@ interface Outgoing {
   readonly rests: 'log' | 'term' | 'nothing';
 }
 
+/** The leader is asked again for a read that it has not answered within so many heartbeats. */
+const READ_PATIENCE_HEARTBEATS = 2;
+
 export class RaftCore {
   readonly #options: Required<RaftOptions>;
   readonly #random: () => number;
@@ -1059,7 +1062,9 @@ export class RaftCore {
 
   #askForReads(): void {
     if (this.#leader === null || this.#role === 'leader') return;
-    const id = this.#forwarding.ask(this.#nowTick);
+    const id =
+      this.#forwarding.ask(this.#nowTick) ??
+      this.#forwarding.askAgain(this.#nowTick, READ_PATIENCE_HEARTBEATS * this.#options.heartbeatTicks);
     if (id !== null) this.#send(this.#leader, { type: 'read', id });
   }
 

@@ -6,6 +6,8 @@ interface Batch {
   readonly id: number;
   readonly contexts: unknown[];
   readonly sentTick: number;
+  /** When the leader was asked last. */
+  askedTick: number;
 }
 
 export class ReadForwarding {
@@ -29,9 +31,16 @@ export class ReadForwarding {
   /** The id to ask the leader with, or null if nothing waits or an answer is awaited. */
   ask(nowTick: number): number | null {
     if (this.#asked !== null || this.#waiting.length === 0) return null;
-    this.#asked = { id: this.#nextId, contexts: this.#waiting, sentTick: nowTick };
+    this.#asked = { id: this.#nextId, contexts: this.#waiting, sentTick: nowTick, askedTick: nowTick };
     this.#nextId += 1;
     this.#waiting = [];
+    return this.#asked.id;
+  }
+
+  /** The id to ask with once more, where the leader was not asked for `ticks`: question or answer may be lost. */
+  askAgain(nowTick: number, ticks: number): number | null {
+    if (this.#asked === null || nowTick - this.#asked.askedTick < ticks) return null;
+    this.#asked.askedTick = nowTick;
     return this.#asked.id;
   }
 
