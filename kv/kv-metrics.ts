@@ -82,10 +82,15 @@ const COUNTERS: readonly (readonly [name: string, help: string, read: Read])[] =
   ['wal_appends_total', 'Appends they made durable.', ({ wal }) => wal.appends],
 ];
 
+/** Flushes that the histograms are told of together. */
+const FLUSHES_MAX = 256;
+
 export class KvMetrics {
   readonly registry: Registry = new Registry();
   readonly #fsync: Histogram;
   readonly #batch: Histogram;
+  /** Flushes that the histograms were not told of yet: one by one, in between, they cost many times as much. */
+  #flushes: { readonly appends: number; readonly ms: number }[] = [];
 
   constructor() {
     const registers = [this.registry];
@@ -94,19 +99,30 @@ export class KvMetrics {
       help: 'Write and fdatasync of a batch of the log.',
       buckets: FSYNC_BUCKETS_S,
       registers,
+      collect: () => this.#observe(),
     });
     this.#batch = new Histogram({
       name: `${PREFIX}fsync_appends`,
       help: 'Appends made durable by one fdatasync.',
       buckets: BATCH_BUCKETS,
       registers,
+      collect: () => this.#observe(),
     });
   }
 
   /** For the log, after each fdatasync. */
   flushed({ appends, ms }: { readonly appends: number; readonly ms: number }): void {
-    this.#fsync.observe(ms / 1000);
-    this.#batch.observe(appends);
+    this.#flushes.push({ appends, ms });
+    if (this.#flushes.length >= FLUSHES_MAX) this.#observe();
+  }
+
+  #observe(): void {
+    const flushes = this.#flushes;
+    this.#flushes = [];
+    for (const { appends, ms } of flushes) {
+      this.#fsync.observe(ms / 1000);
+      this.#batch.observe(appends);
+    }
   }
 
   watch(node: KvNode): void {

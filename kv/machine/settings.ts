@@ -28,9 +28,15 @@ const NAME = /^[a-z0-9][a-z0-9.:_-]*$/;
 
 export class Settings {
   readonly #values = new Map<string, string>();
+  #changes = 0;
   #quotaBytes = 0;
   #diskAlarms = 0;
   #stringBytesMax = STRING_BYTES_DEFAULT;
+
+  /** Goes up with every change: whoever derives something looks again then. */
+  get changes(): number {
+    return this.#changes;
+  }
 
   get protocolVersion(): number {
     return Number(this.#values.get(SETTING_PROTOCOL) ?? PROTOCOL_VERSION_MIN);
@@ -118,6 +124,7 @@ export class Settings {
   }
 
   #read(): void {
+    this.#changes += 1;
     this.#quotaBytes = Number(this.#values.get(SETTING_QUOTA) ?? 0);
     this.#stringBytesMax = Number(this.#values.get(SETTING_VALUE_BYTES) ?? STRING_BYTES_DEFAULT);
     this.#diskAlarms = 0;

@@ -5,6 +5,7 @@
 import type { ItemWriter } from '../machine/batch.js';
 import { PROTOCOL_VERSION_MIN } from '../machine/protocol-version.js';
 import type { Machine } from '../machine/machine.js';
+import type { Settings } from '../machine/settings.js';
 import type { NodeId } from '../raft/index.js';
 
 export interface MemberAddress {
@@ -25,6 +26,8 @@ export class MemberList {
   readonly #first: Map<NodeId, string>;
   #listed = new Map<NodeId, MemberAddress>();
   #removed: ReadonlySet<NodeId> = new Set();
+  /** The settings that were read last, and what was in them. */
+  #read: { readonly settings: Settings; readonly changes: number } | null = null;
   #version = '';
 
   constructor(first: ReadonlyMap<NodeId, string>) {
@@ -36,9 +39,12 @@ export class MemberList {
   }
 
   /** True if the settings say something else than before. */
-  read(machine: Machine): boolean {
+  read({ settings }: Machine): boolean {
+    const { changes } = settings;
+    if (this.#read?.settings === settings && this.#read.changes === changes) return false;
+    this.#read = { settings, changes };
     const texts: string[] = [];
-    for (const [name, value] of machine.settings.entries()) {
+    for (const [name, value] of settings.entries()) {
       if (name.startsWith(PREFIX) || name === REMOVED) texts.push(`${name}=${value}`);
     }
     const version = texts.toSorted().join('\n');

@@ -73,15 +73,22 @@ class DiskFile implements WalFile {
   readonly #handle: FileHandle;
   /** The same file, of which each write is durable: one call on libuv's threads instead of two. Opened when needed. */
   #durable: Promise<FileHandle | null> | null = null;
+  /** The handle that it resolved to. */
+  #durableHandle: FileHandle | null = null;
 
   constructor(handle: FileHandle) {
     this.#handle = handle;
   }
 
-  async writeDurably(bytes: Uint8Array, position: number): Promise<number> {
+  writeDurably(bytes: Uint8Array, position: number): Promise<number> {
+    const durable = this.#durableHandle;
+    return durable === null ? this.#openAndWrite(bytes, position) : writeAt(durable.fd, bytes, position);
+  }
+
+  async #openAndWrite(bytes: Uint8Array, position: number): Promise<number> {
     this.#durable ??= openDurable(this.#handle);
-    const durable = await this.#durable;
-    if (durable !== null) return writeAt(durable.fd, bytes, position);
+    this.#durableHandle = await this.#durable;
+    if (this.#durableHandle !== null) return writeAt(this.#durableHandle.fd, bytes, position);
     const written = await this.write(bytes, position);
     await this.dataSync();
     return written;
