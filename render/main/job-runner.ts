@@ -5,7 +5,7 @@
 import type { Logger } from '../../reactor/index.js';
 import { detached } from '../../rpc/index.js';
 import { RenderError } from '../errors.js';
-import { ErrCode, type StageTimes } from '../proto/render.js';
+import { ErrCode, type Position, type StageTimes } from '../proto/render.js';
 import type { AttemptReader } from './attempt-reader.js';
 import type { SchedulerEffect, SchedulerFigures } from './effects.js';
 import type { FarmEvent } from './farm.js';
@@ -454,7 +454,16 @@ function isSameWork(a: JobSpec, b: JobSpec): boolean {
   const same = (
     ['images', 'lightCount', 'width', 'height', 'samples', 'format', 'scene', 'seed'] as const
   ).every((name) => a[name] === b[name]);
-  return same && sameNumbers(a.lights, b.lights) && sameNumbers(a.frames, b.frames);
+  return (
+    same &&
+    samePosition(a.position, b.position) &&
+    sameNumbers(a.lights, b.lights) &&
+    sameNumbers(a.frames, b.frames)
+  );
+}
+
+function samePosition(a: Position, b: Position): boolean {
+  return a.x === b.x && a.y === b.y && a.z === b.z;
 }
 
 function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
