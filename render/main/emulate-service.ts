@@ -124,9 +124,10 @@ async function render(
     const spec = readSpec(request, positionFor(host, driver, request), host.specLimits);
     checkFits(host, spec);
     const record = host.submit(driver, request.requestId, spec);
-    return await waiting(host, driver, record, call, () =>
+    const result = await waiting(host, driver, record, call, () =>
       wholeResult(host, record, driver.serial, call.signal),
     );
+    return record.isForsaken ? refusal(request, UNAUTHORIZED) : result;
   } catch (error) {
     return refusal(request, statusOfError(error));
   }
@@ -152,7 +153,13 @@ async function* renderStream(
   }
   driver.value.callsOpen += 1;
   try {
-    yield* resultMessages(host, record, driver.serial, call.signal);
+    for await (const message of resultMessages(host, record, driver.serial, call.signal)) {
+      if (record.isForsaken) {
+        yield refusal(request, UNAUTHORIZED);
+        return;
+      }
+      yield message;
+    }
   } finally {
     driver.value.callsOpen -= 1;
     abandon(host, record, call);

@@ -38,6 +38,9 @@ export interface JobRunnerOptions {
   readonly retention: RetentionOptions;
 }
 
+/** How a driver went: who fell silent may be there again, and asks anew. */
+export type Leave = 'said good-bye' | 'fell silent';
+
 type Of<K extends SchedulerEffect['kind']> = Extract<SchedulerEffect, { kind: K }>;
 
 export class JobRunner {
@@ -117,7 +120,13 @@ export class JobRunner {
     return id === undefined ? null : (this.#records.get(id) ?? null);
   }
 
-  driverGone(key: number): void {
+  /** Its jobs end with it, but for those that are detached. */
+  driverGone(key: number, how: Leave): void {
+    if (how === 'fell silent') {
+      for (const record of this.#records.values())
+        if (record.owner.key === key && record.end === null && !record.spec.isDetached)
+          record.isForsaken = true;
+    }
     this.#carry(this.#scheduler.driverGone(this.#now(), key));
   }
 
