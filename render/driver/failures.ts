@@ -62,6 +62,21 @@ export function errorOfCall(error: unknown): unknown {
   });
 }
 
+/** Whether no answer came at all: the main node was not reached, was lost, or is going away, or the time was over. */
+export function isUnanswered(error: unknown): error is RpcError {
+  // RPC_UNAVAILABLE is an answer: somebody behind the main node is away.
+  if (!(error instanceof RpcError) || error.code === 'RPC_UNAVAILABLE') return false;
+  return ['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'CANCELLED'].includes(error.status);
+}
+
+/** Of an action that got no answer, and may have been carried out. */
+export function unknownOutcome(error: RpcError): RenderError {
+  const { code, message } = errorOfCall(error) as RenderError; // which it makes of every RpcError
+  return new RenderError(code, `${message}; whether it was done is unknown, look before asking again`, {
+    cause: error,
+  });
+}
+
 /** Whether the main node may answer otherwise in a moment: it was not reached, or is going away. */
 export function isPassing(error: unknown): boolean {
   return error instanceof RenderError && error.code === 'RENDER_UNAVAILABLE';
