@@ -41,6 +41,8 @@ export interface JobRunnerOptions {
 /** How a driver went: who fell silent may be there again, and asks anew. */
 export type Leave = 'said good-bye' | 'fell silent';
 
+const DISK_RETRY_MS = 5000;
+
 type Of<K extends SchedulerEffect['kind']> = Extract<SchedulerEffect, { kind: K }>;
 
 export class JobRunner {
@@ -430,6 +432,10 @@ export class JobRunner {
 
   /** So that the job may be taken: what was kept longest goes first. @throws RenderError */
   #makeRoom(spec: JobSpec): void {
+    if (this.#parts.results.isStuck) {
+      const text = 'the disk takes no images, and those that wait for it fill the memory';
+      throw new RenderError('RENDER_OVERLOAD', text, { retryAfterMs: DISK_RETRY_MS });
+    }
     const bytes = spec.images * imageBytesAtMost(spec);
     const { drop, forget, problem } = this.#retention.roomFor(bytes, this.#scheduler.figures().jobs);
     if (problem !== null) throw problem;
