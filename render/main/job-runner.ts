@@ -421,7 +421,7 @@ export class JobRunner {
 
   #finished({ job, code, message }: Of<'finished'>): void {
     const record = this.#records.get(job)!; // as above
-    const at = this.#now();
+    const at = this.#scheduler.status(job).finishedAt!; // it has just finished
     record.end = { code, message };
     record.finishedAt = at;
     this.#retention.finished(job, at, this.#parts.results.bytesOf(job));
