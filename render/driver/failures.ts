@@ -1,7 +1,7 @@
 // What a status of the contract, or a failed call, means to those who ask: one RenderError, and whether asking again may help.
 // Everything in render/driver that calls the main node words its failures here. Pure.
 
-import { RpcError, type RpcErrorCode } from '../../rpc/index.js';
+import { type RpcClient, RpcError, type RpcErrorCode } from '../../rpc/index.js';
 import { RenderError, type RenderErrorCode } from '../errors.js';
 import { Code, type Status } from '../proto/render.js';
 
@@ -75,6 +75,15 @@ export function unknownOutcome(error: RpcError): RenderError {
   return new RenderError(code, `${message}; whether it was done is unknown, look before asking again`, {
     cause: error,
   });
+}
+
+/** The error with why there is no connection, where it says no more than that there is none. */
+export function withReason(error: unknown, rpc: RpcClient): unknown {
+  if (!(error instanceof RenderError && error.cause instanceof RpcError)) return error;
+  if (error.cause.code !== 'RPC_ALL_CONNECTING') return error;
+  const reason = rpc.figures().hosts.find(({ lastError }) => lastError !== null)?.lastError;
+  if (reason == null) return error;
+  return new RenderError(error.code, `${error.message}: ${reason.message}`, { cause: reason });
 }
 
 /** Whether the main node may answer otherwise in a moment: it was not reached, or is going away. */

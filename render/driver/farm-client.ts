@@ -14,7 +14,7 @@ import {
 } from '../proto/farm.js';
 import { clientOf, completeClientOptions, type CompleteClientOptions } from './driver-options.js';
 import type { FarmClientOptions } from './driver-options.js';
-import { errorOfCall, isPassing, isUnanswered, unknownOutcome } from './failures.js';
+import { errorOfCall, isPassing, isUnanswered, unknownOutcome, withReason } from './failures.js';
 import { FetchAssembly } from './fetch-assembly.js';
 import { Patience } from './patience.js';
 import type { ImageResult } from './render-results.js';
@@ -142,7 +142,7 @@ export class FarmClient implements AsyncDisposable {
         }
         return;
       } catch (thrown) {
-        const error = errorOfCall(thrown);
+        const error = withReason(errorOfCall(thrown), this.#rpc);
         // At first there is nothing to go on with: who cannot be reached is told of at once.
         if (!isPassing(error) || !this.#isReached) throw error;
         lost ??= new Patience(this.#options.reconnectMs, signal);
@@ -203,7 +203,7 @@ export class FarmClient implements AsyncDisposable {
         this.#isReached = true;
         return answer;
       } catch (thrown) {
-        const error = errorOfCall(thrown);
+        const error = withReason(errorOfCall(thrown), this.#rpc);
         if (!isUnanswered(thrown)) throw error;
         if (kind === 'action' && thrown.executed !== 'no') throw unknownOutcome(thrown);
         // At the end of its time it is told why it got so far, rather than that the time was over.
