@@ -5,13 +5,13 @@
 import type { Logger } from '../../reactor/index.js';
 import { detached } from '../../rpc/index.js';
 import { RenderError } from '../errors.js';
-import { ErrCode, type Position, type StageTimes } from '../proto/render.js';
 import type { AttemptReader } from './attempt-reader.js';
 import type { SchedulerEffect, SchedulerFigures } from './effects.js';
 import type { FarmEvent } from './farm.js';
 import { isFinishedState, type JobStatus } from './job.js';
 import { type JobOwner, JobRecord } from './job-record.js';
-import { imageBytesAtMost, type JobSpec, kindOf } from './job-spec.js';
+import { jobSnapshot } from './job-snapshot.js';
+import { imageBytesAtMost, isSameWork, type JobSpec, kindOf } from './job-spec.js';
 import type { JobStore, StoreRecord } from './job-store.js';
 import type { MainClock } from './main-clock.js';
 import type { NodeBook, NodeEntry } from './node-book.js';
@@ -20,6 +20,7 @@ import type { KeptPlace, ResultStore } from './result-store.js';
 import { Retention, type RetentionOptions } from './retention.js';
 import { Scheduler } from './scheduler.js';
 import { SCHEDULER_DEFAULTS, type SchedulerOptions } from './scheduler-options.js';
+import { stageTimes } from './stage-times.js';
 import type { NodeBeat } from './worker-nodes.js';
 
 export interface JobRunnerParts {
@@ -248,25 +249,14 @@ export class JobRunner {
 
   /** Records that say all there is, for a store that begins anew. */
   *snapshot(): Iterable<StoreRecord> {
-    for (const record of this.#records.values()) {
-      const { id: job, owner, requestId, spec, submittedAt } = record;
-      const { deadlineAt, priority, state } = this.#scheduler.status(job);
-      yield { kind: 'job', job, owner, requestId, spec, submittedAt, deadlineAt };
-      if (priority !== spec.priority) yield { kind: 'priority', job, priority };
-      if (state === 'paused') yield { kind: 'paused', job };
-      for (const index of record.settled) {
-        const { code, error, attempts, renderMs, nodeName: node } = record.facts(index);
-        if (code !== ErrCode.EC_OK)
-          yield { kind: 'missing', job, first: index, count: 1, code, error, attempts };
-        const place = this.#parts.results.placeOf(job, index);
-        if (place !== null) yield { kind: 'image', job, image: { index, attempts, renderMs, node, place } };
-      }
-      if (record.end !== null && record.finishedAt !== null) {
-        const { code, message } = record.end;
-        yield { kind: 'end', job, code, message, at: record.finishedAt };
-        if (this.#retention.isDropped(job)) yield { kind: 'dropped', job };
-      }
-    }
+    const { results } = this.#parts;
+    for (const record of this.#records.values())
+      yield* jobSnapshot(
+        record,
+        this.#scheduler.status(record.id),
+        results,
+        this.#retention.isDropped(record.id),
+      );
   }
 
   /** An image is on disk now. */
@@ -463,53 +453,3 @@ export class JobRunner {
     });
   }
 }
-
-/** What a request id stands for: the images, not how they are to be had. */
-function isSameWork(a: JobSpec, b: JobSpec): boolean {
-  const same = (
-    ['images', 'lightCount', 'width', 'height', 'samples', 'format', 'scene', 'seed'] as const
-  ).every((name) => a[name] === b[name]);
-  return (
-    same &&
-    samePosition(a.position, b.position) &&
-    sameNumbers(a.lights, b.lights) &&
-    sameNumbers(a.frames, b.frames)
-  );
-}
-
-function samePosition(a: Position, b: Position): boolean {
-  return a.x === b.x && a.y === b.y && a.z === b.z;
-}
-
-function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((value, at) => value === b[at]);
-}
-
-/** The worker node's part, with what the main node adds: waiting for a node, and the way there and back. */
-function stageTimes(waitedMs: number, elapsedMs: number, told: StageTimes = NO_TIMES): StageTimes {
-  const { queueUs, dispatchUs, shmRequestUs, renderUs, readOutUs, shmReplyUs, replyUs } = told;
-  const toldUs = queueUs + dispatchUs + shmRequestUs + renderUs + readOutUs + shmReplyUs + replyUs;
-  return {
-    queueUs: microseconds(queueUs + waitedMs * 1000),
-    dispatchUs: microseconds(elapsedMs * 1000 - toldUs),
-    shmRequestUs,
-    renderUs,
-    readOutUs,
-    shmReplyUs,
-    replyUs,
-  };
-}
-
-function microseconds(us: number): number {
-  return Math.min(0xffff_ffff, Math.max(0, Math.round(us)));
-}
-
-const NO_TIMES: StageTimes = {
-  queueUs: 0,
-  dispatchUs: 0,
-  shmRequestUs: 0,
-  renderUs: 0,
-  readOutUs: 0,
-  shmReplyUs: 0,
-  replyUs: 0,
-};
