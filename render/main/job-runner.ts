@@ -54,6 +54,7 @@ export class JobRunner {
   #cancelTimer: (() => void) | null = null;
   #timerAt = Number.POSITIVE_INFINITY;
   #attemptsOpen = 0;
+  #isHeldBack = false;
   #isClosed = false;
 
   constructor(parts: JobRunnerParts, options: JobRunnerOptions) {
@@ -369,7 +370,6 @@ export class JobRunner {
     this.#attemptsOpen += 1;
     try {
       const { answer, reader } = await node.link.render(spec, attempt, timeoutMs);
-      if (answer.kind === 'rendered') await this.#parts.results.ready();
       if (this.#isClosed) return;
       this.#carry(this.#scheduler.answered(this.#now(), node.key, attempt.id, answer), reader);
     } finally {
@@ -390,9 +390,21 @@ export class JobRunner {
       record.settle(index);
       this.#parts.tell({ kind: 'image', job, index, state: 'rendered' });
     }
+    if (this.#parts.results.isFull) this.#holdBack();
     if (node !== undefined) node.imagesRendered += count;
     record.tellChange();
     this.#parts.tell({ kind: 'job', job });
+  }
+
+  /** While the results take nothing more nothing is given out; what nodes have is taken, or it would be taken for lost. */
+  #holdBack(): void {
+    if (this.#isHeldBack) return;
+    this.#isHeldBack = true;
+    this.#scheduler.holdBack();
+    void this.#parts.results.ready().then(() => {
+      this.#isHeldBack = false;
+      if (!this.#isClosed) this.#carry(this.#scheduler.goOn(this.#now()));
+    });
   }
 
   #failed({ job, first, count, code, error, attempts }: Of<'failed'>): void {

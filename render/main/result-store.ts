@@ -1,8 +1,8 @@
 // Rendered images, kept until their job is dropped: in memory up to a size, beyond it in a file for each job.
 // job-runner.ts puts them in and decides what is dropped; result streams, fetches and the web page read them.
 // With a journal every image goes to disk, and is told of (`onKept`) once it is there; memory is then a cache.
-// Bounded: who puts waits for `ready()` first, which is slow when the disk is. What the disk refuses stays in memory until it
-// takes it (`retry`); when that fills the memory nothing is ready, and no new job should be taken (`isStuck`).
+// Bounded: when it is full (`isFull`) it takes what is on its way, and no more is asked for until `ready()`. What the disk
+// refuses stays in memory until it takes it (`retry`); when that fills the memory no new job should be taken either (`isStuck`).
 
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -96,9 +96,14 @@ export class ResultStore {
     return this.#jobs.get(job)?.images.get(index)?.place ?? null;
   }
 
-  /** Resolves when another image may be put. */
+  /** As much waits for the disk as may wait. */
+  get isFull(): boolean {
+    return this.#toWriteBytes > WRITING_BYTES_MAX || this.isStuck;
+  }
+
+  /** Resolves when it is not full; never rejects. */
   async ready(): Promise<void> {
-    while (this.#isFull) await new Promise<void>((resolve) => this.#whenReady.push(resolve));
+    while (this.isFull) await new Promise<void>((resolve) => this.#whenReady.push(resolve));
   }
 
   /** The disk takes nothing, and what waits for it is more than memory may have. */
@@ -212,10 +217,6 @@ export class ResultStore {
       .catch((cause: unknown) => this.#onFailure(failure(`${file.path} cannot be removed`, cause)));
   }
 
-  get #isFull(): boolean {
-    return this.#toWriteBytes > WRITING_BYTES_MAX || this.isStuck;
-  }
-
   #job(id: number): JobImages {
     let job = this.#jobs.get(id);
     if (job === undefined) {
@@ -323,7 +324,7 @@ export class ResultStore {
   }
 
   #tellReady(): void {
-    if (this.#isFull || this.#whenReady.length === 0) return;
+    if (this.isFull || this.#whenReady.length === 0) return;
     const waiting = this.#whenReady;
     this.#whenReady = [];
     for (const tell of waiting) tell();

@@ -59,6 +59,7 @@ export class Scheduler {
   readonly #attempts = new Map<number, Attempt>();
   #effects: SchedulerEffect[] = [];
   #now = 0;
+  #isHeldBack = false;
   #lastAttempt: number;
   #dispatched = 0;
   #staleAnswers = 0;
@@ -255,6 +256,19 @@ export class Scheduler {
     this.#jobs.forgetRequest(this.#jobs.expect(id));
   }
 
+  // Room for what comes back.
+
+  /** Nothing more is given out, until `goOn`. */
+  holdBack(): void {
+    this.#isHeldBack = true;
+  }
+
+  goOn(now: number): SchedulerEffect[] {
+    this.#now = now;
+    this.#isHeldBack = false;
+    return this.#end();
+  }
+
   // Time.
 
   /** Does what is due. To be called at `nextAt`, and not before. */
@@ -347,7 +361,8 @@ export class Scheduler {
   // Giving out.
 
   #end(): SchedulerEffect[] {
-    while (this.#nodes.openNodes > 0 && this.#queue.size > 0) if (!this.#queue.serve(this.#giveOut)) break;
+    while (!this.#isHeldBack && this.#nodes.openNodes > 0 && this.#queue.size > 0)
+      if (!this.#queue.serve(this.#giveOut)) break;
     const effects = this.#effects;
     this.#effects = [];
     return effects;
