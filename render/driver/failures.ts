@@ -1,7 +1,7 @@
 // What a status of the contract, or a failed call, means to those who ask: one RenderError, and whether asking again may help.
 // Everything in render/driver that calls the main node words its failures here. Pure.
 
-import { RpcError, type RpcErrorCode } from '../../rpc/index.js';
+import { type RpcClient, RpcError, type RpcErrorCode } from '../../rpc/index.js';
 import { RenderError, type RenderErrorCode } from '../errors.js';
 import { Code, type Status } from '../proto/render.js';
 
@@ -60,6 +60,30 @@ export function errorOfCall(error: unknown): unknown {
     cause: error,
     ...(retryAfterMs > 0 ? { retryAfterMs } : {}),
   });
+}
+
+/** Whether no answer came at all: the main node was not reached, was lost, or is going away, or the time was over. */
+export function isUnanswered(error: unknown): error is RpcError {
+  // RPC_UNAVAILABLE is an answer: somebody behind the main node is away.
+  if (!(error instanceof RpcError) || error.code === 'RPC_UNAVAILABLE') return false;
+  return ['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'CANCELLED'].includes(error.status);
+}
+
+/** Of an action that got no answer, and may have been carried out. */
+export function unknownOutcome(error: RpcError): RenderError {
+  const { code, message } = errorOfCall(error) as RenderError; // which it makes of every RpcError
+  return new RenderError(code, `${message}; whether it was done is unknown, look before asking again`, {
+    cause: error,
+  });
+}
+
+/** The error with why there is no connection, where it says no more than that there is none. */
+export function withReason(error: unknown, rpc: RpcClient): unknown {
+  if (!(error instanceof RenderError && error.cause instanceof RpcError)) return error;
+  if (error.cause.code !== 'RPC_ALL_CONNECTING') return error;
+  const reason = rpc.figures().hosts.find(({ lastError }) => lastError !== null)?.lastError;
+  if (reason == null) return error;
+  return new RenderError(error.code, `${error.message}: ${reason.message}`, { cause: reason });
 }
 
 /** Whether the main node may answer otherwise in a moment: it was not reached, or is going away. */

@@ -1,7 +1,7 @@
 // What people and scripts do with a farm: look at jobs and workers, stop and go, read logs, get images, bring scenes.
 // The commands of the area `render` stand on it. It is no driver: it registers nowhere, and may come and go.
 
-import { RpcClient } from '../../rpc/index.js';
+import { type CallOptions, RpcClient } from '../../rpc/index.js';
 import { RenderError } from '../errors.js';
 import {
   FarmClient as FarmCalls,
@@ -14,7 +14,7 @@ import {
 } from '../proto/farm.js';
 import { clientOf, completeClientOptions, type CompleteClientOptions } from './driver-options.js';
 import type { FarmClientOptions } from './driver-options.js';
-import { errorOfCall, isPassing } from './failures.js';
+import { errorOfCall, isPassing, isUnanswered, unknownOutcome, withReason } from './failures.js';
 import { FetchAssembly } from './fetch-assembly.js';
 import { Patience } from './patience.js';
 import type { ImageResult } from './render-results.js';
@@ -44,6 +44,9 @@ export class FarmClient implements AsyncDisposable {
   readonly #options: CompleteClientOptions;
   readonly #rpc: RpcClient;
   readonly #farm: FarmCalls;
+  readonly #closing = new AbortController();
+  /** It has answered: from then on a main node that is away is waited for, as one that restarts. */
+  #isReached = false;
 
   /** Connects to nothing yet. @throws RenderError RENDER_OPTION_INVALID */
   constructor(options: FarmClientOptions) {
@@ -56,7 +59,7 @@ export class FarmClient implements AsyncDisposable {
   async jobs(
     query: { offset?: number; limit?: number; states?: JobState[] } = {},
   ): Promise<{ jobs: Job[]; total: number }> {
-    return this.#ask(() => this.#farm.listJobs(query));
+    return this.#ask((call) => this.#farm.listJobs(query, call));
   }
 
   /** A job with all its images, or without any. @throws RenderError RENDER_NOT_FOUND */
@@ -64,7 +67,7 @@ export class FarmClient implements AsyncDisposable {
     const limit = isWhole ? PAGE : 1;
     const images: Image[] = [];
     for (;;) {
-      const page = await this.#ask(() => this.#farm.getJob({ id, offset: images.length, limit }));
+      const page = await this.#ask((call) => this.#farm.getJob({ id, offset: images.length, limit }, call));
       const { job } = page;
       if (job === undefined) throw new RenderError('RENDER_NOT_FOUND', `there is no job ${id}`);
       if (!isWhole) return { job, images };
@@ -74,44 +77,44 @@ export class FarmClient implements AsyncDisposable {
   }
 
   workers(): Promise<Worker[]> {
-    return this.#ask(async () => (await this.#farm.listWorkers({})).workers);
+    return this.#ask(async (call) => (await this.#farm.listWorkers({}, call)).workers);
   }
 
   /** It finishes what it has and takes nothing more. @throws RenderError RENDER_NOT_FOUND */
   async drainWorker(serial: number): Promise<void> {
-    await this.#ask(() => this.#farm.drainWorker({ serial }));
+    await this.#act((call) => this.#farm.drainWorker({ serial }, call));
   }
 
   /** What runs is finished, nothing more is begun. Outcomes are in the order of `ids`; so are those of the following. */
   pause(ids: readonly bigint[]): Promise<JobOutcome[]> {
-    return this.#outcomes(() => this.#farm.pause({ ids: [...ids] }));
+    return this.#outcomes((call) => this.#farm.pause({ ids: [...ids] }, call));
   }
 
   resume(ids: readonly bigint[]): Promise<JobOutcome[]> {
-    return this.#outcomes(() => this.#farm.resume({ ids: [...ids] }));
+    return this.#outcomes((call) => this.#farm.resume({ ids: [...ids] }, call));
   }
 
   /** Renders the missing images of finished jobs again. */
   requeue(ids: readonly bigint[]): Promise<JobOutcome[]> {
-    return this.#outcomes(() => this.#farm.requeue({ ids: [...ids] }));
+    return this.#outcomes((call) => this.#farm.requeue({ ids: [...ids] }, call));
   }
 
   cancel(ids: readonly bigint[]): Promise<JobOutcome[]> {
-    return this.#outcomes(() => this.#farm.cancel({ ids: [...ids] }));
+    return this.#outcomes((call) => this.#farm.cancel({ ids: [...ids] }, call));
   }
 
   /** Forgets finished jobs and their images. */
   delete(ids: readonly bigint[]): Promise<JobOutcome[]> {
-    return this.#outcomes(() => this.#farm.delete({ ids: [...ids] }));
+    return this.#outcomes((call) => this.#farm.delete({ ids: [...ids] }, call));
   }
 
   setPriority(id: bigint, priority: number): Promise<JobOutcome[]> {
-    return this.#outcomes(() => this.#farm.setPriority({ id, priority }));
+    return this.#outcomes((call) => this.#farm.setPriority({ id, priority }, call));
   }
 
   /** What the renderer printed while it had the last attempt of an image. @throws RenderError RENDER_NOT_FOUND */
   logs(job: bigint, image: number): Promise<LogsResponse> {
-    return this.#ask(() => this.#farm.logs({ job, image }));
+    return this.#ask((call) => this.#farm.logs({ job, image }, call));
   }
 
   /**
@@ -123,14 +126,13 @@ export class FarmClient implements AsyncDisposable {
     const { follow = false, signal = NEVER } = options;
     const seen = new Set<number>();
     let from = options.from ?? 0;
-    let isReached = false;
     let lost: Patience | null = null;
     for (;;) {
       try {
         const stream = this.#farm.fetch({ job, from, follow }, { timeoutMs: NO_TIMEOUT_MS, signal });
         const assembly = new FetchAssembly();
         for await (const message of stream) {
-          isReached = true;
+          this.#isReached = true;
           lost = null;
           const result = assembly.take(message);
           if (result === null || result.index < from || seen.has(result.index)) continue;
@@ -140,9 +142,9 @@ export class FarmClient implements AsyncDisposable {
         }
         return;
       } catch (thrown) {
-        const error = errorOfCall(thrown);
+        const error = withReason(errorOfCall(thrown), this.#rpc);
         // At first there is nothing to go on with: who cannot be reached is told of at once.
-        if (!isPassing(error) || !isReached) throw error;
+        if (!isPassing(error) || !this.#isReached) throw error;
         lost ??= new Patience(this.#options.reconnectMs, signal);
         await lost.pause(error);
       }
@@ -155,15 +157,25 @@ export class FarmClient implements AsyncDisposable {
    */
   async putScene(source: SceneSource): Promise<string> {
     const { sha256, bytes } = await sceneSum(source);
-    const found = await this.#ask(() => this.#farm.findScene({ sha256 }));
-    if (found.present) return sha256;
-    const parts = sceneParts(source, sha256, bytes);
-    await this.#ask(() => this.#farm.putScene(parts, { timeoutMs: UPLOAD_TIMEOUT_MS }));
-    return sha256;
+    let lost: Patience | null = null;
+    for (;;) {
+      const found = await this.#ask((call) => this.#farm.findScene({ sha256 }, call));
+      if (found.present) return sha256;
+      try {
+        await this.#farm.putScene(sceneParts(source, sha256, bytes), { timeoutMs: UPLOAD_TIMEOUT_MS });
+        return sha256;
+      } catch (thrown) {
+        const error = errorOfCall(thrown);
+        if (!isUnanswered(thrown) || !isPassing(error)) throw error;
+        lost ??= new Patience(this.#options.reconnectMs, this.#closing.signal);
+        await lost.pause(error);
+      }
+    }
   }
 
   /** Ends what is under way. */
   close(): Promise<void> {
+    this.#closing.abort(new RenderError('RENDER_CLOSED', 'the client was closed'));
     return this.#rpc.close(0);
   }
 
@@ -171,16 +183,39 @@ export class FarmClient implements AsyncDisposable {
     return this.close();
   }
 
-  async #ask<A>(call: () => Promise<A>): Promise<A> {
-    try {
-      return await call();
-    } catch (error) {
-      throw errorOfCall(error);
+  /** What changes nothing, and so may be asked as often as it takes. */
+  #ask<A>(call: (options: CallOptions) => Promise<A>): Promise<A> {
+    return this.#called(call, 'question');
+  }
+
+  /** What may have been done when no answer comes: it is not sent again then, but its caller told. */
+  #act<A>(call: (options: CallOptions) => Promise<A>): Promise<A> {
+    return this.#called(call, 'action');
+  }
+
+  /** Within `callTimeoutMs`, all attempts together. */
+  async #called<A>(call: (options: CallOptions) => Promise<A>, kind: 'question' | 'action'): Promise<A> {
+    const patience = new Patience(this.#options.callTimeoutMs, this.#closing.signal);
+    let lost: unknown = null;
+    for (;;) {
+      try {
+        const answer = await call({ timeoutMs: Math.max(1, patience.remainingMs) });
+        this.#isReached = true;
+        return answer;
+      } catch (thrown) {
+        const error = withReason(errorOfCall(thrown), this.#rpc);
+        if (!isUnanswered(thrown)) throw error;
+        if (kind === 'action' && thrown.executed !== 'no') throw unknownOutcome(thrown);
+        // At the end of its time it is told why it got so far, rather than that the time was over.
+        if (thrown.status !== 'UNAVAILABLE' || !this.#isReached) throw lost ?? error;
+        lost = error;
+        await patience.pause(error);
+      }
     }
   }
 
-  #outcomes(call: () => Promise<{ outcomes: JobOutcome[] }>): Promise<JobOutcome[]> {
-    return this.#ask(async () => (await call()).outcomes);
+  #outcomes(call: (options: CallOptions) => Promise<{ outcomes: JobOutcome[] }>): Promise<JobOutcome[]> {
+    return this.#act(async (options) => (await call(options)).outcomes);
   }
 }
 

@@ -116,6 +116,7 @@ export class Registration {
     if (this.signal.aborted) return;
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = setInterval(() => void this.#beat(heartbeatMs), heartbeatMs);
+    void this.#beat(heartbeatMs); // from now on it is missed when it falls silent, and not only once its calls break
   }
 
   /** Never rejects: the next beat is the answer to one that failed. */

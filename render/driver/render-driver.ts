@@ -6,7 +6,7 @@ import { RenderError } from '../errors.js';
 import { EmulateClient, type Position, type Serial, type Status } from '../proto/render.js';
 import { clientOf, completeDriverOptions, type CompleteDriverOptions } from './driver-options.js';
 import type { RenderDriverOptions } from './driver-options.js';
-import { errorOfCall, errorOfStatus, isPassing } from './failures.js';
+import { errorOfCall, errorOfStatus, isPassing, withReason } from './failures.js';
 import { LinkedAbort } from './linked-abort.js';
 import { Patience } from './patience.js';
 import { Registration } from './registration.js';
@@ -48,7 +48,8 @@ export class RenderDriver implements AsyncDisposable {
     try {
       await driver.serial(call);
       return driver;
-    } catch (error) {
+    } catch (thrown) {
+      const error = withReason(thrown, driver.#rpc);
       await driver.close();
       throw error;
     }

@@ -12,6 +12,7 @@ import {
   type MoveReq,
   type NodeHeartBeat,
   type NodeInfo,
+  type Position,
   type RegisteDriverRsp,
   type RegisterNodeRsp,
   type RenderReq,
@@ -120,12 +121,13 @@ async function render(
   const driver = host.driver(request.id);
   if (driver === null) return refusal(request, UNAUTHORIZED);
   try {
-    const spec = readSpec(request, request.position ?? driver.value.position, host.specLimits);
+    const spec = readSpec(request, positionFor(host, driver, request), host.specLimits);
     checkFits(host, spec);
     const record = host.submit(driver, request.requestId, spec);
-    return await waiting(host, driver, record, call, () =>
+    const result = await waiting(host, driver, record, call, () =>
       wholeResult(host, record, driver.serial, call.signal),
     );
+    return record.isForsaken ? refusal(request, UNAUTHORIZED) : result;
   } catch (error) {
     return refusal(request, statusOfError(error));
   }
@@ -143,7 +145,7 @@ async function* renderStream(
   }
   let record: JobRecord;
   try {
-    const spec = readSpec(request, request.position ?? driver.value.position, host.specLimits);
+    const spec = readSpec(request, positionFor(host, driver, request), host.specLimits);
     record = host.submit(driver, request.requestId, spec);
   } catch (error) {
     yield refusal(request, statusOfError(error));
@@ -151,7 +153,13 @@ async function* renderStream(
   }
   driver.value.callsOpen += 1;
   try {
-    yield* resultMessages(host, record, driver.serial, call.signal);
+    for await (const message of resultMessages(host, record, driver.serial, call.signal)) {
+      if (record.isForsaken) {
+        yield refusal(request, UNAUTHORIZED);
+        return;
+      }
+      yield message;
+    }
   } finally {
     driver.value.callsOpen -= 1;
     abandon(host, record, call);
@@ -178,6 +186,15 @@ async function waiting<T>(
 function abandon({ runner }: EmulateHost, record: JobRecord, call: ServerCall): void {
   if (!call.signal.aborted || record.end !== null || runner.isClosed || !runner.has(record.id)) return;
   if (record.requestId === 0n && !record.spec.isDetached) runner.cancel(record.id);
+}
+
+/** A request that was here before and says nothing of a position is still for where the object was then. */
+function positionFor(
+  { runner }: EmulateHost,
+  { key, value }: Registration<DriverEntry>,
+  { position, requestId }: RenderReq,
+): Position {
+  return position ?? runner.asked(key, requestId)?.spec.position ?? value.position;
 }
 
 /** @throws RenderError RENDER_REQUEST_TOO_LARGE, RENDER_REQUEST_INVALID */

@@ -65,9 +65,8 @@ export function farmService(farm: Farm, waitForChange: WaitForChange): FarmServi
     requeue: (request) => acted(request, (ids) => farm.requeue(ids)),
     cancel: (request) => acted(request, (ids) => farm.cancel(ids)),
     delete: (request) => acted(request, (ids) => farm.remove(ids)),
-    setPriority: async ({ id, priority }) => ({
-      outcomes: [outcomeMessage(await farm.setPriority(Number(id), priority))],
-    }),
+    setPriority: ({ id, priority }) =>
+      told(async () => ({ outcomes: [outcomeMessage(await farm.setPriority(Number(id), priority))] })),
     listWorkers: () => ({ workers: farm.workers().map(workerMessage) }),
     drainWorker: ({ serial }) =>
       told(async () => {
@@ -173,7 +172,7 @@ async function acted(
 ): Promise<MessageInit<JobsResponse>> {
   if (ids.length > IDS_MAX)
     throw new RpcError('RPC_INVALID_ARGUMENT', `${ids.length} jobs at once; at most ${IDS_MAX}`);
-  return { outcomes: (await act(ids.map(Number))).map(outcomeMessage) };
+  return told(async () => ({ outcomes: (await act(ids.map(Number))).map(outcomeMessage) }));
 }
 
 async function told<T>(work: () => T | Promise<T>): Promise<T> {

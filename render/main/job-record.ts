@@ -44,6 +44,8 @@ export class JobRecord {
   /** Null while it is not finished. */
   end: JobEnd | null = null;
   finishedAt: number | null = null;
+  /** Its driver fell silent, and it was canceled for that: calls in which that driver waits say so, not how it ended. */
+  isForsaken = false;
   readonly #images: (ImageFacts | undefined)[];
   #waiting: (() => void)[] = [];
 
@@ -86,6 +88,7 @@ export class JobRecord {
   reopen(): void {
     this.end = null;
     this.finishedAt = null;
+    this.isForsaken = false;
     this.settled = this.settled.filter((index) => this.facts(index).code === ErrCode.EC_OK);
     for (const facts of this.#images) {
       if (facts === undefined || facts.code === ErrCode.EC_OK) continue;

@@ -5,13 +5,13 @@
 import type { Logger } from '../../reactor/index.js';
 import { detached } from '../../rpc/index.js';
 import { RenderError } from '../errors.js';
-import { ErrCode, type StageTimes } from '../proto/render.js';
 import type { AttemptReader } from './attempt-reader.js';
 import type { SchedulerEffect, SchedulerFigures } from './effects.js';
 import type { FarmEvent } from './farm.js';
 import { isFinishedState, type JobStatus } from './job.js';
 import { type JobOwner, JobRecord } from './job-record.js';
-import { imageBytesAtMost, type JobSpec, kindOf } from './job-spec.js';
+import { jobSnapshot } from './job-snapshot.js';
+import { imageBytesAtMost, isSameWork, type JobSpec, kindOf } from './job-spec.js';
 import type { JobStore, StoreRecord } from './job-store.js';
 import type { MainClock } from './main-clock.js';
 import type { NodeBook, NodeEntry } from './node-book.js';
@@ -20,6 +20,7 @@ import type { KeptPlace, ResultStore } from './result-store.js';
 import { Retention, type RetentionOptions } from './retention.js';
 import { Scheduler } from './scheduler.js';
 import { SCHEDULER_DEFAULTS, type SchedulerOptions } from './scheduler-options.js';
+import { stageTimes } from './stage-times.js';
 import type { NodeBeat } from './worker-nodes.js';
 
 export interface JobRunnerParts {
@@ -38,6 +39,11 @@ export interface JobRunnerOptions {
   readonly retention: RetentionOptions;
 }
 
+/** How a driver went: who fell silent may be there again, and asks anew. */
+export type Leave = 'said good-bye' | 'fell silent';
+
+const DISK_RETRY_MS = 5000;
+
 type Of<K extends SchedulerEffect['kind']> = Extract<SchedulerEffect, { kind: K }>;
 
 export class JobRunner {
@@ -48,6 +54,7 @@ export class JobRunner {
   #cancelTimer: (() => void) | null = null;
   #timerAt = Number.POSITIVE_INFINITY;
   #attemptsOpen = 0;
+  #isHeldBack = false;
   #isClosed = false;
 
   constructor(parts: JobRunnerParts, options: JobRunnerOptions) {
@@ -117,7 +124,13 @@ export class JobRunner {
     return id === undefined ? null : (this.#records.get(id) ?? null);
   }
 
-  driverGone(key: number): void {
+  /** Its jobs end with it, but for those that are detached. */
+  driverGone(key: number, how: Leave): void {
+    if (how === 'fell silent') {
+      for (const record of this.#records.values())
+        if (record.owner.key === key && record.end === null && !record.spec.isDetached)
+          record.isForsaken = true;
+    }
     this.#carry(this.#scheduler.driverGone(this.#now(), key));
   }
 
@@ -237,25 +250,14 @@ export class JobRunner {
 
   /** Records that say all there is, for a store that begins anew. */
   *snapshot(): Iterable<StoreRecord> {
-    for (const record of this.#records.values()) {
-      const { id: job, owner, requestId, spec, submittedAt } = record;
-      const { deadlineAt, priority, state } = this.#scheduler.status(job);
-      yield { kind: 'job', job, owner, requestId, spec, submittedAt, deadlineAt };
-      if (priority !== spec.priority) yield { kind: 'priority', job, priority };
-      if (state === 'paused') yield { kind: 'paused', job };
-      for (const index of record.settled) {
-        const { code, error, attempts, renderMs, nodeName: node } = record.facts(index);
-        if (code !== ErrCode.EC_OK)
-          yield { kind: 'missing', job, first: index, count: 1, code, error, attempts };
-        const place = this.#parts.results.placeOf(job, index);
-        if (place !== null) yield { kind: 'image', job, image: { index, attempts, renderMs, node, place } };
-      }
-      if (record.end !== null && record.finishedAt !== null) {
-        const { code, message } = record.end;
-        yield { kind: 'end', job, code, message, at: record.finishedAt };
-        if (this.#retention.isDropped(job)) yield { kind: 'dropped', job };
-      }
-    }
+    const { results } = this.#parts;
+    for (const record of this.#records.values())
+      yield* jobSnapshot(
+        record,
+        this.#scheduler.status(record.id),
+        results,
+        this.#retention.isDropped(record.id),
+      );
   }
 
   /** An image is on disk now. */
@@ -368,7 +370,6 @@ export class JobRunner {
     this.#attemptsOpen += 1;
     try {
       const { answer, reader } = await node.link.render(spec, attempt, timeoutMs);
-      if (answer.kind === 'rendered') await this.#parts.results.ready();
       if (this.#isClosed) return;
       this.#carry(this.#scheduler.answered(this.#now(), node.key, attempt.id, answer), reader);
     } finally {
@@ -389,9 +390,21 @@ export class JobRunner {
       record.settle(index);
       this.#parts.tell({ kind: 'image', job, index, state: 'rendered' });
     }
+    if (this.#parts.results.isFull) this.#holdBack();
     if (node !== undefined) node.imagesRendered += count;
     record.tellChange();
     this.#parts.tell({ kind: 'job', job });
+  }
+
+  /** While the results take nothing more nothing is given out; what nodes have is taken, or it would be taken for lost. */
+  #holdBack(): void {
+    if (this.#isHeldBack) return;
+    this.#isHeldBack = true;
+    this.#scheduler.holdBack();
+    void this.#parts.results.ready().then(() => {
+      this.#isHeldBack = false;
+      if (!this.#isClosed) this.#carry(this.#scheduler.goOn(this.#now()));
+    });
   }
 
   #failed({ job, first, count, code, error, attempts }: Of<'failed'>): void {
@@ -410,7 +423,7 @@ export class JobRunner {
 
   #finished({ job, code, message }: Of<'finished'>): void {
     const record = this.#records.get(job)!; // as above
-    const at = this.#now();
+    const at = this.#scheduler.status(job).finishedAt!; // it has just finished
     record.end = { code, message };
     record.finishedAt = at;
     this.#retention.finished(job, at, this.#parts.results.bytesOf(job));
@@ -421,6 +434,10 @@ export class JobRunner {
 
   /** So that the job may be taken: what was kept longest goes first. @throws RenderError */
   #makeRoom(spec: JobSpec): void {
+    if (this.#parts.results.isStuck) {
+      const text = 'the disk takes no images, and those that wait for it fill the memory';
+      throw new RenderError('RENDER_OVERLOAD', text, { retryAfterMs: DISK_RETRY_MS });
+    }
     const bytes = spec.images * imageBytesAtMost(spec);
     const { drop, forget, problem } = this.#retention.roomFor(bytes, this.#scheduler.figures().jobs);
     if (problem !== null) throw problem;
@@ -448,44 +465,3 @@ export class JobRunner {
     });
   }
 }
-
-/** What a request id stands for: the images, not how they are to be had. */
-function isSameWork(a: JobSpec, b: JobSpec): boolean {
-  const same = (
-    ['images', 'lightCount', 'width', 'height', 'samples', 'format', 'scene', 'seed'] as const
-  ).every((name) => a[name] === b[name]);
-  return same && sameNumbers(a.lights, b.lights) && sameNumbers(a.frames, b.frames);
-}
-
-function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((value, at) => value === b[at]);
-}
-
-/** The worker node's part, with what the main node adds: waiting for a node, and the way there and back. */
-function stageTimes(waitedMs: number, elapsedMs: number, told: StageTimes = NO_TIMES): StageTimes {
-  const { queueUs, dispatchUs, shmRequestUs, renderUs, readOutUs, shmReplyUs, replyUs } = told;
-  const toldUs = queueUs + dispatchUs + shmRequestUs + renderUs + readOutUs + shmReplyUs + replyUs;
-  return {
-    queueUs: microseconds(queueUs + waitedMs * 1000),
-    dispatchUs: microseconds(elapsedMs * 1000 - toldUs),
-    shmRequestUs,
-    renderUs,
-    readOutUs,
-    shmReplyUs,
-    replyUs,
-  };
-}
-
-function microseconds(us: number): number {
-  return Math.min(0xffff_ffff, Math.max(0, Math.round(us)));
-}
-
-const NO_TIMES: StageTimes = {
-  queueUs: 0,
-  dispatchUs: 0,
-  shmRequestUs: 0,
-  renderUs: 0,
-  readOutUs: 0,
-  shmReplyUs: 0,
-  replyUs: 0,
-};

@@ -114,6 +114,19 @@ export function kindOf({ scene, width, height, samples }: JobSpec): string {
   return `${scene} ${width}x${height} ${samples}`;
 }
 
+/** What a request id stands for: the images, not how they are to be had. */
+export function isSameWork(a: JobSpec, b: JobSpec): boolean {
+  const same = (
+    ['images', 'lightCount', 'width', 'height', 'samples', 'format', 'scene', 'seed'] as const
+  ).every((name) => a[name] === b[name]);
+  return (
+    same &&
+    samePosition(a.position, b.position) &&
+    sameNumbers(a.lights, b.lights) &&
+    sameNumbers(a.frames, b.frames)
+  );
+}
+
 /** What a worker node is sent for some of the images. */
 export function slaveRequest(
   spec: JobSpec,
@@ -139,6 +152,14 @@ export function slaveRequest(
     frames: spec.frames.slice(first, first + count),
     seed,
   };
+}
+
+function samePosition(a: Position, b: Position): boolean {
+  return a.x === b.x && a.y === b.y && a.z === b.z;
+}
+
+function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((value, at) => value === b[at]);
 }
 
 function inRange(name: string, value: number, least: number, most: number): void {

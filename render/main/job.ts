@@ -153,6 +153,13 @@ export interface JobStatus {
   readonly blockedNodes: readonly number[];
 }
 
+const ERROR_CHARS_MAX = 2048;
+
+/** What a failure said, as it is kept. */
+export function failureText(error: string): string {
+  return error.slice(0, ERROR_CHARS_MAX);
+}
+
 export function statusOf(job: Job): JobStatus {
   let running = 0;
   for (const attempt of job.running) running += attempt.count;

@@ -222,8 +222,9 @@ export class MainNode {
   }
 
   #sweep(): void {
-    const { runner, store } = this.#running;
+    const { runner, results, store } = this.#running;
     runner.sweep();
+    results.retry();
     if (store?.wantsCompaction === true) store.compact([...this.#records()]);
     this.#cancelSweep = this.#clock.after(SWEEP_MS, () => this.#sweep());
   }

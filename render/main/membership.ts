@@ -12,7 +12,7 @@ import { type DriverEntry, driverEntry } from './driver-book.js';
 import type { SchedulerFigures } from './effects.js';
 import type { EmulateHost } from './emulate-service.js';
 import type { JobRecord } from './job-record.js';
-import type { JobRunner } from './job-runner.js';
+import type { JobRunner, Leave } from './job-runner.js';
 import type { JobSpec } from './job-spec.js';
 import type { JobStore, StoreRecord } from './job-store.js';
 import type { MainClock } from './main-clock.js';
@@ -194,13 +194,16 @@ export class Membership implements EmulateHost {
   }
 
   beatDriver(serial: Serial): boolean {
-    return this.#drivers.beat(serial) !== null;
+    const driver = this.#drivers.beat(serial);
+    if (driver === null) return false;
+    driver.value.isBeating = true;
+    return true;
   }
 
   releaseDriver(serial: Serial): boolean {
     const driver = this.#drivers.release(serial);
     if (driver === null) return false;
-    this.#driverGone(driver);
+    this.#driverGone(driver, 'said good-bye');
     return true;
   }
 
@@ -264,11 +267,11 @@ export class Membership implements EmulateHost {
     if (!this.#isTaking && this.#parts.runner.isClosed) return;
     const now = this.#parts.clock.nowMs();
     for (const { serial, value } of this.#drivers.values())
-      if (value.callsOpen > 0) this.#drivers.beat(serial);
+      if (value.callsOpen > 0 && !value.isBeating) this.#drivers.beat(serial);
     for (const driver of this.#drivers.tick(now)) {
       this.#driversExpired += 1;
       this.#parts.logger.info({ driver: driver.value.name }, 'a driver fell silent and is gone');
-      this.#driverGone(driver);
+      this.#driverGone(driver, 'fell silent');
     }
     for (const { key } of this.#nodes.tick(now)) {
       this.#workersExpired += 1;
@@ -276,9 +279,9 @@ export class Membership implements EmulateHost {
     }
   }
 
-  #driverGone({ key }: Registration<DriverEntry>): void {
+  #driverGone({ key }: Registration<DriverEntry>, how: Leave): void {
     this.#parts.store?.append({ kind: 'driver-gone', key });
-    this.#parts.runner.driverGone(key);
+    this.#parts.runner.driverGone(key, how);
   }
 
   #nodeGone(key: number, how: string): void {

@@ -1,7 +1,8 @@
 // Rendered images, kept until their job is dropped: in memory up to a size, beyond it in a file for each job.
 // job-runner.ts puts them in and decides what is dropped; result streams, fetches and the web page read them.
 // With a journal every image goes to disk, and is told of (`onKept`) once it is there; memory is then a cache.
-// Bounded: who puts waits for `ready()` first, which is slow when the disk is.
+// Bounded: when it is full (`isFull`) it takes what is on its way, and no more is asked for until `ready()`. What the disk
+// refuses stays in memory until it takes it (`retry`); when that fills the memory no new job should be taken either (`isStuck`).
 
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -27,7 +28,7 @@ interface Entry {
   /** Null: only on disk. */
   pixels: Uint8Array | null;
   place: KeptPlace | null;
-  /** It waits for the disk, or the disk refused it, which is not tried again. */
+  /** It waits for the disk, or for another attempt after the disk refused it. */
   isWriting: boolean;
 }
 
@@ -55,6 +56,10 @@ export class ResultStore {
   #toWrite: Entry[] = [];
   #toWriteBytes = 0;
   #writing: Promise<void> | null = null;
+  #refused: Entry[] = [];
+  #refusedBytes = 0;
+  /** Of which the disk took nothing lately. */
+  readonly #refusedJobs = new Set<JobImages>();
   #removing: Promise<unknown> = Promise.resolve();
   #whenReady: (() => void)[] = [];
   #hasFolder = false;
@@ -91,9 +96,27 @@ export class ResultStore {
     return this.#jobs.get(job)?.images.get(index)?.place ?? null;
   }
 
-  /** Resolves when another image may be put. */
+  /** As much waits for the disk as may wait. */
+  get isFull(): boolean {
+    return this.#toWriteBytes > WRITING_BYTES_MAX || this.isStuck;
+  }
+
+  /** Resolves when it is not full; never rejects. */
   async ready(): Promise<void> {
-    while (this.#isFull) await new Promise<void>((resolve) => this.#whenReady.push(resolve));
+    while (this.isFull) await new Promise<void>((resolve) => this.#whenReady.push(resolve));
+  }
+
+  /** The disk takes nothing, and what waits for it is more than memory may have. */
+  get isStuck(): boolean {
+    return this.#refusedJobs.size > 0 && this.#memoryBytes > this.#options.memoryBytesMax + WRITING_BYTES_MAX;
+  }
+
+  /** Gives what the disk refused to it once more. To be called from time to time. */
+  retry(): void {
+    const again = this.#refused;
+    this.#refused = [];
+    this.#refusedBytes = 0;
+    for (const entry of again) this.#write(entry);
   }
 
   /** Keeps an image; its bytes belong to the store from now on. */
@@ -170,6 +193,9 @@ export class ResultStore {
     if (job === undefined) return;
     this.#jobs.delete(jobId);
     job.isDropped = true;
+    this.#refusedJobs.delete(job);
+    for (const entry of this.#refused) if (entry.job === job) this.#refusedBytes -= entry.bytes;
+    this.#refused = this.#refused.filter((entry) => entry.job !== job);
     for (const entry of job.images.values()) this.#forget(entry);
     this.#count(job, -job.bytes);
     const { file } = job;
@@ -179,6 +205,7 @@ export class ResultStore {
 
   /** Waits for what is being written. Files stay: they are their owner's to delete. */
   async close(): Promise<void> {
+    this.retry();
     while (this.#writing !== null) await this.#writing;
     await this.#removing;
   }
@@ -188,10 +215,6 @@ export class ResultStore {
     this.#removing = before
       .then(() => file.remove())
       .catch((cause: unknown) => this.#onFailure(failure(`${file.path} cannot be removed`, cause)));
-  }
-
-  get #isFull(): boolean {
-    return this.#toWriteBytes > WRITING_BYTES_MAX;
   }
 
   #job(id: number): JobImages {
@@ -222,7 +245,7 @@ export class ResultStore {
   /** Above the limit: what is on disk is forgotten here, what is not goes there. */
   #trim(): void {
     let excess = this.#memoryBytes - this.#options.memoryBytesMax;
-    if (!this.#options.isDurable) excess -= this.#toWriteBytes;
+    if (!this.#options.isDurable) excess -= this.#toWriteBytes + this.#refusedBytes;
     for (const entry of this.#inMemory) {
       if (excess <= 0) return;
       if (entry.place !== null) {
@@ -274,10 +297,20 @@ export class ResultStore {
         entry.place = { ...places[at]!, crc: this.#options.isDurable ? crc32(images[at]!) : 0 };
         this.#onKept(job.id, entry.index, entry.place);
       }
+      this.#refusedJobs.delete(job);
     } catch (cause) {
-      // They stay in memory, where they can be had as long as this process lives.
-      this.#onFailure(failure(`images of job ${job.id} cannot be kept on disk`, cause));
+      this.#keepInMemory(job, live, failure(`images of job ${job.id} cannot be kept on disk`, cause));
     }
+  }
+
+  /** Where they can be had as long as this process lives. Told of once, until the disk takes something of the job again. */
+  #keepInMemory(job: JobImages, entries: readonly Entry[], error: RenderError): void {
+    if (job.isDropped) return;
+    this.#refused.push(...entries);
+    for (const { bytes } of entries) this.#refusedBytes += bytes;
+    if (this.#refusedJobs.has(job)) return;
+    this.#refusedJobs.add(job);
+    this.#onFailure(error);
   }
 
   async #makeFolder(): Promise<void> {
@@ -291,7 +324,7 @@ export class ResultStore {
   }
 
   #tellReady(): void {
-    if (this.#isFull || this.#whenReady.length === 0) return;
+    if (this.isFull || this.#whenReady.length === 0) return;
     const waiting = this.#whenReady;
     this.#whenReady = [];
     for (const tell of waiting) tell();

@@ -8,12 +8,16 @@ import assert from 'node:assert/strict';
 import { backoffMs } from '../backoff.js';
 import { RenderError } from '../errors.js';
 import { Code, ErrCode } from '../proto/render.js';
+import { Admission } from './admission.js';
+import { Blocklist } from './blocklist.js';
 import { Deadlines } from './deadlines.js';
 import type { Answer, SchedulerEffect, SchedulerFigures } from './effects.js';
+import { ImageResults } from './image-results.js';
 import {
   type Attempt,
   type DeadlineOwner,
   type FailedImage,
+  failureText,
   type ImageFailure,
   isFinished,
   isRunnable,
@@ -28,19 +32,12 @@ import { JobTable } from './job-table.js';
 import { RenderTimes } from './render-times.js';
 import { RunQueue } from './run-queue.js';
 import { type SchedulerOptions, schedulerOptions } from './scheduler-options.js';
-import { IMAGE_WORK, type NodeBeat, type NodeFacts, type WorkerNode, WorkerNodes } from './worker-nodes.js';
+import { runsOf, TaskCutter } from './task-cutter.js';
+import { TaskSizes } from './task-sizes.js';
+import { type NodeBeat, type NodeFacts, type WorkerNode, WorkerNodes } from './worker-nodes.js';
 
-const NONE = 0;
-const RENDERED = 1;
-const FAILED = 2;
 /** Tasks that wait again and that are looked at in one go for one that a node may take. */
 const AGAIN_LOOKED_AT = 16;
-/** However short they are: of an image that turns out to be long, not too many are in one hand. */
-const IMAGE_SHARE_MIN = 1 / 128;
-const CHUNK_IMAGES_MAX = 512;
-const ERROR_CHARS_MAX = 2048;
-const RETRY_AFTER_MIN_MS = 200;
-const RETRY_AFTER_MAX_MS = 10_000;
 const FAILED_SHARE_FROM = 10;
 
 /** Nothing is wrong with the images: there was no room for them. */
@@ -53,28 +50,34 @@ export class Scheduler {
   readonly #queue = new RunQueue();
   readonly #nodes: WorkerNodes;
   readonly #times = new RenderTimes();
+  readonly #sizes: TaskSizes;
+  readonly #admission: Admission;
+  readonly #tasks = new TaskCutter();
+  readonly #results = new ImageResults((effect) => this.#effects.push(effect));
+  readonly #blocklist: Blocklist;
   readonly #deadlines = new Deadlines<DeadlineOwner>();
   readonly #attempts = new Map<number, Attempt>();
   #effects: SchedulerEffect[] = [];
   #now = 0;
+  #isHeldBack = false;
   #lastAttempt: number;
-  #lastTask = 0;
-  #imagesOpen = 0;
   #dispatched = 0;
-  #rendered = 0;
-  #failed = 0;
   #staleAnswers = 0;
   #retries = 0;
   #timeouts = 0;
   #losses = 0;
   #refusals = 0;
-  #nodesBlocked = 0;
 
   constructor(random: () => number, options: SchedulerOptions = {}) {
     this.#random = random;
     this.#options = schedulerOptions(options);
     this.#jobs = new JobTable(this.#options.firstJob);
     this.#nodes = new WorkerNodes(this.#options.handedPerSlot);
+    this.#sizes = new TaskSizes(this.#options, this.#times, this.#nodes);
+    this.#admission = new Admission(this.#options, this.#nodes);
+    this.#blocklist = new Blocklist(this.#options.blockAfter, this.#nodes, (effect) =>
+      this.#effects.push(effect),
+    );
     this.#lastAttempt = this.#options.firstAttempt - 1;
   }
 
@@ -149,11 +152,11 @@ export class Scheduler {
       const known = this.#jobs.asked(request.driver, request.requestId);
       if (known !== undefined) return { job: known.id, isNew: false, effects: [] };
     }
-    this.#check(request);
+    this.#admission.check(request, { jobs: this.#jobs.size, imagesOpen: this.#results.open });
     const deadlineAt = now + (request.deadlineMs ?? this.#options.jobTimeoutMs);
     const job = this.#jobs.add(request, now, deadlineAt);
     job.deadline = this.#deadlines.set(deadlineAt, { kind: 'job', job });
-    this.#imagesOpen += job.images;
+    this.#results.opened(job);
     this.#queue.add(job);
     return { job: job.id, isNew: true, effects: this.#end() };
   }
@@ -164,15 +167,8 @@ export class Scheduler {
     const { id, request, submittedAt, deadlineAt, finished } = restored;
     const job = this.#jobs.add(request, submittedAt, deadlineAt, id);
     job.priority = restored.priority;
-    job.results.set(restored.results);
     job.next = job.images;
-    const open: number[] = [];
-    for (const [index, result] of job.results.entries()) {
-      if (result === NONE) open.push(index);
-      else if (result === RENDERED) job.done += 1;
-      else job.failed += 1;
-    }
-    for (const [index, failure] of restored.failures) job.failures.set(index, failure);
+    const open = this.#results.restore(job, restored);
     job.lastError = [...job.failures.values()].at(-1)?.error ?? '';
     if (finished !== null) {
       assert(open.length === 0, 'every image of a finished job has a result');
@@ -181,8 +177,7 @@ export class Scheduler {
       Object.assign(job, { state, code, message, finishedAt });
       return this.#end();
     }
-    for (const { first, count } of runsOf(open)) job.again.push(this.#newTask(job, first, count));
-    this.#imagesOpen += open.length;
+    for (const run of runsOf(open)) job.again.push(this.#tasks.cut(job, run));
     job.deadline = this.#deadlines.set(deadlineAt, { kind: 'job', job });
     if (restored.isPaused) job.state = 'paused';
     else if (job.done + job.failed > 0) job.state = 'active';
@@ -232,15 +227,9 @@ export class Scheduler {
     const job = this.#jobs.expect(id);
     if (!isFinished(job)) throw stateError(job, 'requeued');
     if (job.failed === 0) return [];
-    const indexes = [...job.failures.keys()].toSorted((a, b) => a - b);
-    this.#imagesOpen += indexes.length;
-    for (const index of indexes) job.results[index] = NONE;
-    for (const { first, count } of runsOf(indexes)) job.again.push(this.#newTask(job, first, count));
-    job.failures.clear();
-    job.failed = 0;
+    for (const run of runsOf(this.#results.reopen(job))) job.again.push(this.#tasks.cut(job, run));
     job.lastError = '';
-    job.streaks.clear();
-    job.blocked.clear();
+    this.#blocklist.clear(job);
     Object.assign(job, { state: 'queued', code: null, message: '', finishedAt: null });
     job.deadlineAt = now + (deadlineMs ?? this.#options.jobTimeoutMs);
     job.deadline = this.#deadlines.set(job.deadlineAt, { kind: 'job', job });
@@ -265,6 +254,19 @@ export class Scheduler {
   /** Its images are not kept any more: asked for again, they are rendered again. @throws RenderError RENDER_NOT_FOUND */
   forgetRequest(id: number): void {
     this.#jobs.forgetRequest(this.#jobs.expect(id));
+  }
+
+  // Room for what comes back.
+
+  /** Nothing more is given out, until `goOn`. */
+  holdBack(): void {
+    this.#isHeldBack = true;
+  }
+
+  goOn(now: number): SchedulerEffect[] {
+    this.#now = now;
+    this.#isHeldBack = false;
+    return this.#end();
   }
 
   // Time.
@@ -342,24 +344,25 @@ export class Scheduler {
   figures(): SchedulerFigures {
     return {
       jobs: this.#jobs.size,
-      imagesOpen: this.#imagesOpen,
+      imagesOpen: this.#results.open,
       attemptsRunning: this.#attempts.size,
       dispatched: this.#dispatched,
-      rendered: this.#rendered,
-      failed: this.#failed,
+      rendered: this.#results.rendered,
+      failed: this.#results.failed,
       staleAnswers: this.#staleAnswers,
       retries: this.#retries,
       timeouts: this.#timeouts,
       losses: this.#losses,
       refusals: this.#refusals,
-      nodesBlocked: this.#nodesBlocked,
+      nodesBlocked: this.#blocklist.nodesBlocked,
     };
   }
 
   // Giving out.
 
   #end(): SchedulerEffect[] {
-    while (this.#nodes.openNodes > 0 && this.#queue.size > 0) if (!this.#queue.serve(this.#giveOut)) break;
+    while (!this.#isHeldBack && this.#nodes.openNodes > 0 && this.#queue.size > 0)
+      if (!this.#queue.serve(this.#giveOut)) break;
     const effects = this.#effects;
     this.#effects = [];
     return effects;
@@ -370,57 +373,30 @@ export class Scheduler {
     for (let look = Math.min(job.again.length, AGAIN_LOOKED_AT); look > 0; look -= 1) {
       const task = job.again.shift()!;
       const node = this.#nodes.pick(job, task);
-      if (node !== null) return this.#dispatch(job, this.#fit(job, task, this.#roomFor(job, node)), node);
+      if (node !== null) return this.#dispatch(job, this.#fit(task, this.#sizes.roomFor(job, node)), node);
       job.again.push(task);
     }
     if (job.next === job.images) return 0;
     const node = this.#nodes.pick(job, null);
     if (node === null) return 0;
-    const count = Math.min(this.#roomFor(job, node), job.images - job.next);
-    const task = this.#newTask(job, job.next, count);
+    const count = Math.min(this.#sizes.roomFor(job, node), job.images - job.next);
+    const task = this.#tasks.cut(job, { first: job.next, count });
     job.next += count;
     return this.#dispatch(job, task, node);
   };
 
-  #roomFor(job: Job, node: WorkerNode): number {
-    const imageWork = this.#imageWork(job);
-    const short = Math.floor((node.slots * this.#options.chunkPerSlot * IMAGE_WORK) / imageWork);
-    // Of the last ones everybody gets some, in case they take longer than those before.
-    const share = Math.ceil((job.images - job.done - job.failed) / (2 * this.#nodes.size));
-    const chunk = Math.max(this.#chunkOf(node), Math.min(short, share));
-    return Math.min(this.#nodes.room(node, imageWork), chunk, job.chunkMax, CHUNK_IMAGES_MAX);
-  }
-
-  /** Images of a task whose images are not short. */
-  #chunkOf(node: WorkerNode): number {
-    return Math.max(1, Math.floor(node.slots * this.#options.chunkPerSlot));
-  }
-
-  /** A short image is a share of one that is not, as far as its time is known. */
-  #imageWork(job: Job): number {
-    const imageMs = this.#times.estimateMs(job.kind) ?? Number.POSITIVE_INFINITY;
-    const share = Math.max(IMAGE_SHARE_MIN, Math.min(1, imageMs / this.#options.shortImageMs));
-    return Math.ceil(IMAGE_WORK * share);
-  }
-
   /** As much of a task as there is room for; the rest goes on waiting. */
-  #fit(job: Job, task: Task, room: number): Task {
+  #fit(task: Task, room: number): Task {
     if (task.count <= room) return task;
-    const rest = this.#newTask(job, task.first + room, task.count - room);
-    Object.assign(rest, {
-      failures: task.failures,
-      version: task.version,
-      losses: task.losses,
-      failedOn: task.failedOn === null ? null : new Set(task.failedOn),
-    });
+    const rest = this.#tasks.part(task, { first: task.first + room, count: task.count - room });
     task.count = room;
-    job.again.unshift(rest);
+    task.job.again.unshift(rest);
     return task;
   }
 
   #dispatch(job: Job, task: Task, node: WorkerNode): number {
     const imageMs = this.#times.estimateMs(job.kind);
-    const timeoutMs = this.#timeoutMs(imageMs, node, task.count);
+    const timeoutMs = this.#sizes.timeoutMs(imageMs, node, task.count);
     this.#lastAttempt += 1;
     const attempt: Attempt = {
       kind: 'attempt',
@@ -428,7 +404,7 @@ export class Scheduler {
       task,
       node,
       count: task.count,
-      work: task.count * this.#imageWork(job),
+      work: task.count * this.#sizes.imageWork(job),
       startedAt: this.#now,
       isCurrent: true,
       beatsMissed: 0,
@@ -453,30 +429,7 @@ export class Scheduler {
       timeoutMs,
     });
     if (!isRunnable(job)) this.#queue.remove(job);
-    return Math.max(1e-3, imageMs ?? this.#options.estimateMs) * task.count;
-  }
-
-  #timeoutMs(imageMs: number | null, node: WorkerNode, count: number): number {
-    const { timeoutFactor, timeoutMinMs, timeoutUnknownMs } = this.#options;
-    if (imageMs === null) return timeoutUnknownMs;
-    const rounds = Math.ceil((node.handed + count) / Math.max(1, node.slots));
-    return Math.max(timeoutMinMs, imageMs * rounds * timeoutFactor);
-  }
-
-  #newTask(job: Job, first: number, count: number): Task {
-    this.#lastTask += 1;
-    return {
-      kind: 'task',
-      id: this.#lastTask,
-      job,
-      first,
-      count,
-      failures: 0,
-      version: 0,
-      losses: 0,
-      failedOn: null,
-      deadline: null,
-    };
+    return this.#sizes.cost(imageMs, task.count);
   }
 
   #wake(job: Job): void {
@@ -537,8 +490,8 @@ export class Scheduler {
     const { job, first, count } = task;
     if (failures.length === 0) {
       this.#times.observe(job.kind, imageMs);
-      if (job.streaks.size > 0) job.streaks.delete(node.id);
-      this.#settleRendered(attempt, first, count);
+      this.#blocklist.rendered(job, node);
+      this.#results.settleRendered(attempt, first, count);
       this.#finishIfDone(job);
       return;
     }
@@ -551,25 +504,20 @@ export class Scheduler {
     }
     if (bad.length < count) {
       this.#times.observe(job.kind, imageMs);
-      job.streaks.delete(node.id);
+      this.#blocklist.rendered(job, node);
       let from = first;
       for (const index of [...bad, first + count]) {
-        if (index > from) this.#settleRendered(attempt, from, index - from);
+        if (index > from) this.#results.settleRendered(attempt, from, index - from);
         from = index + 1;
       }
     }
     // The failed images go on in tasks of their own.
-    const parts = runsOf(bad).map((run) => {
-      const part = this.#newTask(job, run.first, run.count);
-      const { failures: before, version, losses, failedOn } = task;
-      const copied = failedOn === null ? null : new Set(failedOn);
-      return Object.assign(part, { failures: before, version, losses, failedOn: copied });
-    });
+    const parts = runsOf(bad).map((run) => this.#tasks.part(task, run));
     if (bad.every((index) => SHORTAGES.has(byIndex.get(index)!.code))) {
       for (const part of parts) this.#short(part, node, this.#options.backoffBaseMs);
       return;
     }
-    if (bad.length === count) this.#countFailure(job, node, byIndex.get(bad[0]!)!.error);
+    if (bad.length === count) this.#blocklist.failed(job, node, byIndex.get(bad[0]!)!.error);
     for (const part of parts) {
       const { code, error } = byIndex.get(part.first)!;
       if (SHORTAGES.has(code)) this.#short(part, node, this.#options.backoffBaseMs);
@@ -579,21 +527,9 @@ export class Scheduler {
   }
 
   #takeFailure(task: Task, node: WorkerNode, code: ErrCode, error: string): void {
-    this.#countFailure(task.job, node, error);
+    this.#blocklist.failed(task.job, node, error);
     this.#failedOnce(task, node, code, error);
     this.#judge(task.job);
-  }
-
-  /** One more failed attempt of the node for this job: three in a row and it gets nothing more of it. */
-  #countFailure(job: Job, node: WorkerNode, error: string): void {
-    job.lastError = error.slice(0, ERROR_CHARS_MAX);
-    this.#nodes.failed(node);
-    const streak = (job.streaks.get(node.id) ?? 0) + 1;
-    job.streaks.set(node.id, streak);
-    if (streak < this.#options.blockAfter || job.blocked.has(node.id)) return;
-    job.blocked.add(node.id);
-    this.#nodesBlocked += 1;
-    this.#effects.push({ kind: 'blocked', job: job.id, node: node.id, error: job.lastError });
   }
 
   #failedOnce(task: Task, node: WorkerNode, code: ErrCode, error: string): void {
@@ -601,9 +537,9 @@ export class Scheduler {
     task.failures += 1;
     task.failedOn ??= new Set();
     task.failedOn.add(node.id);
-    job.lastError = error.slice(0, ERROR_CHARS_MAX);
+    job.lastError = failureText(error);
     if (task.failures > this.#options.retriesMax) {
-      this.#settleFailed(task, code, job.lastError);
+      this.#results.settleFailed(task, code, job.lastError);
       return;
     }
     this.#retries += 1;
@@ -637,7 +573,7 @@ export class Scheduler {
     task.losses += 1;
     if (task.losses > this.#options.lossesMax) {
       job.lastError = `its worker node went away ${task.losses} times`;
-      this.#settleFailed(task, ErrCode.EC_PEER_DEAD, job.lastError);
+      this.#results.settleFailed(task, ErrCode.EC_PEER_DEAD, job.lastError);
       this.#finishIfDone(job);
       return;
     }
@@ -656,7 +592,7 @@ export class Scheduler {
     const tookMs = this.#now - startedAt;
     this.#times.exceeds(task.job.kind, (tookMs * Math.max(1, node.slots)) / count);
     this.#abandon(attempt);
-    if (count > this.#chunkOf(node)) {
+    if (count > this.#sizes.chunkOf(node)) {
       // They travelled together because they were taken for short, which is nobody's failure but ours.
       this.#queueFirst(task);
       return;
@@ -686,48 +622,13 @@ export class Scheduler {
     }
   }
 
-  // Results.
-
-  #settleRendered(attempt: Attempt, first: number, count: number): void {
-    const { task, node } = attempt;
-    const { job } = task;
-    this.#settle(job, first, count, RENDERED);
-    job.done += count;
-    this.#rendered += count;
-    this.#effects.push({
-      kind: 'rendered',
-      job: job.id,
-      first,
-      count,
-      node: node.id,
-      attempt: attempt.id,
-      attempts: task.failures + 1,
-    });
-  }
-
-  #settleFailed({ job, first, count, failures: attempts }: Task, code: ErrCode, error: string): void {
-    this.#settle(job, first, count, FAILED);
-    job.failed += count;
-    this.#failed += count;
-    for (let index = first; index < first + count; index += 1)
-      job.failures.set(index, { code, error, attempts });
-    this.#effects.push({ kind: 'failed', job: job.id, first, count, code, error, attempts });
-  }
-
-  #settle(job: Job, first: number, count: number, result: number): void {
-    const { results } = job;
-    for (let index = first; index < first + count; index += 1) {
-      assert(results[index] === NONE, 'an image has one result');
-      results[index] = result;
-    }
-    this.#imagesOpen -= count;
-  }
+  // Ending.
 
   /** After failures: whether the job is over, or the rest of it is to be given up. */
   #judge(job: Job): void {
     this.#finishIfDone(job);
     if (isFinished(job)) return;
-    const blocked = this.#blockedReason(job);
+    const blocked = this.#blocklist.reason(job);
     if (blocked !== null) this.#giveUp(job, ErrCode.EC_RENDER_FAILED, blocked, null);
     else if (job.failed >= FAILED_SHARE_FROM && job.failed > job.images * this.#options.failedShareMax) {
       const reason = `too many of its images failed, the last with: ${job.lastError}`;
@@ -740,21 +641,10 @@ export class Scheduler {
   }
 
   #finish(job: Job, cause: Code | null): void {
-    assert(job.done + job.failed === job.images, 'every image has a result');
-    assert(job.running.size === 0 && job.resting.size === 0, 'nothing of it is under way');
     if (job.deadline !== null) this.#deadlines.clear(job.deadline);
     job.deadline = null;
     this.#queue.remove(job);
-    job.finishedAt = this.#now;
-    if (job.failed === 0) job.state = 'completed';
-    else job.state = cause === Code.CANCELED ? 'canceled' : 'failed';
-    if (job.failed === 0) job.code = Code.OK;
-    else if (cause === Code.CANCELED) job.code = cause;
-    else job.code = job.done > 0 ? Code.PARTIAL : (cause ?? Code.INTERNAL);
-    if (job.failed > 0 && job.message === '')
-      job.message = `${job.failed} of ${job.images} images failed: ${job.lastError}`;
-    const { id, code, message, done, failed } = job;
-    this.#effects.push({ kind: 'finished', job: id, code, message, done, failed });
+    this.#results.finish(job, this.#now, cause);
   }
 
   /** Every image that has no result yet fails with this one. */
@@ -762,88 +652,35 @@ export class Scheduler {
     if (isFinished(job)) return;
     for (const attempt of job.running) {
       this.#abandon(attempt);
-      this.#settleFailed(attempt.task, code, reason);
+      this.#results.settleFailed(attempt.task, code, reason);
     }
     for (const task of job.resting) {
       if (task.deadline !== null) this.#deadlines.clear(task.deadline);
       task.deadline = null;
-      this.#settleFailed(task, code, reason);
+      this.#results.settleFailed(task, code, reason);
     }
     job.resting.clear();
-    for (const task of job.again) this.#settleFailed(task, code, reason);
+    for (const task of job.again) this.#results.settleFailed(task, code, reason);
     job.again.length = 0;
     if (job.next < job.images) {
-      const rest = this.#newTask(job, job.next, job.images - job.next);
+      const rest = this.#tasks.cut(job, { first: job.next, count: job.images - job.next });
       job.next = job.images;
-      this.#settleFailed(rest, code, reason);
+      this.#results.settleFailed(rest, code, reason);
     }
     job.message = job.failed > 0 ? `${job.failed} of ${job.images} images failed: ${reason}` : '';
     this.#finish(job, cause);
-  }
-
-  /** Why nobody will ever take the job's images; null while somebody may, or while there is nobody at all. */
-  #blockedReason(job: Job): string | null {
-    if (job.blocked.size === 0) return null;
-    const { able, unblocked } = this.#nodes.countFor(job);
-    if (able === 0 || unblocked > 0) return null;
-    return (
-      `every worker node that could render it (${able}) is blocked for this job after ${this.#options.blockAfter} ` +
-      `failures in a row, the last with: ${job.lastError}`
-    );
   }
 
   /** After a node went: the jobs for which only blocked ones are left. */
   #giveUpWhereAllAreBlocked(): void {
     for (const job of this.#jobs.values()) {
       if (isFinished(job)) continue;
-      const reason = this.#blockedReason(job);
+      const reason = this.#blocklist.reason(job);
       if (reason !== null) this.#giveUp(job, ErrCode.EC_RENDER_FAILED, reason, null);
     }
-  }
-
-  #check(request: JobRequest): void {
-    const { images, tag = '', chunkMax = 1, deadlineMs = 1, priority = 0 } = request;
-    if (!Number.isInteger(images) || images < 1)
-      throw new RenderError('RENDER_REQUEST_INVALID', `${images} is no number of images`);
-    if (!Number.isInteger(chunkMax) || chunkMax < 1)
-      throw new RenderError('RENDER_REQUEST_INVALID', `chunkMax: ${chunkMax} is no number of images`);
-    if (!(deadlineMs > 0) || !Number.isInteger(priority))
-      throw new RenderError(
-        'RENDER_REQUEST_INVALID',
-        'the deadline or the priority is no number that can be',
-      );
-    const { imagesPerJobMax, imagesOpenMax, jobsMax } = this.#options;
-    if (images > imagesPerJobMax)
-      throw new RenderError(
-        'RENDER_REQUEST_TOO_LARGE',
-        `${images} images; a job has at most ${imagesPerJobMax}`,
-      );
-    if (!this.#nodes.hasTag(tag))
-      throw this.#overload(tag === '' ? 'there is no worker node' : `no worker node has the tag ${tag}`);
-    if (this.#jobs.size >= jobsMax) throw this.#overload(`there are ${jobsMax} jobs already`);
-    if (this.#imagesOpen + images > imagesOpenMax)
-      throw this.#overload(`${this.#imagesOpen} images wait already; at most ${imagesOpenMax} may`);
-  }
-
-  #overload(message: string): RenderError {
-    const slots = Math.max(1, this.#nodes.slots());
-    const waitMs = (this.#imagesOpen * this.#options.estimateMs) / slots / 2;
-    const retryAfterMs = Math.round(Math.max(RETRY_AFTER_MIN_MS, Math.min(RETRY_AFTER_MAX_MS, waitMs)));
-    return new RenderError('RENDER_OVERLOAD', message, { retryAfterMs });
   }
 }
 
 function stateError(job: Job, what: string): RenderError {
   return new RenderError('RENDER_STATE', `job ${job.id} is ${job.state} and cannot be ${what}`);
-}
-
-/** Ascending indexes as runs of neighbours. */
-function runsOf(indexes: readonly number[]): { first: number; count: number }[] {
-  const runs: { first: number; count: number }[] = [];
-  for (const index of indexes) {
-    const last = runs.at(-1);
-    if (last !== undefined && last.first + last.count === index) last.count += 1;
-    else runs.push({ first: index, count: 1 });
-  }
-  return runs;
 }

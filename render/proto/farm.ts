@@ -63,26 +63,26 @@ export const FILE: GeneratedFile = contractFromDescriptor(
     'ZXN0Eh0KCnJlcXVlc3RfaWQYASABKARSCXJlcXVlc3RJZBIUCgVpbmRleBgCIAEoDVIFaW5kZXgiKAoSQXR0ZW1wdExvZ1Jl' +
     'c3BvbnNlEhIKBHRleHQYASABKAlSBHRleHQqVwoISm9iU3RhdGUSCgoGUVVFVUVEEAASCgoGQUNUSVZFEAESCgoGUEFVU0VE' +
     'EAISDQoJQ09NUExFVEVEEAMSCgoGRkFJTEVEEAQSDAoIQ0FOQ0VMRUQQBSpBCgpJbWFnZVN0YXRlEgsKB1dBSVRJTkcQABIL' +
-    'CgdSVU5OSU5HEAESDAoIUkVOREVSRUQQAhILCgdNSVNTSU5HEAMy+gkKBEZhcm0SWAoITGlzdEpvYnMSIi5yZWFjdG9ybmV0' +
+    'CgdSVU5OSU5HEAESDAoIUkVOREVSRUQQAhILCgdNSVNTSU5HEAMy8AkKBEZhcm0SWAoITGlzdEpvYnMSIi5yZWFjdG9ybmV0' +
     'LnJlbmRlci5MaXN0Sm9ic1JlcXVlc3QaIy5yZWFjdG9ybmV0LnJlbmRlci5MaXN0Sm9ic1Jlc3BvbnNlIgOQAgESTAoGR2V0' +
     'Sm9iEh0ucmVhY3Rvcm5ldC5yZW5kZXIuSm9iUmVxdWVzdBoeLnJlYWN0b3JuZXQucmVuZGVyLkpvYlJlc3BvbnNlIgOQAgES' +
     'TQoFUGF1c2USHi5yZWFjdG9ybmV0LnJlbmRlci5Kb2JzUmVxdWVzdBofLnJlYWN0b3JuZXQucmVuZGVyLkpvYnNSZXNwb25z' +
     'ZSIDkAICEk4KBlJlc3VtZRIeLnJlYWN0b3JuZXQucmVuZGVyLkpvYnNSZXF1ZXN0Gh8ucmVhY3Rvcm5ldC5yZW5kZXIuSm9i' +
-    'c1Jlc3BvbnNlIgOQAgISTwoHUmVxdWV1ZRIeLnJlYWN0b3JuZXQucmVuZGVyLkpvYnNSZXF1ZXN0Gh8ucmVhY3Rvcm5ldC5y' +
-    'ZW5kZXIuSm9ic1Jlc3BvbnNlIgOQAgISTgoGQ2FuY2VsEh4ucmVhY3Rvcm5ldC5yZW5kZXIuSm9ic1JlcXVlc3QaHy5yZWFj' +
-    'dG9ybmV0LnJlbmRlci5Kb2JzUmVzcG9uc2UiA5ACAhJOCgZEZWxldGUSHi5yZWFjdG9ybmV0LnJlbmRlci5Kb2JzUmVxdWVz' +
-    'dBofLnJlYWN0b3JuZXQucmVuZGVyLkpvYnNSZXNwb25zZSIDkAICEloKC1NldFByaW9yaXR5EiUucmVhY3Rvcm5ldC5yZW5k' +
-    'ZXIuU2V0UHJpb3JpdHlSZXF1ZXN0Gh8ucmVhY3Rvcm5ldC5yZW5kZXIuSm9ic1Jlc3BvbnNlIgOQAgISYQoLTGlzdFdvcmtl' +
-    'cnMSJS5yZWFjdG9ybmV0LnJlbmRlci5MaXN0V29ya2Vyc1JlcXVlc3QaJi5yZWFjdG9ybmV0LnJlbmRlci5MaXN0V29ya2Vy' +
-    'c1Jlc3BvbnNlIgOQAgESYQoLRHJhaW5Xb3JrZXISJS5yZWFjdG9ybmV0LnJlbmRlci5EcmFpbldvcmtlclJlcXVlc3QaJi5y' +
-    'ZWFjdG9ybmV0LnJlbmRlci5EcmFpbldvcmtlclJlc3BvbnNlIgOQAgISTAoETG9ncxIeLnJlYWN0b3JuZXQucmVuZGVyLkxv' +
-    'Z3NSZXF1ZXN0Gh8ucmVhY3Rvcm5ldC5yZW5kZXIuTG9nc1Jlc3BvbnNlIgOQAgESUAoFRmV0Y2gSHy5yZWFjdG9ybmV0LnJl' +
-    'bmRlci5GZXRjaFJlcXVlc3QaHy5yZWFjdG9ybmV0LnJlbmRlci5GZXRjaGVkSW1hZ2UiA5ACATABElMKCUZpbmRTY2VuZRIf' +
-    'LnJlYWN0b3JuZXQucmVuZGVyLlNjZW5lUmVxdWVzdBogLnJlYWN0b3JuZXQucmVuZGVyLlNjZW5lUmVzcG9uc2UiA5ACARJR' +
-    'CghQdXRTY2VuZRIcLnJlYWN0b3JuZXQucmVuZGVyLlNjZW5lUGFydBogLnJlYWN0b3JuZXQucmVuZGVyLlNjZW5lUmVzcG9u' +
-    'c2UiA5ACAigBElAKCEdldFNjZW5lEh8ucmVhY3Rvcm5ldC5yZW5kZXIuU2NlbmVSZXF1ZXN0GhwucmVhY3Rvcm5ldC5yZW5k' +
-    'ZXIuU2NlbmVQYXJ0IgOQAgEwATJlCgpGYXJtV29ya2VyElcKA0xvZxIkLnJlYWN0b3JuZXQucmVuZGVyLkF0dGVtcHRMb2dS' +
-    'ZXF1ZXN0GiUucmVhY3Rvcm5ldC5yZW5kZXIuQXR0ZW1wdExvZ1Jlc3BvbnNlIgOQAgFiBnByb3RvMw==',
+    'c1Jlc3BvbnNlIgOQAgISSgoHUmVxdWV1ZRIeLnJlYWN0b3JuZXQucmVuZGVyLkpvYnNSZXF1ZXN0Gh8ucmVhY3Rvcm5ldC5y' +
+    'ZW5kZXIuSm9ic1Jlc3BvbnNlEk4KBkNhbmNlbBIeLnJlYWN0b3JuZXQucmVuZGVyLkpvYnNSZXF1ZXN0Gh8ucmVhY3Rvcm5l' +
+    'dC5yZW5kZXIuSm9ic1Jlc3BvbnNlIgOQAgISSQoGRGVsZXRlEh4ucmVhY3Rvcm5ldC5yZW5kZXIuSm9ic1JlcXVlc3QaHy5y' +
+    'ZWFjdG9ybmV0LnJlbmRlci5Kb2JzUmVzcG9uc2USWgoLU2V0UHJpb3JpdHkSJS5yZWFjdG9ybmV0LnJlbmRlci5TZXRQcmlv' +
+    'cml0eVJlcXVlc3QaHy5yZWFjdG9ybmV0LnJlbmRlci5Kb2JzUmVzcG9uc2UiA5ACAhJhCgtMaXN0V29ya2VycxIlLnJlYWN0' +
+    'b3JuZXQucmVuZGVyLkxpc3RXb3JrZXJzUmVxdWVzdBomLnJlYWN0b3JuZXQucmVuZGVyLkxpc3RXb3JrZXJzUmVzcG9uc2Ui' +
+    'A5ACARJhCgtEcmFpbldvcmtlchIlLnJlYWN0b3JuZXQucmVuZGVyLkRyYWluV29ya2VyUmVxdWVzdBomLnJlYWN0b3JuZXQu' +
+    'cmVuZGVyLkRyYWluV29ya2VyUmVzcG9uc2UiA5ACAhJMCgRMb2dzEh4ucmVhY3Rvcm5ldC5yZW5kZXIuTG9nc1JlcXVlc3Qa' +
+    'Hy5yZWFjdG9ybmV0LnJlbmRlci5Mb2dzUmVzcG9uc2UiA5ACARJQCgVGZXRjaBIfLnJlYWN0b3JuZXQucmVuZGVyLkZldGNo' +
+    'UmVxdWVzdBofLnJlYWN0b3JuZXQucmVuZGVyLkZldGNoZWRJbWFnZSIDkAIBMAESUwoJRmluZFNjZW5lEh8ucmVhY3Rvcm5l' +
+    'dC5yZW5kZXIuU2NlbmVSZXF1ZXN0GiAucmVhY3Rvcm5ldC5yZW5kZXIuU2NlbmVSZXNwb25zZSIDkAIBElEKCFB1dFNjZW5l' +
+    'EhwucmVhY3Rvcm5ldC5yZW5kZXIuU2NlbmVQYXJ0GiAucmVhY3Rvcm5ldC5yZW5kZXIuU2NlbmVSZXNwb25zZSIDkAICKAES' +
+    'UAoIR2V0U2NlbmUSHy5yZWFjdG9ybmV0LnJlbmRlci5TY2VuZVJlcXVlc3QaHC5yZWFjdG9ybmV0LnJlbmRlci5TY2VuZVBh' +
+    'cnQiA5ACATABMmUKCkZhcm1Xb3JrZXISVwoDTG9nEiQucmVhY3Rvcm5ldC5yZW5kZXIuQXR0ZW1wdExvZ1JlcXVlc3QaJS5y' +
+    'ZWFjdG9ybmV0LnJlbmRlci5BdHRlbXB0TG9nUmVzcG9uc2UiA5ACAWIGcHJvdG8z',
   [],
 );
 
@@ -387,7 +387,7 @@ export interface FarmService {
     request: JobsRequest,
     call: ServerCall,
   ): MessageInit<JobsResponse> | Promise<MessageInit<JobsResponse>>;
-  /** Renders the missing images of finished jobs again. */
+  /** Renders the missing images of finished jobs again. Asked twice it answers that they are not finished. */
   requeue(
     request: JobsRequest,
     call: ServerCall,
@@ -396,7 +396,7 @@ export interface FarmService {
     request: JobsRequest,
     call: ServerCall,
   ): MessageInit<JobsResponse> | Promise<MessageInit<JobsResponse>>;
-  /** Forgets finished jobs and their images. */
+  /** Forgets finished jobs and their images. Asked twice it answers that there are no such jobs. */
   delete(
     request: JobsRequest,
     call: ServerCall,
@@ -474,7 +474,7 @@ export class FarmClient {
     return this.#caller.unary(Farm.methods.resume, request as JobsRequest, options);
   }
 
-  /** Renders the missing images of finished jobs again. */
+  /** Renders the missing images of finished jobs again. Asked twice it answers that they are not finished. */
   requeue(request: MessageInit<JobsRequest>, options?: CallOptions): Promise<JobsResponse> {
     return this.#caller.unary(Farm.methods.requeue, request as JobsRequest, options);
   }
@@ -483,7 +483,7 @@ export class FarmClient {
     return this.#caller.unary(Farm.methods.cancel, request as JobsRequest, options);
   }
 
-  /** Forgets finished jobs and their images. */
+  /** Forgets finished jobs and their images. Asked twice it answers that there are no such jobs. */
   delete(request: MessageInit<JobsRequest>, options?: CallOptions): Promise<JobsResponse> {
     return this.#caller.unary(Farm.methods.delete, request as JobsRequest, options);
   }

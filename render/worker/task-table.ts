@@ -10,7 +10,6 @@ import { type Deadline, Deadlines } from '../main/deadlines.js';
 import { RenderTimes } from '../main/render-times.js';
 import { ErrCode } from '../proto/render.js';
 import { SerialAllocator } from '../serials.js';
-import { assignLeastLoaded } from './assignment.js';
 import type {
   NodeRequest,
   Renderer,
@@ -20,6 +19,7 @@ import type {
   WorkerDeadline,
   WorkerEffect,
 } from './render-task.js';
+import { loadOf, RendererQueues } from './renderer-queues.js';
 
 export const TASK_TABLE_DEFAULTS: Required<TaskTableOptions> = {
   tasksMax: 4096,
@@ -39,9 +39,8 @@ export class TaskTable {
   readonly #random: () => number;
   readonly #options: Required<TaskTableOptions>;
   readonly #renderers = new Map<number, Renderer>();
+  readonly #queues = new RendererQueues(this.#renderers);
   readonly #requests = new Map<number, NodeRequest>();
-  /** Queued while there is no renderer that could take them. */
-  #homeless: RenderTask[] = [];
   readonly #serials: SerialAllocator<'task'>;
   readonly #deadlines = new Deadlines<WorkerDeadline>();
   readonly #times = new RenderTimes();
@@ -54,7 +53,6 @@ export class TaskTable {
   #rendered = 0;
   #failed = 0;
   #retries = 0;
-  #stolen = 0;
   #timeouts = 0;
   #staleReplies = 0;
   #channelsFull = 0;
@@ -102,7 +100,7 @@ export class TaskTable {
       if (flight.task === null) this.#serials.release('task', flight.serial);
       else this.#attemptFailed(flight.task, renderer, code, error);
     }
-    this.#place(waiting);
+    this.#queues.place(waiting);
     return this.#end();
   }
 
@@ -112,7 +110,7 @@ export class TaskTable {
     const renderer = this.#renderers.get(pid);
     if (renderer === undefined) return [];
     renderer.isDraining = true;
-    this.#place(renderer.queue.splice(0));
+    this.#queues.place(renderer.queue.splice(0));
     return this.#end();
   }
 
@@ -149,7 +147,7 @@ export class TaskTable {
     for (let index = first; index < first + count; index += 1) made.tasks.push(this.#newTask(made, index));
     this.#requests.set(id, made);
     this.#open += count;
-    this.#place(made.tasks);
+    this.#queues.place(made.tasks);
     return this.#end();
   }
 
@@ -233,7 +231,7 @@ export class TaskTable {
         case 'task':
           this.#resting -= 1;
           due.state = 'queued';
-          this.#place([due]);
+          this.#queues.place([due]);
           break;
         case 'request':
           this.#giveUp(due, ErrCode.EC_TIMEOUT, 'the deadline of its request passed');
@@ -275,21 +273,18 @@ export class TaskTable {
   }
 
   figures(): TaskTableFigures {
-    let queued = this.#homeless.length;
     let running = 0;
-    for (const { queue, flight } of this.#renderers.values()) {
-      queued += queue.length;
+    for (const { flight } of this.#renderers.values())
       if (flight !== null && flight.task !== null) running += 1;
-    }
     return {
       renderers: this.#renderers.size,
-      queued,
+      queued: this.#queues.waiting,
       running,
       resting: this.#resting,
       rendered: this.#rendered,
       failed: this.#failed,
       retries: this.#retries,
-      stolen: this.#stolen,
+      stolen: this.#queues.stolen,
       timeouts: this.#timeouts,
       staleReplies: this.#staleReplies,
       channelsFull: this.#channelsFull,
@@ -312,67 +307,17 @@ export class TaskTable {
     };
   }
 
-  /** Gives queued tasks to the renderers with the fewest, away from those that failed them where that can be. */
-  #place(tasks: readonly RenderTask[]): void {
-    const fresh = tasks.filter(({ failedOn }) => failedOn.size === 0);
-    const loads = this.#loads(null);
-    let at = 0;
-    for (const [pid, count] of assignLeastLoaded(loads, fresh.length)) {
-      for (const task of fresh.slice(at, at + count)) this.#enqueue(task, this.#renderers.get(pid)!);
-      at += count;
-    }
-    for (const task of fresh.slice(at)) this.#enqueue(task, null);
-    for (const task of tasks) {
-      if (task.failedOn.size === 0) continue;
-      const others = this.#loads(task.failedOn);
-      const [pid] = assignLeastLoaded(others.size > 0 ? others : this.#loads(null), 1).keys();
-      this.#enqueue(task, pid === undefined ? null : this.#renderers.get(pid)!);
-    }
-  }
-
-  #loads(except: ReadonlySet<number> | null): Map<number, number> {
-    const loads = new Map<number, number>();
-    for (const renderer of this.#renderers.values()) {
-      if (!renderer.isDraining && except?.has(renderer.pid) !== true)
-        loads.set(renderer.pid, loadOf(renderer));
-    }
-    return loads;
-  }
-
-  #enqueue(task: RenderTask, renderer: Renderer | null): void {
-    task.renderer = renderer;
-    (renderer?.queue ?? this.#homeless).push(task);
-  }
-
   /** Every renderer that can gets something to do. */
   #end(): WorkerEffect[] {
-    if (this.#homeless.length > 0 && this.#loads(null).size > 0) {
-      const homeless = this.#homeless;
-      this.#homeless = [];
-      this.#place(homeless);
-    }
+    this.#queues.placeHomeless();
     for (const renderer of this.#renderers.values()) {
       if (renderer.flight !== null || renderer.deadline !== null) continue;
-      const task = renderer.queue.shift() ?? this.#steal(renderer);
+      const task = this.#queues.next(renderer);
       if (task !== null) this.#send(task, renderer);
     }
     const effects = this.#effects;
     this.#effects = [];
     return effects;
-  }
-
-  /** The task that waits last in the longest queue, if this renderer did not fail it. */
-  #steal(thief: Renderer): RenderTask | null {
-    if (thief.isDraining) return null;
-    let longest: Renderer | null = null;
-    for (const renderer of this.#renderers.values()) {
-      const { length } = renderer.queue;
-      if (length > (longest?.queue.length ?? 0) && !renderer.queue[length - 1]!.failedOn.has(thief.pid))
-        longest = renderer;
-    }
-    const task = longest?.queue.pop() ?? null;
-    if (task !== null) this.#stolen += 1;
-    return task;
   }
 
   #send(task: RenderTask, renderer: Renderer): void {
@@ -426,7 +371,7 @@ export class TaskTable {
     this.#effects.push({ kind: 'abandon', pid: renderer.pid, version: flight.version });
     this.#clear(renderer);
     renderer.deadline = this.#deadlines.set(this.#now + this.#options.graceMs, renderer);
-    this.#place(renderer.queue.splice(0));
+    this.#queues.place(renderer.queue.splice(0));
   }
 
   #attemptFailed(task: RenderTask, renderer: Renderer, code: ErrCode, error: string): void {
@@ -481,10 +426,7 @@ export class TaskTable {
       const { state, renderer } = task;
       if (state === 'done' || state === 'failed') continue;
       if (state === 'resting') this.#resting -= 1;
-      if (state === 'queued') {
-        const queue = renderer?.queue ?? this.#homeless;
-        queue.splice(queue.indexOf(task), 1);
-      }
+      if (state === 'queued') this.#queues.withdraw(task);
       if (state === 'running' && renderer !== null) this.#abandon(renderer);
       this.#finishTask(task, renderer, { code, error });
     }
@@ -498,8 +440,4 @@ export class TaskTable {
   #overload(message: string): RenderError {
     return new RenderError('RENDER_OVERLOAD', message, { retryAfterMs: RETRY_AFTER_MS });
   }
-}
-
-function loadOf(renderer: Renderer): number {
-  return renderer.queue.length + (renderer.flight === null ? 0 : 1);
 }

@@ -9,6 +9,7 @@ import {
   ErrCode,
   FarmClient,
   type ImageResult,
+  MainNode,
   PixelFormat,
   RenderDriver,
   RenderError,
@@ -16,6 +17,8 @@ import {
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { until } from '../../support/until.js';
 import { startCutProxy } from '../support/cut-proxy.js';
+import { ScriptedWorker } from '../main/support/scripted-worker.js';
+import { quiet } from '../main/support/test-farm.js';
 import { type Script, ScriptedMain } from '../support/scripted-main.js';
 
 /** A main node that has rendered one job of ten images. */
@@ -115,6 +118,92 @@ test('a fetch of what cannot be reached fails at once', async () => {
   const farm = new FarmClient({ main: '127.0.0.1:1', callTimeoutMs: 300, reconnectMs: 60_000 });
   await assert.rejects(collected(farm.fetch(1n)), failsWith('RENDER_UNAVAILABLE'));
   await farm.close();
+});
+
+const NOBODY_BEATS = 60_000;
+
+async function realMain(dataDir: string, port = 0): Promise<{ main: MainNode; port: number }> {
+  const listen = { host: '127.0.0.1', port };
+  const main = await MainNode.start(await quiet(), { listen, heartbeatMs: NOBODY_BEATS, dataDir });
+  return { main, port: Number(main.addresses.rpc.split(':')[1]) };
+}
+
+/** Longer than any layer below asks again by itself: somebody who never was there before is told that nobody is, twice. */
+async function isAway(target: string): Promise<void> {
+  for (let times = 0; times < 2; times += 1) {
+    const stranger = new FarmClient({ main: target });
+    await assert.rejects(stranger.jobs(), failsWith('RENDER_UNAVAILABLE'));
+    await stranger.close();
+  }
+}
+
+test('questions, and actions that surely did not get there, wait for a main node that restarts', async (t) => {
+  const folder = temporaryFolder(t);
+  let { main, port } = await realMain(folder);
+  t.after(() => main.close(0));
+  const target = main.addresses.rpc;
+  const worker = await ScriptedWorker.start(target);
+  t.after(() => worker.die());
+  const driver = await RenderDriver.connect({ main: target });
+  await driver.render({ images: 3, width: 4, height: 3, detached: true }).outcome();
+  await driver.close();
+  const farm = new FarmClient({ main: target, callTimeoutMs: 60_000 });
+  t.after(() => farm.close());
+  assert.equal((await farm.jobs()).total, 1);
+
+  await main.close(0);
+  const answers = Promise.all([
+    farm.jobs(),
+    farm.job(1n),
+    farm.setPriority(1n, 7),
+    farm.delete([9n]),
+    collected(farm.fetch(1n)),
+    farm.putScene(Buffer.from('blend')),
+  ]);
+  await isAway(target);
+  ({ main, port } = await realMain(folder, port));
+  const [{ total }, { job, images }, [priority], [deleted], fetched, scene] = await answers;
+  assert.deepEqual([total, job.id, images.length, fetched.length], [1, 1n, 3, 3]);
+  assert.deepEqual([priority!.error, deleted!.error], ['', 'there is no job 9']);
+  assert.notEqual(main.farm.findScene(scene), null);
+  assert.equal(main.farm.job(1).priority, 7);
+});
+
+test('a main node that stays away is told of after callTimeoutMs, and why', async (t) => {
+  const { main } = await realMain(temporaryFolder(t));
+  const farm = new FarmClient({ main: main.addresses.rpc, callTimeoutMs: 1500 });
+  t.after(() => farm.close());
+  await farm.jobs();
+  await main.close(0);
+  const beforeMs = performance.now();
+  await assert.rejects(
+    farm.jobs(),
+    (error) => failsWith('RENDER_UNAVAILABLE')(error) && !/not answered within/.test(String(error)),
+  );
+  assert(performance.now() - beforeMs > 1400, 'it was waited for');
+  // Who closes meanwhile waits no longer.
+  const waiting = farm.jobs();
+  await farm.close();
+  await assert.rejects(waiting, failsWith('RENDER_CLOSED'));
+});
+
+test('an action that was sent and not answered is not sent again: its outcome is unknown, and it says so', async (t) => {
+  let deletions = 0;
+  const { main } = await start(t, {
+    beforeDelete: async () => {
+      deletions += 1;
+      proxy.cut();
+    },
+  });
+  const proxy = await startCutProxy(t, main.target);
+  const farm = new FarmClient({ main: proxy.target });
+  t.after(() => farm.close());
+  await assert.rejects(
+    farm.delete([1n]),
+    (error) => failsWith('RENDER_UNAVAILABLE')(error) && /whether it was done is unknown/.test(String(error)),
+  );
+  assert.equal(deletions, 1);
+  assert.equal((await farm.jobs()).total, 0, 'it was done');
 });
 
 test('a scene is sent once, by what is in it', async (t) => {

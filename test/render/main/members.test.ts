@@ -63,7 +63,7 @@ test('a silent driver is removed once, its position and its jobs with it; a deta
   assert.equal(farm.main.figures().driversExpired, 1);
 });
 
-test('who waits in a call need not beat', async (t) => {
+test('who never beat is there as long as it waits in a call', async (t) => {
   const farm = await TestFarm.start(t, { heartbeatMs: 20 });
   const worker = await farm.worker({ beatMs: 10 });
   worker.hold();
@@ -73,6 +73,37 @@ test('who waits in a call need not beat', async (t) => {
   await until(() => performance.now() - beforeMs > 300);
   worker.release();
   assert.equal((await result).status?.code, Code.OK);
+});
+
+test('who has beaten is missed in a call, too: its job is canceled, and its calls say that nobody knows it', async (t) => {
+  const farm = await TestFarm.start(t, { heartbeatMs: 40 });
+  const worker = await farm.worker();
+  worker.hold();
+  const driver = await farm.driver({ name: 'frozen' }, 0);
+  assert.equal(await driver.beat(), Code.OK);
+  const stream = driver.stream({ taskCount: 3, requestId: 1n });
+  const unary = driver.render({ taskCount: 2, requestId: 2n });
+  const detached = driver.stream({ taskCount: 2, requestId: 3n, detached: true });
+  for (const call of [stream, unary])
+    assert.equal((await call).status?.code, Code.UNAUTHORIZED, 'register again, and ask again');
+  assert.equal((await stream).tasks.size, 0, 'it is not told that images were canceled');
+  assert.equal(farm.main.farm.jobs({ states: ['canceled'] }).total, 2);
+  assert.equal(farm.main.figures().driversExpired, 1);
+  worker.release();
+  const { status, images } = await detached;
+  assert.deepEqual([status.code, images.size], [Code.OK, 2]);
+});
+
+test('who says good-bye in a call hears how its job ended', async (t) => {
+  const farm = await TestFarm.start(t);
+  const worker = await farm.worker();
+  worker.hold();
+  const driver = await farm.driver();
+  const result = driver.stream({ taskCount: 3 });
+  await until(() => worker.requests.length > 0);
+  assert.equal((await driver.emulate.unRegisterDriver(driver.serial)).code, Code.OK);
+  const { status, tasks } = await result;
+  assert.deepEqual([status.code, tasks.size], [Code.CANCELED, 3]);
 });
 
 test('drivers, nodes and people with a wrong token are turned away', async (t) => {

@@ -156,6 +156,30 @@ test('the same request again, while it runs and afterwards, is rendered once', a
   assert.equal(other.status?.code, Code.INVALID_ARGUMENT, 'one id is for one request');
 });
 
+test('a request id for another position is refused; without one it is for where the object was at first', async (t) => {
+  const farm = await TestFarm.start(t);
+  await farm.worker();
+  const driver = await farm.driver();
+  const { serial: id } = driver;
+  await driver.emulate.move({ id, position: { x: 1, y: 0, z: 0 } });
+  const implicit = await driver.stream({ requestId: 1n });
+  const explicit = await driver.stream({ requestId: 2n, position: { x: 2, y: 0, z: 0 } });
+  await driver.emulate.move({ id, position: { x: 3, y: 0, z: 0 } });
+  for (const [requestId, position] of [
+    [1n, { x: 3, y: 0, z: 0 }],
+    [2n, { x: 2, y: 0, z: 0.5 }],
+  ] as const) {
+    const streamed = await driver.stream({ requestId, position });
+    assert.equal(streamed.status.code, Code.INVALID_ARGUMENT);
+    assert.match(streamed.status.message, new RegExp(`request_id ${requestId} was another request before`));
+    assert.equal((await driver.render({ requestId, position })).status?.code, Code.INVALID_ARGUMENT);
+  }
+  assert.equal((await driver.stream({ requestId: 1n })).job, implicit.job);
+  assert.equal((await driver.stream({ requestId: 1n, position: { x: 1, y: 0, z: 0 } })).job, implicit.job);
+  assert.equal((await driver.stream({ requestId: 2n })).job, explicit.job);
+  assert.equal(farm.main.figures().rendered, 2);
+});
+
 test('a canceled request ends at once, whatever its images were doing', async (t) => {
   const farm = await TestFarm.start(t);
   const worker = await farm.worker({ slots: 2 });

@@ -48,6 +48,8 @@ export interface Script {
   missing?: Readonly<Record<number, ErrCode>>;
   /** Called before each image of each stream: may wait, or throw to break the stream off. */
   before?: (index: number, request: RenderReq, stream: number) => void | Promise<void>;
+  /** Called before a deletion is done: may wait. */
+  beforeDelete?: () => Promise<void>;
   /** How requests are answered before they are begun, the first ones first. */
   refusals?: Code[];
   /** Bytes of `imgs` in a chunk. */
@@ -263,9 +265,12 @@ export class ScriptedMain {
       resume: acted(JobState.ACTIVE),
       requeue: acted(JobState.QUEUED),
       cancel: acted(JobState.CANCELED),
-      delete: ({ ids }) => ({
-        outcomes: ids.map((id) => (this.jobs.delete(id) ? { id } : { id, error: `there is no job ${id}` })),
-      }),
+      delete: async ({ ids }) => {
+        await this.script.beforeDelete?.();
+        return {
+          outcomes: ids.map((id) => (this.jobs.delete(id) ? { id } : { id, error: `there is no job ${id}` })),
+        };
+      },
       setPriority: ({ id }) => ({ outcomes: [{ id: wanted(id).id, state: wanted(id).state }] }),
       listWorkers: () => ({
         workers: [{ serial: 1, name: 'one', address: '127.0.0.1:7610', slots: 2, slotsMax: 4, cpu: 0.5 }],
