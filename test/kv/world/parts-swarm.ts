@@ -5,7 +5,7 @@
 
 import { Violation } from '../raft/support/checker.js';
 import { SeededRandom } from '../../support/seeded-random.js';
-import { isJoint } from '../../../kv/raft/index.js';
+import { isJoint, membersOf } from '../../../kv/raft/index.js';
 import { parseSegmentName, SEGMENT_HEAD_BYTES } from '../../../kv/wal/segment.js';
 import { Fleet } from './fleet.js';
 import { PartsWorld } from './parts-world.js';
@@ -456,7 +456,10 @@ class PartsSwarm {
     world.runFor(300);
     away.start();
     const isBack = (): boolean => {
-      const goal = world.leaders[0]?.node?.core.commitIndex;
+      const core = world.leaders[0]?.node?.core;
+      // A removal that was under way may have been its own; nobody owes it the log then.
+      if (core !== undefined && !membersOf(core.membership).includes(away.id)) return true;
+      const goal = core?.commitIndex;
       return goal !== undefined && (away.node?.core.appliedIndex ?? -1) >= goal;
     };
     if (!world.runUntil(isBack, 20_000))
