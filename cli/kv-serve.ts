@@ -7,12 +7,14 @@ import { createLogger, ReactorError } from '../reactor/index.js';
 import { UsageError } from './flags.js';
 import type { KvServeOptions } from './kv-serve-command.js';
 import type { Io } from './main.js';
+import { optimizeEarly } from './optimize-early.js';
 import { packageVersion } from './package-version.js';
 import { explained } from './serve-app.js';
 import { Shutdown } from './shutdown.js';
 
 /** @returns the exit code, once the member has stopped */
 export async function kvServe(options: KvServeOptions, io: Io): Promise<number> {
+  optimizeEarly();
   const starting = new AbortController();
   // Ctrl-C reaches a whole terminal: whoever launched this member passes the wish on, once.
   const isSupervised = options.lifeline;

@@ -9,6 +9,8 @@ import { closedLoop } from '../closed-loop.js';
 import { openLoop } from './open-loop.js';
 import { type StoreKind, storeClient } from './load-clients.js';
 
+const CROWD = 64;
+
 const { values } = parseArgs({
   options: {
     kind: { type: 'string', default: 'kv' },
@@ -19,6 +21,8 @@ const { values } = parseArgs({
     keys: { type: 'string', default: '10000' },
     /** 'true': puts every key first. */
     fill: { type: 'string', default: 'false' },
+    /** Seconds of 64 clients ahead of everything: few clients make too few requests to have this program compiled. */
+    crowd: { type: 'string', default: '0' },
     warmup: { type: 'string', default: '0.2' },
     duration: { type: 'string', default: '1' },
     /** Puts per second of an open loop; 0: a closed one. */
@@ -34,6 +38,9 @@ const store = storeClient(values.kind as StoreKind, values.address ?? ''); // th
 
 await store.open();
 if (values.fill === 'true') await fill();
+if (Number(values.crowd) > 0) {
+  await closedLoop({ loops: CROWD, warmupSeconds: 0, durationSeconds: Number(values.crowd), call });
+}
 const input = createInterface({ input: process.stdin });
 const inputEnded = once(input, 'close');
 print({ event: 'connected' });
@@ -45,10 +52,12 @@ await store.close();
 
 function load(): ReturnType<typeof closedLoop> {
   const times = { warmupSeconds: Number(values.warmup), durationSeconds: Number(values.duration) };
-  const call = (client: number): Promise<void> =>
-    mode === 'get' ? store.get(anyKey(), payload) : store.put(client, anyKey(), value);
   if (rate > 0) return openLoop({ ...times, rate, clients, call });
   return closedLoop({ ...times, loops: clients, call });
+}
+
+function call(client: number): Promise<void> {
+  return mode === 'get' ? store.get(anyKey(), payload) : store.put(client, anyKey(), value);
 }
 
 async function fill(): Promise<void> {

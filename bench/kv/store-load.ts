@@ -21,6 +21,8 @@ export interface StoreLoad {
   readonly keys: number;
   /** Puts every key first: gets need it once. */
   readonly isFilling?: boolean;
+  /** Of 64 clients, ahead of everything, so that the generator is compiled. Default 0. */
+  readonly crowdSeconds?: number;
   readonly warmupSeconds: number;
   readonly durationSeconds: number;
   /** Puts per second of an open loop. */
@@ -44,6 +46,7 @@ export function startStoreLoad(kind: StoreKind, address: string, load: StoreLoad
     payload: load.payloadBytes,
     keys: load.keys,
     fill: load.isFilling === true,
+    crowd: load.crowdSeconds ?? 0,
     warmup: load.warmupSeconds,
     duration: load.durationSeconds,
     rate: load.rate ?? 0,
