@@ -15,7 +15,7 @@ export async function forEachMessage<T>(
   if (messages instanceof Object && Symbol.asyncIterator in messages) {
     const iterator = messages[Symbol.asyncIterator]();
     if (iterator instanceof InboundQueue) {
-      await (iterator as InboundQueue<T>).forEach(onMessage);
+      await (iterator as InboundQueue<T>).readBy(onMessage);
       return;
     }
     for await (const message of { [Symbol.asyncIterator]: () => iterator }) onMessage(message);

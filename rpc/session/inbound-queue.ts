@@ -122,7 +122,7 @@ export class InboundQueue<T> implements AsyncIterableIterator<T> {
    * Calls `onMessage` with each message, those that wait first; its credit goes back when it returns. Resolves at the end;
    * rejects with what the stream failed with, or with what `onMessage` threw: the reader leaves then.
    */
-  forEach(onMessage: (message: T) => void): Promise<void> {
+  readBy(onMessage: (message: T) => void): Promise<void> {
     if (this.#reader !== null || this.#listener !== null)
       return Promise.reject(new TypeError('a stream has one reader'));
     return new Promise((resolve, reject) => {

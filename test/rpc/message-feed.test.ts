@@ -105,7 +105,7 @@ test('a feed whose message cannot be encoded fails the call and is closed', asyn
 
 test('a call that ends closes its feed: cancelled, refused, or its server gone', async (t) => {
   const service = echoService({
-    async *chat() {
+    chat() {
       throw new RpcError('RPC_PERMISSION_DENIED', 'not for you');
     },
   });
