@@ -13,6 +13,9 @@ export interface LeaseOptions {
 
 /** Keep-alives in the time of a lease. */
 const KEEP_ALIVES = 3;
+/** How long one keep-alive may go without an answer before the next is sent; they are harmless, and any may be lost. */
+const ATTEMPTS = 10;
+const ATTEMPT_MS_MIN = 500;
 
 export class Lease {
   readonly id: number;
@@ -96,7 +99,7 @@ export class Lease {
     const { outcome } = await this.#caller.call<ExecuteResponse>({
       repetition: 'harmless',
       deadlineMs: this.#validUntilMs,
-      attemptTimeoutMs: this.ttlMs / KEEP_ALIVES,
+      attemptTimeoutMs: Math.min(this.ttlMs / KEEP_ALIVES, Math.max(this.ttlMs / ATTEMPTS, ATTEMPT_MS_MIN)),
       signal: this.signal,
       send: (client, attempt) => {
         sentMs = this.#caller.clock.nowMs();
